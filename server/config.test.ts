@@ -1,0 +1,142 @@
+import { describe, expect, it } from 'vitest';
+import { type Environment, readConfig, variables, withoutPassword } from './config.ts';
+
+function problemsOf(env: Environment): string[] {
+  const read = readConfig(env);
+  return read.ok ? [] : read.problems;
+}
+
+function configOf(env: Environment) {
+  const read = readConfig(env);
+  if (!read.ok) throw new Error(read.problems.join('; '));
+  return read.config;
+}
+
+describe('readConfig', () => {
+  it('starts from the documented defaults', () => {
+    expect(configOf({})).toEqual({
+      port: 8080,
+      host: '0.0.0.0',
+      leaseTtlMs: 30_000,
+      leaseTtlMaxMs: 120_000,
+      maxHoldMs: 600_000,
+      checkoutMs: 300_000,
+      resumeGraceMs: 0,
+      broadcastTickMs: 25,
+      sweepMs: 250,
+      redisTimeoutMs: 400,
+      lockTimeoutMs: 500,
+      statementTimeoutMs: 1500,
+      confirmDeadlineMs: 2000,
+      guardMs: 4000,
+      drainMs: 10_000,
+      maxSeatsPerHold: 10,
+      maxLeasesPerSession: 50,
+      maxWatchesPerSession: 20,
+      maxFramesPerS: 50,
+      maxSessionsPerUser: 20,
+      maxSessionsPerAddress: 1000,
+      maxSessions: 0,
+      trustProxy: false,
+      workers: 1,
+      logLevel: 'info',
+      heartbeatMs: 10_000,
+      transactionStartMs: 2000,
+    });
+  });
+
+  it('reads what is given, and takes an empty variable as unset', () => {
+    const config = configOf({
+      PORT: '0',
+      DATABASE_URL: 'postgresql://u:p@db/rowlock?sslmode=disable',
+      REDIS_URL: '',
+      LEASE_TTL_MS: ' 1000 ',
+      ALLOWED_ORIGINS: 'https://shop.example, http://localhost:3000/',
+      TRUST_PROXY: '1',
+      ADMIN_TOKEN: 'a-token',
+    });
+    expect(config).toMatchObject({
+      port: 0,
+      databaseUrl: 'postgresql://u:p@db/rowlock?sslmode=disable',
+      leaseTtlMs: 1000,
+      heartbeatMs: 333,
+      allowedOrigins: ['https://shop.example', 'http://localhost:3000'],
+      trustProxy: true,
+      adminToken: 'a-token',
+    });
+    expect(config.redisUrl).toBeUndefined();
+  });
+
+  it('names every bad variable at once', () => {
+    const problems = problemsOf({ PORT: '80a', LEASE_TTL_MS: '1', LOG_LEVEL: 'loud', ALLOWED_ORIGINS: '*' });
+    expect(problems.map((problem) => problem.split(' ')[0])).toEqual([
+      'PORT',
+      'LEASE_TTL_MS',
+      'ALLOWED_ORIGINS',
+      'LOG_LEVEL',
+    ]);
+    expect(problems[0]).toBe('PORT must be a whole number from 0 to 65535, but is "80a"');
+  });
+
+  it.each(['-1', '1.5', '1e3', '0x10', '65536', 'Infinity', 'NaN'])('refuses PORT=%s', (port) => {
+    expect(problemsOf({ PORT: port })).toHaveLength(1);
+  });
+
+  it.each([
+    { DATABASE_URL: 'mysql://u:hunter2@db/x' },
+    { DATABASE_URL: 'hunter2' },
+    { REDIS_URL: 'http://:hunter2@redis' },
+    { REDIS_URL: 'redis:hunter2' },
+    { ADMIN_TOKEN: 'hunter2 with spaces' },
+    { AUTH_JWT_SECRET: 'hunter2' },
+    { AUTH_JWT_PUBLIC_KEY: 'hunter2' },
+  ])('refuses %j without repeating the secret', (env) => {
+    const problems = problemsOf(env);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(Object.keys(env)[0]);
+    expect(problems[0]).not.toContain('hunter2');
+  });
+
+  it('refuses what is not built rather than ignoring it', () => {
+    expect(problemsOf({ WORKERS: '2' })[0]).toMatch(/^WORKERS must be 1/);
+    expect(problemsOf({ AUTH_JWT_SECRET: 'x' })[0]).toMatch(/^AUTH_JWT_SECRET .*cannot authenticate/);
+  });
+
+  it.each([
+    [{ LEASE_TTL_MS: '5000', LEASE_TTL_MAX_MS: '4000' }, ['LEASE_TTL_MS', 'LEASE_TTL_MAX_MS']],
+    [{ LOCK_TIMEOUT_MS: '1500' }, ['LOCK_TIMEOUT_MS', 'STATEMENT_TIMEOUT_MS']],
+    [{ STATEMENT_TIMEOUT_MS: '2000' }, ['STATEMENT_TIMEOUT_MS', 'CONFIRM_DEADLINE_MS']],
+    [{ CONFIRM_DEADLINE_MS: '4000' }, ['CONFIRM_DEADLINE_MS', 'GUARD_MS']],
+    [{ REDIS_TIMEOUT_MS: '2000', GUARD_MS: '9000' }, ['REDIS_TIMEOUT_MS', 'CONFIRM_DEADLINE_MS']],
+    [
+      { REDIS_TIMEOUT_MS: '1900', GUARD_MS: '3000' },
+      ['REDIS_TIMEOUT_MS', 'STATEMENT_TIMEOUT_MS', 'GUARD_MS'],
+    ],
+    [{ DRAIN_MS: '2000' }, ['CONFIRM_DEADLINE_MS', 'DRAIN_MS']],
+  ])('asserts the relation broken by %j', (env, names) => {
+    const problems = problemsOf(env);
+    expect(problems).toHaveLength(1);
+    for (const name of names) expect(problems[0]).toContain(name);
+  });
+
+  it('lets no transaction begin so late that it could outlive its guard', () => {
+    const config = configOf({ CONFIRM_DEADLINE_MS: '3500' });
+    expect(config.transactionStartMs + config.statementTimeoutMs + config.redisTimeoutMs).toBe(
+      config.guardMs,
+    );
+  });
+});
+
+it('describes each variable once', () => {
+  const described = Object.values(variables);
+  expect(new Set(described.map(({ name }) => name)).size).toBe(described.length);
+  for (const { name, description } of described) {
+    expect(name).toMatch(/^[A-Z][A-Z_]+$/);
+    expect(description).not.toBe('');
+  }
+});
+
+it('hides passwords in URLs that people see', () => {
+  expect(withoutPassword('postgres://u:hunter2@db:5432/x')).toBe('postgres://u:***@db:5432/x');
+  expect(withoutPassword('redis://redis:6379/?password=hunter2')).not.toContain('hunter2');
+});
