@@ -1,0 +1,33 @@
+/**
+ * The limits that are part of the wire: the same on every server, whatever its configuration. What an operator may
+ * choose (seats per hold, the longest TTL, frames per second) the server checks on top, within these.
+ */
+export const limits = {
+  /** One text frame from a client. A larger one is cut by the transport before anybody reads it. */
+  maxFrameBytes: 16 * 1024,
+  /** Seats of one list. So many of the longest names still fit into one frame. */
+  maxSeatsPerFrame: 400,
+  /** A JWT in `hello`, in characters. */
+  maxTokenLength: 8 * 1024,
+
+  /** A lease shorter than this could not be kept alive over a slow network. */
+  minTtlMs: 500,
+  /** No server can be configured beyond this: a lease is a promise for minutes, not for days. */
+  maxTtlMs: 24 * 60 * 60 * 1000,
+
+  /** Time from connecting to `hello`; then 4502. */
+  helloDeadlineMs: 5_000,
+  /** How long a `watch` whose `since` is ahead of this server waits for the server to catch up. */
+  sinceWaitMs: 1_000,
+  /** How long a watcher may leave its socket unread before it is closed with 4008. */
+  slowReaderMs: 30_000,
+
+  /** A body of any HTTP call but `POST /shows`. */
+  maxBodyBytes: 16 * 1024,
+  maxShowBodyBytes: 32 * 1024 * 1024,
+  maxSeatsPerShow: 200_000,
+  /** The name of a show, in UTF-16 units. */
+  maxNameLength: 200,
+  /** A section or a row as printed on the ticket, in UTF-16 units. */
+  maxLabelLength: 64,
+} as const;

@@ -1,0 +1,8 @@
+/** The version of the wire. Raise it with every change of a frame, and pin the new fingerprint beside it. */
+export const protocolVersion = 1;
+
+/** The WebSocket subprotocol that names this version: offered by the client, or none at all. */
+export const subprotocol = 'rowlock.v1';
+
+/** SHA-256 over the JSON schemas of both frame unions: a test refuses any change that nobody meant. */
+export const wireFingerprint = 'unpinned';
