@@ -18,6 +18,8 @@ export class ServiceError extends Error {
   override name = 'ServiceError';
 }
 
+export class PortTaken extends ServiceError {}
+
 export interface User {
   uid: number;
   gid: number;
@@ -85,6 +87,9 @@ export async function launch({ what, command, args, user, ready, endSignal }: La
   const output = await readUntil(child, ready, exited);
   if (output.ready) return running;
   await running.stop();
+  if (output.lines.some((line) => /address already in use/i.test(line))) {
+    throw new PortTaken(`${what} did not start: its port is already in use`);
+  }
   throw new ServiceError(`${what} did not start: ${reason(output.lines)}`);
 }
 
@@ -197,8 +202,7 @@ export async function onFreePort<T>(start: (port: number) => Promise<T>): Promis
     try {
       return await start(await freePort());
     } catch (error) {
-      const taken = error instanceof Error && /address already in use|EADDRINUSE|bind/i.test(error.message);
-      if (!taken || attempt === 5) throw error;
+      if (!(error instanceof PortTaken) || attempt === 5) throw error;
     }
   }
 }
