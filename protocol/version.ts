@@ -5,4 +5,4 @@ export const protocolVersion = 1;
 export const subprotocol = 'rowlock.v1';
 
 /** SHA-256 over the JSON schemas of both frame unions: a test refuses any change that nobody meant. */
-export const wireFingerprint = 'unpinned';
+export const wireFingerprint = '534d08b67302def42098f726bd9b4c8b6873aea27bfb254a94a50771d5975500';
