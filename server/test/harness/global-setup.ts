@@ -28,6 +28,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const left = await leftovers(runDir, mark);
     await rm(postgres.dataDir, { recursive: true, force: true });
     await rm(runDir, { recursive: true, force: true });
-    if (left.length > 0) throw new Error(`tests left processes running:\n${left.join('\n')}`);
+    if (left.length === 0) return;
+    process.exitCode = 1; // vitest only prints what a teardown throws
+    throw new Error(`tests left processes running:\n${left.join('\n')}`);
   };
 }
