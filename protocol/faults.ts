@@ -67,7 +67,7 @@ export const faultTable = {
     httpStatus: 409,
     retryable: false,
     message:
-      'Not every seat is leased by this session. Hold again those that seats shows as available, and confirm with a new requestId.',
+      'Not every seat is leased by this session. Where seats says available, hold again; then confirm with a new requestId.',
   },
   request_mismatch: {
     httpStatus: 422,

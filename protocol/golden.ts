@@ -1,6 +1,6 @@
 /**
  * One example of every frame and HTTP exchange: what the README quotes, what the API documents show, and what the
- * tests decode. Two buyers, one show of four seats.
+ * tests decode. One show of four seats, one buyer among others.
  */
 import type { ClientFrame } from './client-frames.ts';
 import { type Fault, fault } from './faults.ts';
@@ -68,7 +68,15 @@ export const goldenServerFrames: readonly ServerFrame[] = [
   },
   { type: 'snapshot', id: '2', showId, epoch, seq: 41, seats: 4, held: ['B-1'], booked: ['B-2'] },
   { type: 'snapshot', showId, epoch, seq: 44, seats: 4, held: ['A-1', 'A-2'], booked: ['B-2'] },
-  { type: 'delta', id: '2', showId, epoch, from: 42, to: 44, changes: { 'A-1': 'held', 'B-1': 'available' } },
+  {
+    type: 'delta',
+    id: '2',
+    showId,
+    epoch,
+    from: 42,
+    to: 44,
+    changes: { 'A-1': 'held', 'A-2': 'held', 'B-1': 'available' },
+  },
   { type: 'delta', showId, epoch, from: 42, to: 42, changes: { 'A-1': 'held', 'A-2': 'held' } },
   { type: 'unwatched', id: '3', showId },
   { type: 'held', id: '4', showId, seatIds, expiresInMs: 30000, deadlineInMs: 600000, epoch, seq: 42 },
@@ -130,16 +138,15 @@ const bookingConfirmed: BookingConfirmResponse = {
   booked_seats: seatIds,
   replayed: false,
 };
+const matinee = { id: 'matinee', name: 'Sunday matinee' };
 const createShow: CreateShowBody = {
-  id: showId,
-  name: 'Demo night',
+  ...matinee,
   seats: ['A-1', { id: 'A-2', section: 'Stalls', row: 'A', number: 2, x: 20, y: 0 }],
 };
-const summary: ShowSummary = { id: showId, name: 'Demo night', seats: 2 };
+const summary: ShowSummary = { ...matinee, seats: 2 };
 const shows: ShowsResponse = { shows: [summary] };
 const show: ShowResponse = {
-  id: showId,
-  name: 'Demo night',
+  ...matinee,
   seats: [{ id: 'A-1' }, { id: 'A-2', section: 'Stalls', row: 'A', number: 2, x: 20, y: 0 }],
 };
 const showSeats: ShowSeatsResponse = { showId, epoch, seq: 44, held: ['A-1', 'A-2'], booked: ['B-2'] };
