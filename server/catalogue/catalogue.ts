@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { fault, type Outcome, type SeatLayout, type ShowSummary, seatLayout } from '../../protocol/index.ts';
+import { monotonicMs } from '../clock.ts';
+import type { PostgresPool } from '../stores/postgres.ts';
+import { sqlArray, statement } from '../stores/sql-files.ts';
+import { ShowCache } from './show-cache.ts';
+
+/** A show never changes once it is made, so whoever has one may keep it. */
+export interface Show {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAtMs: number;
+  /** In layout order. */
+  readonly seats: readonly SeatLayout[];
+  /** The same seats by id, in the same order. */
+  readonly seatIds: readonly string[];
+  /** Where each seat stands in that order. */
+  readonly seatIndex: ReadonlyMap<string, number>;
+  /** Changes when the show does: quoted, as the ETag header wants it. */
+  readonly etag: string;
+}
+
+export interface ShowList {
+  readonly shows: readonly ShowSummary[];
+  /** Quoted, as the ETag header wants it. */
+  readonly etag: string;
+}
+
+/** The booking state of a seat: odd is booked. */
+export interface SeatVersion {
+  readonly seatId: string;
+  readonly version: number;
+}
+
+export interface NewShow {
+  readonly id: string;
+  readonly name: string;
+  readonly seats: readonly SeatLayout[];
+}
+
+export interface CatalogueOptions {
+  /** Reads. */
+  readonly deadlineMs: number;
+  /** `create`, which writes up to 200 000 seats. */
+  readonly createDeadlineMs?: number;
+  /** Seats of all the shows that are kept in memory, counted together. */
+  readonly maxCachedSeats?: number;
+}
+
+const createShow = statement('create_show');
+const listShows = statement('list_shows');
+const showStatement = statement('show');
+const seatVersions = statement('seat_versions');
+const seatVersionsOf = statement('seat_versions_of');
+
+const MAX_LISTED = 10_000;
+/** Counting the seats of large shows costs Postgres too much to do it for every request. */
+const LIST_MS = 1_000;
+
+const createdRow = z.object({ created_at: z.date() });
+const listRow = z.object({ id: z.string(), name: z.string(), seats: z.number() });
+const showRow = z.object({
+  id: z.string(),
+  name: z.string(),
+  created_at: z.date(),
+  seats: z.array(seatLayout).nullable(),
+});
+const versionRow = z.object({ id: z.string(), version: z.number() });
+
+/**
+ * The shows and their seats, from Postgres. Every method rejects as `PostgresPool.query` does when Postgres gives no
+ * answer.
+ */
+export class Catalogue {
+  readonly #pool: PostgresPool;
+  readonly #options: CatalogueOptions;
+  readonly #cache: ShowCache;
+  #listed: { readonly atMs: number; readonly list: Promise<ShowList> } | undefined;
+
+  constructor(pool: PostgresPool, options: CatalogueOptions) {
+    this.#pool = pool;
+    this.#options = options;
+    this.#cache = new ShowCache((id) => this.#read(id), options.maxCachedSeats ?? 1_000_000);
+  }
+
+  /** `undefined`: no such show. One read however many ask at once; a show that is there is read once. */
+  show(showId: string): Promise<Show | undefined> {
+    return this.#cache.get(showId);
+  }
+
+  /** All shows (the oldest 10 000) with the number of their seats, at most a second old. One read however many ask. */
+  list(): Promise<ShowList> {
+    const now = monotonicMs();
+    if (this.#listed === undefined || now - this.#listed.atMs > LIST_MS) {
+      const list = this.#readList();
+      this.#listed = { atMs: now, list };
+      list.catch(() => {
+        this.#listed = undefined;
+      });
+    }
+    return this.#listed.list;
+  }
+
+  /** Makes a show with all its seats, or refuses with `already_exists`. */
+  async create({ id, name, seats }: NewShow): Promise<Outcome<{ show: Show }>> {
+    const column = (read: (seat: SeatLayout) => string | number | undefined) =>
+      sqlArray(seats.map((seat) => read(seat) ?? null));
+    const rows = await this.#pool.query(
+      createShow,
+      [
+        id,
+        name,
+        column((seat) => seat.id),
+        column((seat) => seat.section),
+        column((seat) => seat.row),
+        column((seat) => seat.number),
+        column((seat) => seat.x),
+        column((seat) => seat.y),
+      ],
+      { deadlineMs: this.#options.createDeadlineMs ?? 30_000 },
+    );
+    const [row] = z.array(createdRow).parse(rows);
+    if (row === undefined) return { ok: false, fault: fault('already_exists') };
+    const show = showOf(id, name, row.created_at, seats);
+    this.#cache.put(show);
+    this.#listed = undefined;
+    return { ok: true, show };
+  }
+
+  /** Of every seat of the show that was ever booked; the others stand at 0. */
+  seatVersions(showId: string): Promise<SeatVersion[]> {
+    return this.#versions(this.#pool.query(seatVersions, [showId], this.#options));
+  }
+
+  /** Of these seats, those that never were booked included; seats that the show does not have are left out. */
+  seatVersionsOf(showId: string, seatIds: readonly string[]): Promise<SeatVersion[]> {
+    return this.#versions(this.#pool.query(seatVersionsOf, [showId, sqlArray(seatIds)], this.#options));
+  }
+
+  async #readList(): Promise<ShowList> {
+    const shows = z.array(listRow).parse(await this.#pool.query(listShows, [MAX_LISTED], this.#options));
+    const digest = createHash('sha256').update(JSON.stringify(shows)).digest('base64url');
+    return { shows, etag: `"${digest}"` };
+  }
+
+  async #versions(rows: Promise<unknown>): Promise<SeatVersion[]> {
+    return z
+      .array(versionRow)
+      .parse(await rows)
+      .map(({ id, version }) => ({ seatId: id, version }));
+  }
+
+  async #read(showId: string): Promise<Show | undefined> {
+    const [row] = z.array(showRow).parse(await this.#pool.query(showStatement, [showId], this.#options));
+    return row && showOf(row.id, row.name, row.created_at, row.seats ?? []);
+  }
+}
+
+function showOf(id: string, name: string, createdAt: Date, seats: readonly SeatLayout[]): Show {
+  const seatIds = seats.map((seat) => seat.id);
+  const createdAtMs = createdAt.getTime();
+  return {
+    id,
+    name,
+    createdAtMs,
+    seats,
+    seatIds,
+    seatIndex: new Map(seatIds.map((seatId, i) => [seatId, i])),
+    etag: `"${id}.${createdAtMs.toString(36)}"`,
+  };
+}

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import type { Log } from '../observability/log.ts';
+import { PostgresConnection } from './postgres-connection.ts';
+import { type SqlFile, type SqlStatement, sqlFiles, statement } from './sql-files.ts';
+
+/** The database was made by a newer server: this one would not know what it means. Its message says what to do. */
+export class SchemaTooNew extends Error {
+  override readonly name = 'SchemaTooNew';
+
+  constructor(found: string, known: string) {
+    super(
+      `The database's schema (${found}) is newer than this server knows (up to ${known}). Start a newer server, or use another database.`,
+    );
+  }
+}
+
+const CONNECT_DEADLINE_MS = 5_000;
+/** For each step, the wait for another server's migration included. */
+const STEP_DEADLINE_MS = 120_000;
+
+const lockSchema = statement('lock_schema');
+const createSchemaFiles = statement('create_schema_files');
+const listSchemaFiles = statement('list_schema_files');
+const recordSchemaFile = statement('record_schema_file');
+
+type Folder = 'migrations' | 'functions';
+const recorded = z.array(z.object({ folder: z.string(), name: z.string(), digest: z.string() }));
+type Recorded = z.infer<typeof recorded>;
+
+/**
+ * Brings the database's schema up to date: missing migrations in order, functions whose text changed. One transaction
+ * under one lock, so any number of servers may start at once on an empty database; one that is up to date only looks.
+ * Rejects with `SchemaTooNew`, or as `PostgresConnection` does.
+ */
+export async function migrate({ url, log }: { readonly url: string; readonly log: Log }): Promise<void> {
+  const connection = await PostgresConnection.open(
+    { url, statementTimeoutMs: 0, lockTimeoutMs: 0 },
+    CONNECT_DEADLINE_MS,
+  );
+  try {
+    const run = (step: SqlStatement, ...parameters: string[]) =>
+      connection.query(step.text, parameters, STEP_DEADLINE_MS);
+    await connection.script('BEGIN', STEP_DEADLINE_MS);
+    await run(lockSchema);
+    await run(createSchemaFiles);
+    const done = recorded.parse(await run(listSchemaFiles));
+    refuseNewer(done);
+    for (const { folder, file, digest } of pending(done)) {
+      await connection.script(file.text, STEP_DEADLINE_MS);
+      await run(recordSchemaFile, folder, file.name, digest);
+      log.info({ folder, name: file.name }, 'schema file run');
+    }
+    await connection.script('COMMIT', STEP_DEADLINE_MS);
+  } finally {
+    // After a failure the server rolls back by itself.
+    await connection.close();
+  }
+}
+
+const digestOf = (file: SqlFile): string => createHash('sha256').update(file.text).digest('hex');
+
+function refuseNewer(done: Recorded): void {
+  const known = sqlFiles('migrations').map(({ name }) => name);
+  const foreign = done.find(({ folder, name }) => folder === 'migrations' && !known.includes(name));
+  if (foreign !== undefined) throw new SchemaTooNew(foreign.name, known.at(-1) ?? 'none');
+}
+
+/** Migrations are append-only, so the name says whether one was run; functions are made again when their text changed. */
+function pending(done: Recorded): { folder: Folder; file: SqlFile; digest: string }[] {
+  const wasRun = (folder: Folder, file: SqlFile, digest?: string) =>
+    done.some(
+      (row) => row.folder === folder && row.name === file.name && (digest ?? row.digest) === row.digest,
+    );
+  const entry = (folder: Folder) => (file: SqlFile) => ({ folder, file, digest: digestOf(file) });
+  return [
+    ...sqlFiles('migrations')
+      .map(entry('migrations'))
+      .filter(({ folder, file }) => !wasRun(folder, file)),
+    ...sqlFiles('functions')
+      .map(entry('functions'))
+      .filter(({ folder, file, digest }) => !wasRun(folder, file, digest)),
+  ];
+}

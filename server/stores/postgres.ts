@@ -1,0 +1,169 @@
+import { monotonicMs, withDeadline } from '../clock.ts';
+import type { Log } from '../observability/log.ts';
+import {
+  type ConnectionOptions,
+  PostgresBusy,
+  PostgresConnection,
+  PostgresUnavailable,
+  type Row,
+  type SqlParameter,
+} from './postgres-connection.ts';
+import type { SqlStatement } from './sql-files.ts';
+
+export {
+  isRefusal,
+  PostgresBusy,
+  PostgresUnavailable,
+  PostgresUnknown,
+  type Row,
+  type SqlParameter,
+} from './postgres-connection.ts';
+
+export interface PoolOptions extends ConnectionOptions {
+  /** Connections, and so calls under way, at the most. */
+  readonly size: number;
+  /** Callers that may wait for a connection; one more is refused with `PostgresBusy`. */
+  readonly maxWaiting: number;
+  readonly log: Log;
+}
+
+interface Waiter {
+  readonly grant: () => void;
+  readonly refuse: (error: Error) => void;
+}
+
+/**
+ * A pool of connections, borrowed for one call at a time: nothing is ever pipelined behind a busy connection.
+ *
+ * A call first gets one of `size` permits (waiting in line until its deadline), then an idle connection or a new one. A
+ * connection without an answer is cut and dropped while its permit goes to the next caller, so a black-holed or frozen
+ * one never eats a place for good.
+ */
+export class PostgresPool {
+  readonly #options: PoolOptions;
+  /** Connections that nobody uses, the last used at the end: the others may time out somewhere unnoticed. */
+  readonly #idle: PostgresConnection[] = [];
+  readonly #busy = new Set<PostgresConnection>();
+  readonly #waiting = new Set<Waiter>();
+  #permits: number;
+  #closed = false;
+  #onQuiet: () => void = () => undefined;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#permits = options.size;
+  }
+
+  /** Callers in line, for metrics. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Calls under way, for metrics. */
+  get underWay(): number {
+    return this.#options.size - this.#permits;
+  }
+
+  /**
+   * Runs one statement within `deadlineMs`, all waiting included. Rejects with
+   * - `PostgresBusy` or `PostgresUnavailable`: it was never sent, nothing happened;
+   * - `PostgresUnknown`: it was sent, the outcome is unknown;
+   * - the server's own error (`isRefusal`, with its SQLSTATE in `code`): it was rolled back.
+   */
+  async query(
+    statement: SqlStatement,
+    parameters: readonly SqlParameter[],
+    { deadlineMs }: { readonly deadlineMs: number },
+  ): Promise<Row[]> {
+    const endsMs = monotonicMs() + deadlineMs;
+    await this.#permit(deadlineMs);
+    try {
+      return await this.#call(statement, parameters, endsMs);
+    } finally {
+      this.#passOn();
+    }
+  }
+
+  /** Lets the calls under way finish for at most `graceMs`, refuses everything else, then cuts what is left. */
+  async close(graceMs = 2_000): Promise<void> {
+    this.#closed = true;
+    for (const waiter of this.#waiting) waiter.refuse(new PostgresUnavailable('the pool is closed'));
+    if (this.underWay > 0)
+      await withDeadline(new Promise<void>((resolve) => (this.#onQuiet = resolve)), graceMs).catch(
+        () => undefined,
+      );
+    for (const connection of this.#busy) connection.destroy();
+    await Promise.all(this.#idle.splice(0).map((connection) => connection.close()));
+  }
+
+  async #call(statement: SqlStatement, parameters: readonly SqlParameter[], endsMs: number): Promise<Row[]> {
+    const connection = await this.#connection(endsMs);
+    this.#busy.add(connection);
+    try {
+      if (this.#closed) throw new PostgresUnavailable('the pool is closed');
+      return await connection.query(statement.text, parameters, endsMs - monotonicMs());
+    } catch (error) {
+      if (!connection.alive)
+        this.#options.log.warn({ err: error, statement: statement.name }, 'postgres connection lost');
+      throw error;
+    } finally {
+      this.#busy.delete(connection);
+      if (this.#closed) connection.destroy();
+      else if (connection.alive) this.#idle.push(connection);
+    }
+  }
+
+  async #connection(endsMs: number): Promise<PostgresConnection> {
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop())
+      if (idle.alive) return idle;
+    return PostgresConnection.open(this.#options, Math.max(1, endsMs - monotonicMs()));
+  }
+
+  async #permit(deadlineMs: number): Promise<void> {
+    if (this.#closed) throw new PostgresUnavailable('the pool is closed');
+    if (this.#permits > 0) {
+      this.#permits -= 1;
+      return;
+    }
+    if (this.#waiting.size >= this.#options.maxWaiting)
+      throw new PostgresBusy('too many callers wait for Postgres');
+    await this.#inLine(deadlineMs);
+  }
+
+  #inLine(deadlineMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(waiter);
+      };
+      const waiter: Waiter = {
+        grant: () => {
+          leave();
+          resolve();
+        },
+        refuse: (error) => {
+          leave();
+          reject(error);
+        },
+      };
+      const timer = setTimeout(
+        () => waiter.refuse(new PostgresBusy('no free connection in time')),
+        deadlineMs,
+      );
+      this.#waiting.add(waiter);
+    });
+  }
+
+  #passOn(): void {
+    const [next] = this.#waiting;
+    if (next !== undefined) {
+      next.grant();
+      return;
+    }
+    this.#permits += 1;
+    if (this.underWay === 0) this.#onQuiet();
+  }
+}
+
+/** Makes no connection yet: the first calls do. */
+export const openPostgres = (options: PoolOptions): PostgresPool => new PostgresPool(options);

@@ -1,0 +1,3 @@
+-- See sql/functions/refund_booking.sql.
+-- $1 request id
+SELECT * FROM refund_booking($1)
