@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { Batcher, BatcherFullError } from './batcher.ts';
+
+/** A batcher whose calls are ended by hand, and the calls it has made so far. */
+function handDriven(options: { maxBatch?: number; maxWaiting?: number } = {}) {
+  const calls: { key: string; requests: readonly number[]; end: (error?: Error) => void }[] = [];
+  const batcher = new Batcher<number, string>({
+    maxBatch: options.maxBatch ?? 100,
+    maxWaiting: options.maxWaiting ?? 100,
+    run: (key, requests) =>
+      new Promise((resolve, reject) => {
+        calls.push({
+          key,
+          requests,
+          end: (error) => (error ? reject(error) : resolve(requests.map((request) => `${key}${request}`))),
+        });
+      }),
+  });
+  return { batcher, calls };
+}
+
+describe('Batcher', () => {
+  it('sends the request of an idle key at once, and what arrives meanwhile together in the next call', async () => {
+    const { batcher, calls } = handDriven();
+    const answers = [batcher.submit('a', 1), batcher.submit('a', 2), batcher.submit('a', 3)];
+    expect(calls.map((call) => call.requests)).toEqual([[1]]);
+    calls[0]?.end();
+    expect(await answers[0]).toBe('a1');
+    await expect.poll(() => calls.length).toBe(2);
+    expect(calls[1]?.requests).toEqual([2, 3]);
+    calls[1]?.end();
+    expect(await Promise.all(answers)).toEqual(['a1', 'a2', 'a3']);
+  });
+
+  it('keeps keys apart', () => {
+    const { batcher, calls } = handDriven();
+    void batcher.submit('a', 1);
+    void batcher.submit('b', 2);
+    expect(calls.map((call) => call.key)).toEqual(['a', 'b']);
+  });
+
+  it('never makes a call larger than maxBatch and keeps the order', async () => {
+    const { batcher, calls } = handDriven({ maxBatch: 2 });
+    const answers = [1, 2, 3, 4].map((request) => batcher.submit('a', request));
+    for (let i = 0; i < 3; i++) {
+      await expect.poll(() => calls.length).toBe(i + 1);
+      calls[i]?.end();
+    }
+    expect(await Promise.all(answers)).toEqual(['a1', 'a2', 'a3', 'a4']);
+    expect(calls.map((call) => call.requests)).toEqual([[1], [2, 3], [4]]);
+  });
+
+  it('refuses what its queue cannot carry, and only that', async () => {
+    const { batcher, calls } = handDriven({ maxWaiting: 1 });
+    const first = batcher.submit('a', 1);
+    const second = batcher.submit('a', 2);
+    await expect(batcher.submit('a', 3)).rejects.toBeInstanceOf(BatcherFullError);
+    calls[0]?.end();
+    expect(await first).toBe('a1');
+    await expect.poll(() => calls.length).toBe(2);
+    calls[1]?.end();
+    expect(await second).toBe('a2');
+  });
+
+  it('rejects the requests of a call that failed and goes on with the next', async () => {
+    const { batcher, calls } = handDriven();
+    const first = batcher.submit('a', 1);
+    const second = batcher.submit('a', 2);
+    calls[0]?.end(new Error('down'));
+    await expect(first).rejects.toThrow('down');
+    await expect.poll(() => calls.length).toBe(2);
+    calls[1]?.end();
+    expect(await second).toBe('a2');
+  });
+});

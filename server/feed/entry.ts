@@ -1,0 +1,57 @@
+import type { SeatState } from '../../protocol/index.ts';
+
+export interface Change {
+  readonly seatId: string;
+  readonly state: SeatState;
+  /** The lease that this is about; empty when the step did not know. Never sent to a client. */
+  readonly leaseId: string;
+}
+
+/** The changes of one batch, as the log keeps them and the channel carries them: `<epoch> <from> <to> <seat>:<state>:<lease> …`. */
+export interface Entry {
+  readonly epoch: string;
+  readonly from: number;
+  readonly to: number;
+  readonly changes: readonly Change[];
+}
+
+/** Not a change of a seat: leases were handed to a later connection of their session. */
+export interface Superseded {
+  readonly conn: number;
+  readonly leaseIds: readonly string[];
+}
+
+const states: ReadonlyMap<string, SeatState> = new Map([
+  ['a', 'available'],
+  ['h', 'held'],
+  ['b', 'booked'],
+]);
+
+function parseChange(text: string): Change | undefined {
+  const [seatId, code, leaseId] = text.split(':');
+  const state = states.get(code ?? '');
+  return seatId === undefined || state === undefined ? undefined : { seatId, state, leaseId: leaseId ?? '' };
+}
+
+/** Undefined when it is no entry: the caller then asks the store instead of guessing. */
+export function parseEntry(text: string): Entry | undefined {
+  const [epoch, fromText, toText, ...items] = text.split(' ');
+  const from = Number(fromText);
+  const to = Number(toText);
+  if (!epoch || !Number.isSafeInteger(from) || !Number.isSafeInteger(to)) return undefined;
+  const changes: Change[] = [];
+  for (const item of items) {
+    if (item === '') continue;
+    const change = parseChange(item);
+    if (change === undefined) return undefined;
+    changes.push(change);
+  }
+  return { epoch, from, to, changes };
+}
+
+const SUPERSEDED = 'superseded';
+
+export function parseSuperseded(text: string): Superseded | undefined {
+  const [word, conn, ...leaseIds] = text.split(' ');
+  return word === SUPERSEDED ? { conn: Number(conn), leaseIds } : undefined;
+}

@@ -1,0 +1,12 @@
+import { randomBytes } from 'node:crypto';
+
+const serverId = randomBytes(9).toString('base64url');
+let minted = 0;
+
+/** Names one grant, or one guard, among all servers and for ever. Not a secret: it opens nothing. */
+export const mintLeaseId = (): string => `${serverId}.${(++minted).toString(36)}`;
+
+/** A fresh epoch: random, so that none is ever used twice. */
+export const mintEpoch = (): string => randomBytes(12).toString('base64url');
+
+export { serverId };

@@ -1,0 +1,252 @@
+import type { Position } from '../../protocol/index.ts';
+import { Batcher } from '../batcher.ts';
+import { type RedisStore, StoreUnavailable } from '../stores/redis.ts';
+import { soldKey } from './keys.ts';
+import { mintEpoch, mintLeaseId } from './lease-ids.ts';
+import type {
+  AdoptedLease,
+  CheckoutResult,
+  DueSeat,
+  GuardRequest,
+  GuardResult,
+  HoldRequest,
+  HoldResult,
+  Loaded,
+  Owner,
+  ReleaseRequest,
+  RenewRequest,
+  RenewResult,
+  SeatVersion,
+  SettleRequest,
+  Stepped,
+  Swept,
+} from './steps.ts';
+import { Steps } from './steps.ts';
+import { Undos } from './undo.ts';
+
+export type { Owner, SeatVersion } from './steps.ts';
+
+/** A connection of a session: what can take leases. */
+export type Holder = Owner & { readonly conn: number };
+
+export interface LeasesOptions {
+  readonly store: RedisStore;
+  /** Postgres' versions above 0 of every seat of a show. */
+  readonly seatVersions: (showId: string) => Promise<readonly SeatVersion[]>;
+  readonly guardMs: number;
+  readonly maxHoldMs: number;
+  readonly checkoutMs: number;
+}
+
+/** Called with the position that a step's reply carried: a map that is behind it has missed something. */
+export type PositionListener = (showId: string, position: Position) => void;
+
+type Fresh<T> = T & { readonly position: Position };
+
+/** Requests of one call to Redis: enough to amortise the round trip, few enough to keep a script under a few ms. */
+const MAX_BATCH = 256;
+const MAX_WAITING = 20_000;
+/** Rotations that one call sits through: one is normal after data loss, a second when another server's was lost too. */
+const MAX_ROTATIONS = 3;
+/** Leases that one sweep ends. */
+const MAX_DUE = 500;
+
+/**
+ * Leases in Redis. Every method is one atomic step of `lua/`, batched per show by waiting, and rejects with
+ * `StoreUnavailable` when Redis gives no answer or with `BatcherFullError` when too many wait.
+ */
+export class Leases {
+  readonly #steps: Steps;
+  readonly #options: LeasesOptions;
+  readonly #rotations = new Map<string, Promise<void>>();
+  readonly #undos: Undos;
+  readonly #holds: Batcher<HoldRequest, Fresh<{ result: HoldResult }>>;
+  readonly #renewals: Batcher<RenewRequest, RenewResult>;
+  readonly #releases: Batcher<ReleaseRequest, string[]>;
+  readonly #guards: Batcher<GuardRequest, GuardResult>;
+  readonly #settlements: Batcher<SettleRequest, undefined>;
+  #onPosition: PositionListener = () => {};
+
+  constructor(options: LeasesOptions) {
+    this.#options = options;
+    const steps = new Steps(options.store);
+    this.#steps = steps;
+    this.#undos = new Undos((showId, request) => this.#releases.submit(showId, request));
+    this.#holds = this.#batcher(async (showId, requests) => {
+      const { results, position } = await this.#fresh(showId, () => steps.hold(showId, requests));
+      return results.map((result) => ({ result, position }));
+    });
+    this.#renewals = this.#batcher(
+      async (showId, requests) => (await this.#fresh(showId, () => steps.renew(showId, requests))).results,
+    );
+    this.#releases = this.#batcher(
+      async (showId, requests) => (await this.#fresh(showId, () => steps.release(showId, requests))).results,
+    );
+    this.#guards = this.#batcher(
+      async (showId, requests) => (await this.#fresh(showId, () => steps.guard(showId, requests))).results,
+    );
+    this.#settlements = this.#batcher(async (showId, requests) => {
+      await this.#fresh(showId, () => steps.settle(showId, requests));
+      return requests.map(() => undefined);
+    });
+  }
+
+  /** One listener: whoever keeps the maps. */
+  onPosition(listener: PositionListener): void {
+    this.#onPosition = listener;
+  }
+
+  /**
+   * All seats or none. A hold that got no answer may have landed: it is undone by the lease id of this attempt, so that
+   * an older lease that the session owns is not lost with it.
+   */
+  async hold(
+    showId: string,
+    owner: Holder,
+    seatIds: readonly string[],
+    ttlMs: number,
+  ): Promise<Fresh<{ result: HoldResult }>> {
+    const leaseId = mintLeaseId();
+    const maxHoldMs = this.#options.maxHoldMs;
+    try {
+      return await this.#holds.submit(showId, { owner, seatIds, leaseId, ttlMs, maxHoldMs });
+    } catch (error) {
+      if (error instanceof StoreUnavailable && error.sent) this.undo(showId, owner, seatIds, leaseId, ttlMs);
+      throw error;
+    }
+  }
+
+  /** Ends the leases of one attempt, sooner or later, whatever the store says now. */
+  undo(
+    showId: string,
+    owner: Owner,
+    seatIds: readonly string[],
+    leaseId: string | undefined,
+    ttlMs: number,
+  ): void {
+    this.#undos.add(showId, { owner, seatIds, leaseId, named: false, graceMs: 0 }, ttlMs);
+  }
+
+  /** Milliseconds left of each seat's lease; undefined where it is not the owner's any more. */
+  renew(showId: string, owner: Owner, seatIds: readonly string[]): Promise<RenewResult> {
+    return this.#renewals.submit(showId, { owner, seatIds, renew: true });
+  }
+
+  /** Like `renew` without renewing. */
+  look(showId: string, owner: Owner, seatIds: readonly string[]): Promise<RenewResult> {
+    return this.#renewals.submit(showId, { owner, seatIds, renew: false });
+  }
+
+  /** The seats that were the owner's and are free now; the others stay as they are. */
+  release(
+    showId: string,
+    owner: Owner,
+    seatIds: readonly string[],
+    how: { named: boolean; graceMs?: number },
+  ): Promise<readonly string[]> {
+    return this.#releases.submit(showId, { owner, seatIds, named: how.named, graceMs: how.graceMs ?? 0 });
+  }
+
+  async checkout(showId: string, owner: Owner, seatIds: readonly string[]): Promise<CheckoutResult> {
+    const { checkoutMs } = this.#options;
+    return (await this.#fresh(showId, () => this.#steps.checkout(showId, owner, seatIds, checkoutMs))).result;
+  }
+
+  /** Hands the leases that are still the session's to this connection. */
+  adopt(
+    showId: string,
+    owner: Holder,
+    seatIds: readonly string[],
+  ): Promise<Fresh<{ conn: number; leases: AdoptedLease[] }>> {
+    return this.#fresh(showId, () => this.#steps.adopt(showId, owner, seatIds));
+  }
+
+  /** Marks the leases as under a confirm, all or none. */
+  guard(
+    showId: string,
+    request: { owner: Owner; seatIds: readonly string[]; guardId: string },
+  ): Promise<GuardResult> {
+    return this.#guards.submit(showId, { ...request, guardMs: this.#options.guardMs });
+  }
+
+  /** Ends winners' leases, gives losers' back, announces versions. May be said again without harm. */
+  settle(showId: string, request: SettleRequest): Promise<void> {
+    return this.#settlements.submit(showId, request);
+  }
+
+  async announce(showId: string, versions: readonly SeatVersion[]): Promise<void> {
+    if (versions.length > 0) await this.#fresh(showId, () => this.#steps.announce(showId, versions));
+  }
+
+  /** Where the show stands; begins its first epoch if it has none. */
+  async position(showId: string): Promise<Position> {
+    return (await this.#fresh(showId, () => this.#steps.announce(showId, []))).position;
+  }
+
+  /** Ends what was found due; without seats it only looks. */
+  sweep(showId: string, seats: readonly DueSeat[]): Promise<Fresh<Swept>> {
+    return this.#fresh(showId, () => this.#steps.sweep(showId, seats, MAX_DUE));
+  }
+
+  /** What a map starts from. `versions` must have been read from Postgres before this call. */
+  load(showId: string, versions: readonly SeatVersion[]): Promise<Fresh<Loaded>> {
+    return this.#fresh(showId, () => this.#steps.load(showId, versions));
+  }
+
+  read(showId: string, afterSeq: number, maxEntries: number): Promise<Fresh<{ entries: string[] }>> {
+    return this.#fresh(showId, () => this.#steps.read(showId, afterSeq, maxEntries));
+  }
+
+  /** The versions that were last announced. Not one atomic read: each is right for some moment of it. */
+  async announced(showId: string): Promise<SeatVersion[]> {
+    const fields = await this.#options.store.scanHash(soldKey(showId));
+    return fields.map(([seatId, version]) => ({ seatId, version: Number(version) }));
+  }
+
+  /**
+   * Begins a new epoch in place of `oldEpoch`; of several servers that try, one does. Postgres is read first, so what
+   * commits meanwhile is announced by its own settle or by the load that follows every rotation.
+   */
+  rotate(showId: string, oldEpoch: string): Promise<void> {
+    const running = this.#rotations.get(showId);
+    if (running !== undefined) return running;
+    const rotation = this.#rotate(showId, oldEpoch).finally(() => this.#rotations.delete(showId));
+    this.#rotations.set(showId, rotation);
+    return rotation;
+  }
+
+  close(): void {
+    this.#undos.close();
+  }
+
+  async #rotate(showId: string, oldEpoch: string): Promise<void> {
+    let versions: readonly SeatVersion[];
+    try {
+      versions = await this.#options.seatVersions(showId);
+    } catch (error) {
+      throw new StoreUnavailable(
+        `Postgres, which a new epoch starts from, gave no answer: ${String(error)}`,
+        false,
+      );
+    }
+    await this.#steps.rotate(showId, oldEpoch, mintEpoch(), versions);
+  }
+
+  async #fresh<T extends object>(showId: string, step: () => Promise<Stepped<T>>): Promise<Fresh<T>> {
+    for (let rotations = 0; rotations < MAX_ROTATIONS; rotations++) {
+      const reply = await step();
+      if (!reply.stale) {
+        this.#onPosition(showId, reply.position);
+        return reply;
+      }
+      await this.rotate(showId, reply.epoch);
+    }
+    throw new StoreUnavailable('Redis keeps changing its run', false);
+  }
+
+  #batcher<Request, Result>(
+    run: (showId: string, requests: readonly Request[]) => Promise<readonly Result[]>,
+  ): Batcher<Request, Result> {
+    return new Batcher({ run, maxBatch: MAX_BATCH, maxWaiting: MAX_WAITING });
+  }
+}

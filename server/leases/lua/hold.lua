@@ -1,0 +1,61 @@
+-- Takes leases for a batch of requests, each all or nothing; a request sees what the ones before it took.
+-- ARGV  per request: token, conn, user, lease id of this attempt, ttl ms, longest hold ms, number of seats (their locks in KEYS)
+-- reply per request: {1, seq, ms to the end, ms to the deadline, lease id of each seat..}
+--                 or {0, then seat, state, '1' when another session of the user holds it.. for every seat in the way}
+if stale then return STALE end
+
+local function conflict(seat, lease, token, conn, user)
+  if isBooked(seat) then return 'booked', '' end
+  if not lease then return nil end
+  -- A lower conn is an earlier connection of this very session: what was adopted since is not its to touch.
+  local own = lease.token == token and lease.conn <= conn
+  -- The end of a lease under a confirm has to wait for Postgres' word, even for its owner.
+  local undecided = lease.confirming and lease.till <= now
+  if own and not undecided then return nil end
+  return 'held', (lease.user == user and lease.token ~= token) and '1' or ''
+end
+
+local reply = { 'OK', epoch, 0 }
+for _ = 1, takeNumber() do
+  local token, conn, user, attempt = take(), takeNumber(), take(), take()
+  local ttl, longest, count = takeNumber(), takeNumber(), takeNumber()
+  local locks, leases, refusal = {}, {}, { 0 }
+  for i = 1, count do
+    locks[i] = takeLock()
+    leases[i] = readLease(locks[i])
+    local seat = seatOf(locks[i])
+    local state, yours = conflict(seat, leases[i], token, conn, user)
+    if state then
+      local n = #refusal
+      refusal[n + 1], refusal[n + 2], refusal[n + 3] = seat, state, yours
+    end
+  end
+  if #refusal > 1 then
+    reply[#reply + 1] = refusal
+  else
+    local grant = { 1, 0, 0, 0 }
+    local ends, deadline, taken = math.huge, math.huge, 0
+    for i = 1, count do
+      local lock, lease, seat = locks[i], leases[i], seatOf(locks[i])
+      if lease then
+        redis.call('HSET', lock, 'conn', conn)
+        extend(lock, seat, lease, ttl)
+      else
+        lease = { id = attempt, ends = now + math.min(ttl, longest), deadline = now + longest }
+        redis.call('HSET', lock, 'token', token, 'conn', conn, 'user', user, 'lease', attempt, 'ttl', ttl,
+          'ends', lease.ends, 'deadline', lease.deadline)
+        schedule(lock, seat, lease)
+        change(seat, attempt)
+        taken = 1
+      end
+      ends, deadline = math.min(ends, lease.ends), math.min(deadline, lease.deadline)
+      grant[4 + i] = lease.id
+    end
+    steps = steps + taken
+    grant[2], grant[3], grant[4] = seq + steps, ends - now, deadline - now
+    reply[#reply + 1] = grant
+  end
+end
+publish()
+reply[3] = seq
+return reply

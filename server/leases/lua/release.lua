@@ -1,0 +1,33 @@
+-- Ends leases for a batch of requests, or shortens them. Leaves alone what is not the caller's, what a confirm is at
+-- work on (it settles by itself), and pinned leases unless they are asked for by name.
+-- ARGV  per request: token, conn, lease id ('' any: only an undo names its attempt's), '1' when the seats were asked for
+--       by name, grace ms (0: end now; else end then), number of seats (their locks in KEYS)
+-- reply per request: {seats that were the caller's and are free now..}
+if stale then return STALE end
+
+local reply = { 'OK', epoch, 0 }
+for _ = 1, takeNumber() do
+  local token, conn, id, named, grace, count = take(), take(), take(), take() == '1', takeNumber(), takeNumber()
+  local freed, before = {}, #changes
+  for _ = 1, count do
+    local lock = takeLock()
+    local seat, lease = seatOf(lock), readLease(lock)
+    local asked = owns(lease, token, conn) and (id == '' or id == lease.id)
+    if asked and not lease.confirming and (named or not lease.pinned) then
+      if grace > 0 then
+        lease.ends = math.min(lease.ends, now + grace)
+        redis.call('HSET', lock, 'ends', lease.ends)
+        schedule(lock, seat, lease)
+      else
+        endLease(lock, seat)
+        change(seat, lease.id)
+        if not isBooked(seat) then freed[#freed + 1] = seat end
+      end
+    end
+  end
+  if #changes > before then steps = steps + 1 end
+  reply[#reply + 1] = freed
+end
+publish()
+reply[3] = seq
+return reply

@@ -1,0 +1,43 @@
+-- After a confirm: ends the winners' leases, gives the losers' back as they were, announces what Postgres said.
+-- Only the lease that the guard saw is touched; a rival who holds the seat meanwhile learns of the booking from the feed.
+-- ARGV  per request: guard id, '1' won, '1' the session is gone, number of seats (their locks in KEYS);
+--       per seat: lease id that the guard saw, version of its booking state ('' unknown)
+-- reply nothing but the position
+if stale then return STALE end
+
+-- True when the lease ended with it.
+local function lift(lock, seat, lease, guard, gone)
+  if redis.call('HDEL', lock, 'guard:' .. guard) == 0 then return false end
+  if redis.call('HINCRBY', lock, 'confirming', -1) > 0 then return false end
+  redis.call('HDEL', lock, 'confirming', 'guarded')
+  if gone or lease.ends <= now then
+    endLease(lock, seat)
+    return true
+  end
+  lease.guarded = nil
+  schedule(lock, seat, lease)
+  return false
+end
+
+for _ = 1, takeNumber() do
+  local guard, won, gone, count = take(), take() == '1', take() == '1', takeNumber()
+  local before = #changes
+  for _ = 1, count do
+    local id, version, lock = take(), take(), takeLock()
+    local seat, lease = seatOf(lock), readLease(lock)
+    local changed = applyVersion(seat, version)
+    if lease and lease.id == id then
+      if won then
+        -- Even when the booking state is old news: a refund may have overtaken us.
+        endLease(lock, seat)
+        changed = true
+      else
+        changed = lift(lock, seat, lease, guard, gone and not lease.pinned) or changed
+      end
+    end
+    if changed then change(seat, id) end
+  end
+  if #changes > before then steps = steps + 1 end
+end
+publish()
+return { 'OK', epoch, seq }

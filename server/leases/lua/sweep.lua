@@ -1,0 +1,41 @@
+-- Ends the leases that were found due, if nothing moved them since, and tells what is due now. Called without seats
+-- it only looks. A lease under a confirm is ended only with Postgres' word (its version); without it, it is named in `ask`.
+-- ARGV  most seats to report, number of seats (their locks in KEYS); per seat: the score that was read, version or ''
+-- reply {seat, score.. of what is due}, {seats to ask Postgres about..}, ms to the next end (-1: none)
+if stale then return STALE end
+
+-- The confirm ended without a booking and without a settle (its server died): the lease goes on as it was.
+local function liftGuards(lock, seat, lease)
+  for _, field in ipairs(redis.call('HKEYS', lock)) do
+    if field == 'confirming' or string.sub(field, 1, 5) == 'guard' then redis.call('HDEL', lock, field) end
+  end
+  lease.guarded = nil
+  schedule(lock, seat, lease)
+end
+
+local most, ask = take(), {}
+for _ = 1, takeNumber() do
+  local score, version, lock = take(), take(), takeLock()
+  local seat = seatOf(lock)
+  -- Renewed, released and held again meanwhile: another lease, not ours to end.
+  if redis.call('ZSCORE', DUE, seat) == score and tonumber(score) <= now then
+    local lease = readLease(lock)
+    if lease and lease.confirming and version == '' then
+      ask[#ask + 1] = seat
+    else
+      applyVersion(seat, version)
+      if lease and lease.confirming and lease.ends > now and not isBooked(seat) then
+        liftGuards(lock, seat, lease)
+      else
+        endLease(lock, seat)
+        change(seat, lease and lease.id)
+      end
+    end
+  end
+end
+steps = #changes
+publish()
+
+local due = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'WITHSCORES', 'LIMIT', 0, most)
+local following = redis.call('ZRANGEBYSCORE', DUE, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+return { 'OK', epoch, seq, due, ask, following[2] and tonumber(following[2]) - now or -1 }

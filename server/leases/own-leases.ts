@@ -1,0 +1,223 @@
+import type { LeaseLostReason, SeatState } from '../../protocol/index.ts';
+import { monotonicMs } from '../clock.ts';
+import type { Entry, Superseded } from '../feed/entry.ts';
+import type { Holder, Leases } from './leases.ts';
+
+/**
+ * What this server knows of the leases that its sessions own. The store decides; these records are how a session
+ * learns of an end (from the feed, from a load, or from the clock when the store is away), and what a confirm may rely on
+ * while Redis gives no answer.
+ */
+export interface OwnLease {
+  readonly showId: string;
+  readonly seatId: string;
+  readonly leaseId: string;
+  readonly session: LeaseSession;
+  /** The position at which it was granted: the feed's entries up to it speak of what was before. */
+  readonly epoch: string;
+  readonly seq: number;
+  /** By the server's monotonic clock, counted from when the request was sent: never later than the store's own end. */
+  endsAtMs: number;
+  deadlineAtMs: number;
+  pinned: boolean;
+  /** Confirms under way: they decide about it, the clock does not. */
+  confirms: number;
+  /** Its session asked to release it: its end is no loss. */
+  releasing: boolean;
+}
+
+/** A session as far as leases see it. */
+export interface LeaseSession {
+  readonly owner: Holder;
+  /** Kept by `OwnLeases`. */
+  readonly leases: Set<OwnLease>;
+  lost(showId: string, seatIds: readonly string[], reason: LeaseLostReason): void;
+  /** Its leases were handed to a later connection, perhaps of another server. */
+  superseded(): void;
+}
+
+export interface Grant {
+  readonly seatId: string;
+  readonly leaseId: string;
+  readonly endsAtMs: number;
+  readonly deadlineAtMs: number;
+  readonly pinned: boolean;
+}
+
+/** Lets a lease that its deadline ends be told from one that nobody renewed, in spite of rounding. */
+const DEADLINE_SLACK_MS = 10;
+const CLOCK_TICK_MS = 100;
+
+/** Map.groupBy, which Node 20 lacks. */
+function groupBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) => Key): Map<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+export class OwnLeases {
+  readonly #leases: Leases;
+  /** show → seat → the one lease that is good, as far as this server knows. */
+  readonly #shows = new Map<string, Map<string, OwnLease>>();
+  readonly #clock: NodeJS.Timeout;
+
+  constructor(leases: Leases) {
+    this.#leases = leases;
+    this.#clock = setInterval(() => this.#endByClock(), CLOCK_TICK_MS);
+  }
+
+  get(showId: string, seatId: string): OwnLease | undefined {
+    return this.#shows.get(showId)?.get(seatId);
+  }
+
+  /** A grant of the store. A lease of another session on that seat must have ended before it. */
+  grant(
+    session: LeaseSession,
+    showId: string,
+    position: { epoch: string; seq: number },
+    grants: readonly Grant[],
+  ): void {
+    for (const grant of grants) {
+      const known = this.get(showId, grant.seatId);
+      if (known !== undefined && known.leaseId === grant.leaseId && known.session === session) {
+        known.endsAtMs = Math.max(known.endsAtMs, grant.endsAtMs);
+        known.deadlineAtMs = grant.deadlineAtMs;
+        known.pinned = grant.pinned;
+        known.releasing = false;
+        continue;
+      }
+      if (known !== undefined) this.#end(known, [known], this.#reason(known));
+      this.#add({ ...grant, ...position, showId, session, confirms: 0, releasing: false });
+    }
+  }
+
+  /** The lease is over and its session knows. */
+  drop(lease: OwnLease): void {
+    lease.session.leases.delete(lease);
+    const seats = this.#shows.get(lease.showId);
+    if (seats?.get(lease.seatId) !== lease) return;
+    seats.delete(lease.seatId);
+    if (seats.size === 0) this.#shows.delete(lease.showId);
+  }
+
+  /** The session is gone, or is told otherwise: forget all of it in silence. */
+  dropAll(session: LeaseSession): void {
+    for (const lease of session.leases) this.drop(lease);
+  }
+
+  /** These leases were found not to be the session's any more. */
+  end(leases: readonly OwnLease[], reason?: LeaseLostReason): void {
+    for (const lease of leases) {
+      if (lease.session.leases.has(lease)) this.#end(lease, [lease], reason ?? this.#reason(lease));
+    }
+  }
+
+  /** An entry that the map applied, in order. */
+  apply(showId: string, entry: Entry): void {
+    const seats = this.#shows.get(showId);
+    if (seats === undefined) return;
+    const ended: OwnLease[] = [];
+    for (const { seatId, state, leaseId } of entry.changes) {
+      const lease = seats.get(seatId);
+      if (lease === undefined || (lease.epoch === entry.epoch && entry.to <= lease.seq)) continue;
+      if (state === 'held' && (leaseId === lease.leaseId || leaseId === '')) continue;
+      // Its own booking: the confirm under way answers for it.
+      if (state === 'booked' && leaseId === lease.leaseId) this.drop(lease);
+      else ended.push(lease);
+      if (state === 'booked' && leaseId !== lease.leaseId) this.#giveUp(lease);
+    }
+    this.#tell(ended, (lease) => {
+      const state = entry.changes.findLast((change) => change.seatId === lease.seatId)?.state;
+      return state === 'booked' ? 'booked_elsewhere' : this.#reason(lease);
+    });
+  }
+
+  superseded(showId: string, notice: Superseded): void {
+    const seats = this.#shows.get(showId);
+    if (seats === undefined) return;
+    const leaseIds = new Set(notice.leaseIds);
+    const sessions = new Set<LeaseSession>();
+    for (const lease of seats.values()) {
+      if (leaseIds.has(lease.leaseId) && lease.session.owner.conn < notice.conn) sessions.add(lease.session);
+    }
+    for (const session of sessions) session.superseded();
+  }
+
+  /**
+   * The show's map was loaded anew: what happened to our leases meanwhile is not known from the feed, so the store is asked
+   * about each. Rejects with `StoreUnavailable`.
+   */
+  async compare(showId: string, stateOf: (seatId: string) => SeatState): Promise<void> {
+    const bySession = groupBy(this.#shows.get(showId)?.values() ?? [], (lease) => lease.session);
+    await Promise.all(
+      [...bySession].map(async ([session, leases]) => {
+        const seatIds = leases.map((lease) => lease.seatId);
+        const leftMs = await this.#leases.look(showId, session.owner, seatIds);
+        const lost = leases.filter(
+          (lease, i) => leftMs[i] === undefined && this.get(showId, lease.seatId) === lease,
+        );
+        this.#tell(lost, (lease) =>
+          stateOf(lease.seatId) === 'booked' ? 'booked_elsewhere' : 'store_reset',
+        );
+      }),
+    );
+  }
+
+  close(): void {
+    clearInterval(this.#clock);
+  }
+
+  #add(lease: OwnLease): void {
+    const seats = this.#shows.get(lease.showId) ?? new Map<string, OwnLease>();
+    this.#shows.set(lease.showId, seats.set(lease.seatId, lease));
+    lease.session.leases.add(lease);
+  }
+
+  #reason(lease: OwnLease): LeaseLostReason {
+    return lease.endsAtMs >= lease.deadlineAtMs - DEADLINE_SLACK_MS ? 'deadline' : 'expired';
+  }
+
+  /** Its seat is booked by somebody else: the lock would keep it from the next buyer after a refund. */
+  #giveUp(lease: OwnLease): void {
+    const ttlMs = Math.max(0, lease.endsAtMs - monotonicMs());
+    this.#leases.undo(lease.showId, lease.session.owner, [lease.seatId], lease.leaseId, ttlMs);
+  }
+
+  #endByClock(): void {
+    const now = monotonicMs();
+    const ended: OwnLease[] = [];
+    for (const seats of this.#shows.values()) {
+      for (const lease of seats.values())
+        if (lease.endsAtMs <= now && lease.confirms === 0) ended.push(lease);
+    }
+    this.#tell(ended, (lease) => this.#reason(lease));
+  }
+
+  /** One push for each session, show and reason. */
+  #tell(leases: readonly OwnLease[], reasonOf: (lease: OwnLease) => LeaseLostReason): void {
+    const groups = groupBy(
+      leases.map((lease) => ({ lease, reason: reasonOf(lease) })),
+      ({ lease, reason }) => `${lease.session.owner.token} ${lease.showId} ${reason}`,
+    );
+    for (const group of groups.values()) {
+      const [first] = group;
+      if (first !== undefined)
+        this.#end(
+          first.lease,
+          group.map(({ lease }) => lease),
+          first.reason,
+        );
+    }
+  }
+
+  #end({ session, showId }: OwnLease, leases: readonly OwnLease[], reason: LeaseLostReason): void {
+    for (const lease of leases) this.drop(lease);
+    const lost = leases.filter((lease) => !lease.releasing).map((lease) => lease.seatId);
+    if (lost.length > 0) session.lost(showId, lost, reason);
+  }
+}

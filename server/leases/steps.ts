@@ -1,0 +1,328 @@
+import type { Conflict, Position, SeatState, SeatStates } from '../../protocol/index.ts';
+import type { RedisStore } from '../stores/redis.ts';
+import { stepKeys } from './keys.ts';
+import { ReplyReader } from './replies.ts';
+
+/** The store forgot this show, or another run of it answers: nothing was changed, somebody has to rotate. */
+export interface Stale {
+  readonly stale: true;
+  /** The epoch that the store has; empty: none. */
+  readonly epoch: string;
+}
+export type Stepped<T> = Stale | (T & { readonly stale: false; readonly position: Position });
+
+/** Who asks: a connection of a session. `conn` undefined: whichever connection of the token. */
+export interface Owner {
+  readonly token: string;
+  readonly conn: number | undefined;
+  readonly userId: string;
+}
+/** A seat's booking state as Postgres counts it: odd is booked. */
+export interface SeatVersion {
+  readonly seatId: string;
+  readonly version: number;
+}
+
+export interface HoldRequest {
+  readonly owner: Owner & { readonly conn: number };
+  readonly seatIds: readonly string[];
+  readonly leaseId: string;
+  readonly ttlMs: number;
+  readonly maxHoldMs: number;
+}
+export type HoldResult =
+  | { granted: true; seq: number; expiresInMs: number; deadlineInMs: number; leaseIds: readonly string[] }
+  | { granted: false; conflicts: Conflict[] };
+
+export interface RenewRequest {
+  readonly owner: Owner;
+  readonly seatIds: readonly string[];
+  /** False: look only. */
+  readonly renew: boolean;
+}
+/** Milliseconds to the end of each lease; undefined where it is not the caller's any more. */
+export type RenewResult = readonly (number | undefined)[];
+
+export interface ReleaseRequest {
+  readonly owner: Owner;
+  readonly seatIds: readonly string[];
+  /** Release no other lease than this (the undo of one attempt). */
+  readonly leaseId?: string | undefined;
+  /** Asked for by name: pinned leases too. */
+  readonly named: boolean;
+  /** Shorten to this instead of ending now; 0: end now. */
+  readonly graceMs: number;
+}
+
+export interface GuardRequest {
+  readonly owner: Owner;
+  readonly seatIds: readonly string[];
+  readonly guardId: string;
+  readonly guardMs: number;
+}
+export type GuardResult = { ok: true; leaseIds: readonly string[] } | { ok: false; states: SeatStates };
+
+export interface SettleRequest {
+  readonly guardId: string;
+  readonly seats: readonly {
+    readonly seatId: string;
+    readonly leaseId: string;
+    readonly version?: number | undefined;
+  }[];
+  readonly won: boolean;
+  /** The session is gone: its lease is ended instead of given back. */
+  readonly gone: boolean;
+}
+
+export type CheckoutResult =
+  | { pinned: true; expiresInMs: number; seatsExpireInMs: readonly number[] }
+  | { pinned: false; seats: SeatStates };
+
+export interface AdoptedLease {
+  readonly seatId: string;
+  readonly leaseId: string;
+  readonly expiresInMs: number;
+  readonly deadlineInMs: number;
+  readonly ttlMs: number;
+  readonly pinned: boolean;
+}
+
+export interface DueSeat {
+  readonly seatId: string;
+  /** As the store printed it: compared for equality there. */
+  readonly score: string;
+  readonly version?: number | undefined;
+}
+export interface Swept {
+  readonly due: readonly DueSeat[];
+  readonly ask: readonly string[];
+  /** Undefined: nothing else will end. */
+  readonly nextInMs: number | undefined;
+}
+export interface Loaded {
+  readonly held: readonly string[];
+  readonly versions: readonly SeatVersion[];
+}
+
+type Arg = string | number;
+const flag = (value: boolean): Arg => (value ? '1' : '');
+const conn = (owner: Owner): Arg => owner.conn ?? '';
+const versionArgs = (versions: readonly SeatVersion[]): Arg[] => [
+  versions.length,
+  ...versions.flatMap(({ seatId, version }) => [seatId, version]),
+];
+
+const isState = (text: string): text is SeatState =>
+  text === 'available' || text === 'held' || text === 'booked';
+function state(reader: ReplyReader): SeatState {
+  const text = reader.string();
+  if (!isState(text)) throw new Error(`a Lua step answered the seat state ${text}`);
+  return text;
+}
+const states = (reader: ReplyReader, seatIds: readonly string[]): SeatStates =>
+  Object.fromEntries(seatIds.map((seatId) => [seatId, state(reader)]));
+
+function readConflicts(reader: ReplyReader): Conflict[] {
+  const conflicts: Conflict[] = [];
+  while (!reader.done) {
+    const conflict: Conflict = { seatId: reader.string(), state: state(reader) };
+    conflicts.push(reader.string() === '1' ? { ...conflict, yours: true } : conflict);
+  }
+  return conflicts;
+}
+
+function readHold(reader: ReplyReader): HoldResult {
+  if (reader.number() === 0) return { granted: false, conflicts: readConflicts(reader) };
+  return {
+    granted: true,
+    seq: reader.number(),
+    expiresInMs: reader.number(),
+    deadlineInMs: reader.number(),
+    leaseIds: reader.strings(),
+  };
+}
+
+/**
+ * The atomic steps of `lua/`, typed: one method a file, one round trip each. Each rejects with `StoreUnavailable` and
+ * answers `stale` as the scripts say. What keys, arguments and replies mean stands at the head of each file.
+ */
+export class Steps {
+  readonly #store: RedisStore;
+
+  constructor(store: RedisStore) {
+    this.#store = store;
+  }
+
+  hold(showId: string, requests: readonly HoldRequest[]): Promise<Stepped<{ results: HoldResult[] }>> {
+    const args = requests.flatMap(({ owner, leaseId, ttlMs, maxHoldMs, seatIds }) => [
+      owner.token,
+      owner.conn,
+      owner.userId,
+      leaseId,
+      ttlMs,
+      maxHoldMs,
+      seatIds.length,
+    ]);
+    return this.#batch('hold', showId, requests, args, readHold);
+  }
+
+  renew(showId: string, requests: readonly RenewRequest[]): Promise<Stepped<{ results: RenewResult[] }>> {
+    const args = requests.flatMap(({ owner, renew, seatIds }) => [
+      owner.token,
+      conn(owner),
+      flag(renew),
+      seatIds.length,
+    ]);
+    return this.#batch('renew', showId, requests, args, (reader, { seatIds }) =>
+      seatIds.map(() => {
+        const leftMs = reader.number();
+        return leftMs < 0 ? undefined : leftMs;
+      }),
+    );
+  }
+
+  release(showId: string, requests: readonly ReleaseRequest[]): Promise<Stepped<{ results: string[][] }>> {
+    const args = requests.flatMap(({ owner, leaseId, named, graceMs, seatIds }) => [
+      owner.token,
+      conn(owner),
+      leaseId ?? '',
+      flag(named),
+      graceMs,
+      seatIds.length,
+    ]);
+    return this.#batch('release', showId, requests, args, (reader) => reader.strings());
+  }
+
+  guard(showId: string, requests: readonly GuardRequest[]): Promise<Stepped<{ results: GuardResult[] }>> {
+    const args = requests.flatMap(({ owner, guardId, guardMs, seatIds }) => [
+      guardId,
+      owner.token,
+      conn(owner),
+      guardMs,
+      seatIds.length,
+    ]);
+    return this.#batch('guard', showId, requests, args, (reader, { seatIds }) =>
+      reader.number() === 1
+        ? { ok: true, leaseIds: reader.strings() }
+        : { ok: false, states: states(reader, seatIds) },
+    );
+  }
+
+  settle(showId: string, requests: readonly SettleRequest[]): Promise<Stepped<object>> {
+    const seatIds = requests.flatMap(({ seats }) => seats.map(({ seatId }) => seatId));
+    const args = requests.flatMap(({ guardId, won, gone, seats }) => [
+      guardId,
+      flag(won),
+      flag(gone),
+      seats.length,
+      ...seats.flatMap(({ leaseId, version }) => [leaseId, version ?? '']),
+    ]);
+    return this.#step('settle', showId, seatIds, [requests.length, ...args], () => ({}));
+  }
+
+  checkout(
+    showId: string,
+    owner: Owner,
+    seatIds: readonly string[],
+    checkoutMs: number,
+  ): Promise<Stepped<{ result: CheckoutResult }>> {
+    return this.#step('checkout', showId, seatIds, [owner.token, conn(owner), checkoutMs], (reply) => {
+      const reader = reply.list();
+      if (reader.number() === 0) return { result: { pinned: false, seats: states(reader, seatIds) } };
+      const expiresInMs = reader.number();
+      return { result: { pinned: true, expiresInMs, seatsExpireInMs: seatIds.map(() => reader.number()) } };
+    });
+  }
+
+  /** `conn` in the answer is what owns the adopted leases now: at least the proposed one, above any they had. */
+  adopt(
+    showId: string,
+    owner: Owner & { conn: number },
+    seatIds: readonly string[],
+  ): Promise<Stepped<{ conn: number; leases: AdoptedLease[] }>> {
+    return this.#step('adopt', showId, seatIds, [owner.token, owner.userId, owner.conn], (reply) => {
+      const reader = reply.list();
+      const adopted = { conn: reader.number(), leases: [] as AdoptedLease[] };
+      for (const seatId of seatIds) {
+        const lease = {
+          seatId,
+          expiresInMs: reader.number(),
+          deadlineInMs: reader.number(),
+          ttlMs: reader.number(),
+          leaseId: reader.string(),
+          pinned: reader.string() === '1',
+        };
+        if (lease.expiresInMs >= 0) adopted.leases.push(lease);
+      }
+      return adopted;
+    });
+  }
+
+  announce(showId: string, versions: readonly SeatVersion[]): Promise<Stepped<object>> {
+    return this.#step('announce', showId, [], versionArgs(versions), () => ({}));
+  }
+
+  sweep(showId: string, seats: readonly DueSeat[], maxDue: number): Promise<Stepped<Swept>> {
+    const seatIds = seats.map(({ seatId }) => seatId);
+    const args = seats.flatMap(({ score, version }) => [score, version ?? '']);
+    return this.#step('sweep', showId, seatIds, [maxDue, seats.length, ...args], (reply) => {
+      const reader = reply.list();
+      const due: DueSeat[] = [];
+      while (!reader.done) due.push({ seatId: reader.string(), score: reader.string() });
+      const ask = reply.list().strings();
+      const nextInMs = reply.number();
+      return { due, ask, nextInMs: nextInMs < 0 ? undefined : nextInMs };
+    });
+  }
+
+  load(showId: string, versions: readonly SeatVersion[]): Promise<Stepped<Loaded>> {
+    return this.#step('load', showId, [], versionArgs(versions), (reply) => {
+      const held = reply.list().strings();
+      const reader = reply.list();
+      const announced: SeatVersion[] = [];
+      while (!reader.done) announced.push({ seatId: reader.string(), version: Number(reader.string()) });
+      return { held, versions: announced };
+    });
+  }
+
+  read(showId: string, afterSeq: number, maxEntries: number): Promise<Stepped<{ entries: string[] }>> {
+    return this.#step('read', showId, [], [afterSeq, maxEntries], (reply) => ({
+      entries: reply.list().strings(),
+    }));
+  }
+
+  rotate(
+    showId: string,
+    oldEpoch: string,
+    newEpoch: string,
+    versions: readonly SeatVersion[],
+  ): Promise<Stepped<object>> {
+    return this.#step('rotate', showId, [], [oldEpoch, newEpoch, ...versionArgs(versions)], () => ({}));
+  }
+
+  #batch<Request extends { readonly seatIds: readonly string[] }, Result>(
+    step: string,
+    showId: string,
+    requests: readonly Request[],
+    args: readonly Arg[],
+    read: (reader: ReplyReader, request: Request) => Result,
+  ): Promise<Stepped<{ results: Result[] }>> {
+    const seatIds = requests.flatMap((request) => request.seatIds);
+    return this.#step(step, showId, seatIds, [requests.length, ...args], (reply) => ({
+      results: requests.map((request) => read(reply.list(), request)),
+    }));
+  }
+
+  async #step<T extends object>(
+    step: string,
+    showId: string,
+    seatIds: readonly string[],
+    args: readonly Arg[],
+    read: (reply: ReplyReader) => T,
+  ): Promise<Stepped<T>> {
+    const reply = new ReplyReader(await this.#store.step(step, stepKeys(showId, seatIds), args));
+    if (reply.string() === 'STALE') return { stale: true, epoch: reply.string() };
+    const position = { epoch: reply.string(), seq: reply.number() };
+    return { ...read(reply), stale: false, position };
+  }
+}

@@ -1,0 +1,60 @@
+import { monotonicMs } from '../clock.ts';
+import type { ReleaseRequest } from './steps.ts';
+
+interface Undo {
+  readonly showId: string;
+  readonly request: ReleaseRequest;
+  /** After this the lease has ended by itself. */
+  readonly untilMs: number;
+  /** Times that the store has answered. */
+  answered: number;
+}
+
+const RETRY_MS = 250;
+/** Beyond this the oldest are left to their TTL. */
+const MAX_UNDOS = 20_000;
+/**
+ * A hold that timed out may sit in the buffer of a dead connection and run after the release that undoes it, so the
+ * release is said again a little later.
+ */
+const SAY_TIMES = 3;
+
+/** Releases that must happen although the store did not answer: tried again until it did, or until the lease is over. */
+export class Undos {
+  readonly #release: (showId: string, request: ReleaseRequest) => Promise<unknown>;
+  readonly #pending = new Set<Undo>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(release: (showId: string, request: ReleaseRequest) => Promise<unknown>) {
+    this.#release = release;
+  }
+
+  add(showId: string, request: ReleaseRequest, ttlMs: number): void {
+    for (const oldest of this.#pending) {
+      if (this.#pending.size < MAX_UNDOS) break;
+      this.#pending.delete(oldest);
+    }
+    this.#pending.add({ showId, request, untilMs: monotonicMs() + ttlMs, answered: 0 });
+    this.#timer ??= setTimeout(() => void this.#tryAll(), 0);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#pending.clear();
+  }
+
+  async #tryAll(): Promise<void> {
+    await Promise.all([...this.#pending].map((undo) => this.#try(undo)));
+    this.#timer = this.#pending.size > 0 ? setTimeout(() => void this.#tryAll(), RETRY_MS) : undefined;
+  }
+
+  async #try(undo: Undo): Promise<void> {
+    try {
+      await this.#release(undo.showId, undo.request);
+      undo.answered += 1;
+    } catch {
+      // Not now: the next round tries again.
+    }
+    if (undo.answered >= SAY_TIMES || monotonicMs() > undo.untilMs) this.#pending.delete(undo);
+  }
+}

@@ -1,0 +1,245 @@
+import type { Position, SeatState } from '../../protocol/index.ts';
+import type { Show } from '../catalogue/catalogue.ts';
+import { monotonicMs } from '../clock.ts';
+import type { Entry, Superseded } from '../feed/entry.ts';
+import { parseEntry } from '../feed/entry.ts';
+import type { Leases, SeatVersion } from '../leases/leases.ts';
+import type { OwnLeases } from '../leases/own-leases.ts';
+import { sweep } from '../leases/sweeper.ts';
+import type { Log } from '../observability/log.ts';
+import { look } from './look.ts';
+import { SeatMap } from './seat-map.ts';
+
+export interface Versions {
+  seatVersions(showId: string): Promise<readonly SeatVersion[]>;
+  seatVersionsOf(showId: string, seatIds: readonly string[]): Promise<readonly SeatVersion[]>;
+}
+
+export interface ShowListener {
+  /** The map moved on by changes: `map.changesSince` tells them. */
+  changed(show: FollowedShow): void;
+  /** The map was replaced: what was told before is void. */
+  reset(show: FollowedShow): void;
+}
+
+export interface FollowedShowOptions {
+  readonly show: Show;
+  readonly leases: Leases;
+  readonly ownLeases: OwnLeases;
+  readonly versions: Versions;
+  readonly listener: ShowListener;
+  readonly sweepMs: number;
+  readonly log: Log;
+}
+
+/** How long the feed may take to bring what a reply already spoke of, before the log is read. */
+const FEED_GRACE_MS = 40;
+const LOOK_MS = 5_000;
+const RETRY_MIN_MS = 50;
+const RETRY_MAX_MS = 1_000;
+const LOG_ENTRIES = 1_000;
+/** Leases that end one shortly after the other are swept together. */
+const SWEEP_MIN_MS = 5;
+
+/**
+ * One show as this server follows it.
+ *
+ * States: loading (no map) → live (a map; entries that begin at its seq + 1 are applied as they come) → closed. Anything that
+ * makes the map doubtful (a gap, a foreign epoch, a resubscription, a reply with a later position) wakes `#mend`, the
+ * only place that asks the store: it reads the log from where the map stands, and loads again when the log does
+ * not tell. Only one mend is under way; what becomes doubtful meanwhile is mended in its next round.
+ */
+export class FollowedShow {
+  readonly showId: string;
+  readonly show: Show;
+  readonly #options: FollowedShowOptions;
+  #map: SeatMap | undefined;
+  #closed = false;
+  #mending: Promise<void> | undefined;
+  #doubtful = false;
+  #retryMs = RETRY_MIN_MS;
+  /** The latest position that anything spoke of, in the map's epoch. */
+  #heardSeq = 0;
+  #waiting = new Set<() => void>();
+  #sweepTimer: NodeJS.Timeout | undefined;
+  #lookTimer: NodeJS.Timeout | undefined;
+  #graceTimer: NodeJS.Timeout | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: FollowedShowOptions) {
+    this.show = options.show;
+    this.showId = options.show.id;
+    this.#options = options;
+  }
+
+  /** Undefined until the first load. Replaced by every later one: do not keep it. */
+  get map(): SeatMap | undefined {
+    return this.#map;
+  }
+
+  /** Begins to load and sweep. Call it once the feed is subscribed: what is published from then on cannot be missed. */
+  start(): void {
+    this.#mend();
+    void this.#sweep();
+    this.#lookTimer = setInterval(() => void this.#look(), LOOK_MS);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const timer of [this.#sweepTimer, this.#lookTimer, this.#graceTimer, this.#retryTimer])
+      clearTimeout(timer);
+    this.#wake();
+  }
+
+  /** Resolves when `done` holds, looked at after every change of the map, or when `deadlineMs` is over. */
+  async until(done: () => boolean, deadlineMs: number): Promise<boolean> {
+    const endMs = monotonicMs() + deadlineMs;
+    while (!done() && !this.#closed && monotonicMs() < endMs) await this.#nextChange(endMs - monotonicMs());
+    return done();
+  }
+
+  entry(entry: Entry): void {
+    const map = this.#map;
+    if (map === undefined) return;
+    if (entry.epoch !== map.epoch) this.#mend();
+    else if (entry.to <= map.seq) return;
+    else if (entry.from <= map.seq + 1) this.#apply(map, entry);
+    else this.#hear(entry.to);
+  }
+
+  superseded(notice: Superseded): void {
+    this.#options.ownLeases.superseded(this.showId, notice);
+  }
+
+  distrust(): void {
+    this.#mend();
+  }
+
+  /** A reply of the store carried this position. The feed is given a moment to bring what it speaks of. */
+  noticed(position: Position): void {
+    const map = this.#map;
+    if (map === undefined) return;
+    if (position.epoch !== map.epoch) this.#mend();
+    else if (position.seq > map.seq) this.#hear(position.seq);
+  }
+
+  #hear(seq: number): void {
+    this.#heardSeq = Math.max(this.#heardSeq, seq);
+    this.#graceTimer ??= setTimeout(() => {
+      this.#graceTimer = undefined;
+      if (this.#map !== undefined && this.#map.seq < this.#heardSeq) this.#mend();
+    }, FEED_GRACE_MS);
+  }
+
+  #apply(map: SeatMap, entry: Entry): void {
+    map.apply(entry.to, entry.changes);
+    this.#options.ownLeases.apply(this.showId, entry);
+    this.#options.listener.changed(this);
+    this.#wake();
+  }
+
+  #mend(): void {
+    this.#doubtful = true;
+    if (this.#mending !== undefined || this.#closed) return;
+    clearTimeout(this.#retryTimer);
+    this.#mending = this.#mendUntilCertain().finally(() => {
+      this.#mending = undefined;
+    });
+  }
+
+  async #mendUntilCertain(): Promise<void> {
+    while (this.#doubtful && !this.#closed) {
+      this.#doubtful = false;
+      try {
+        await (this.#map === undefined ? this.#load() : this.#catchUp(this.#map));
+        this.#retryMs = RETRY_MIN_MS;
+      } catch (error) {
+        this.#options.log.debug(
+          { showId: this.showId, error: String(error) },
+          'the map could not be mended yet',
+        );
+        this.#retryTimer = setTimeout(() => this.#mend(), this.#retryMs);
+        this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+        return;
+      }
+    }
+  }
+
+  async #catchUp(map: SeatMap): Promise<void> {
+    const askedAt = Math.max(map.seq, this.#heardSeq);
+    const { position, entries } = await this.#options.leases.read(this.showId, map.seq, LOG_ENTRIES);
+    if (map !== this.#map) return this.#mend();
+    if (position.epoch !== map.epoch) return this.#load();
+    if (position.seq < askedAt) return this.#wentBackwards(map, position, askedAt);
+    for (const text of entries) {
+      const entry = parseEntry(text);
+      if (entry === undefined || entry.epoch !== map.epoch || entry.from > map.seq + 1) return this.#load();
+      if (entry.to > map.seq) this.#apply(map, entry);
+    }
+    // The log was cut short of where the map stands.
+    if (map.seq < position.seq && entries.length < LOG_ENTRIES) return this.#load();
+    if (map.seq < position.seq) this.#doubtful = true;
+  }
+
+  /** The store lost writes without a new run: no seq of this epoch can be trusted any more. */
+  async #wentBackwards(map: SeatMap, position: Position, askedAt: number): Promise<void> {
+    this.#options.log.warn(
+      { showId: this.showId, seq: position.seq, askedAt },
+      'the position went backwards',
+    );
+    await this.#options.leases.rotate(this.showId, map.epoch);
+    await this.#load();
+  }
+
+  async #load(): Promise<void> {
+    const { leases, ownLeases, versions, listener, show } = this.#options;
+    const loaded = await leases.load(this.showId, await versions.seatVersions(this.showId));
+    if (this.#closed) return;
+    const booked = loaded.versions.filter(({ version }) => version % 2 === 1).map(({ seatId }) => seatId);
+    const map = new SeatMap(show, loaded.position.epoch, loaded.position.seq, loaded.held, booked);
+    this.#map = map;
+    this.#heardSeq = map.seq;
+    // What was published while the load was under way was not kept: the log has it.
+    this.#doubtful = true;
+    listener.reset(this);
+    this.#wake();
+    await ownLeases.compare(this.showId, (seatId: string): SeatState => map.stateOf(seatId));
+  }
+
+  /** Aimed at the next end; a lease taken meanwhile lives longer than `sweepMs`, so that no sweep comes late for it. */
+  async #sweep(): Promise<void> {
+    const { leases, versions, sweepMs } = this.#options;
+    let nextInMs = sweepMs;
+    try {
+      const swept = await sweep(leases, versions.seatVersionsOf.bind(versions), this.showId);
+      nextInMs = Math.min(sweepMs, Math.max(SWEEP_MIN_MS, swept.nextInMs ?? sweepMs));
+    } catch (error) {
+      this.#options.log.debug({ showId: this.showId, error: String(error) }, 'the sweep got no answer');
+    }
+    if (!this.#closed) this.#sweepTimer = setTimeout(() => void this.#sweep(), nextInMs);
+  }
+
+  async #look(): Promise<void> {
+    try {
+      await look(this.#options.leases, this.#options.versions, this.showId);
+    } catch (error) {
+      this.#options.log.debug({ showId: this.showId, error: String(error) }, 'the look gets no answer');
+    }
+  }
+
+  #nextChange(deadlineMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const finish = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(finish);
+        resolve();
+      };
+      const timer = setTimeout(finish, deadlineMs);
+      this.#waiting.add(finish);
+    });
+  }
+
+  #wake(): void {
+    for (const finish of [...this.#waiting]) finish();
+  }
+}

@@ -1,0 +1,110 @@
+import type { SeatState } from '../../protocol/index.ts';
+
+/** The seats of a show: ids in layout order, and each one's place in it. */
+export interface Seating {
+  readonly seatIds: readonly string[];
+  readonly seatIndex: ReadonlyMap<string, number>;
+}
+
+const STATES = ['available', 'held', 'booked'] as const satisfies readonly SeatState[];
+const CODES = { available: 0, held: 1, booked: 2 } as const satisfies Record<SeatState, number>;
+
+/**
+ * The map of one show within one epoch: each seat's state and the seq of its last change. Pure. Seats stand in a list ordered
+ * by their last change (two arrays of links), so the changes since any seq are read off its end: no ring of
+ * deltas to size, no history to keep, and a seat that changed often is told once.
+ */
+export class SeatMap {
+  readonly epoch: string;
+  /** Where it was loaded: what changed before is not known. */
+  readonly loadedSeq: number;
+  readonly #seating: Seating;
+  readonly #states: Uint8Array;
+  readonly #changedAt: Float64Array;
+  /** Links to the seat that changed just before and just after; the last index is the list's end on both sides. */
+  readonly #older: Int32Array;
+  readonly #newer: Int32Array;
+  #seq: number;
+
+  constructor(
+    seating: Seating,
+    epoch: string,
+    seq: number,
+    held: readonly string[],
+    booked: readonly string[],
+  ) {
+    const count = seating.seatIds.length;
+    this.#seating = seating;
+    this.epoch = epoch;
+    this.loadedSeq = seq;
+    this.#seq = seq;
+    this.#states = new Uint8Array(count);
+    this.#changedAt = new Float64Array(count);
+    this.#older = new Int32Array(count + 1).fill(count);
+    this.#newer = new Int32Array(count + 1).fill(count);
+    for (const seatId of held) this.#set(seatId, CODES.held);
+    for (const seatId of booked) this.#set(seatId, CODES.booked);
+  }
+
+  get seq(): number {
+    return this.#seq;
+  }
+
+  get seats(): number {
+    return this.#seating.seatIds.length;
+  }
+
+  stateOf(seatId: string): SeatState {
+    return STATES[this.#states[this.#seating.seatIndex.get(seatId) ?? -1] ?? CODES.available] ?? 'available';
+  }
+
+  /** The next changes in order; what they say of a seat holds from `to` on. Seats that the show does not have are passed over. */
+  apply(to: number, changes: readonly { seatId: string; state: SeatState }[]): void {
+    for (const { seatId, state } of changes) {
+      const seat = this.#set(seatId, CODES[state]);
+      if (seat === undefined) continue;
+      this.#changedAt[seat] = to;
+      this.#moveToEnd(seat);
+    }
+    this.#seq = to;
+  }
+
+  /** Whether `changesSince` can tell all that happened after `seq`. */
+  reaches(seq: number): boolean {
+    return seq >= this.loadedSeq && seq <= this.#seq;
+  }
+
+  /** Calls back for every seat that changed after `seq`, the latest first. */
+  changesSince(seq: number, tell: (seatId: string, state: SeatState) => void): void {
+    const end = this.seats;
+    for (let seat = this.#older[end] ?? end; seat !== end; seat = this.#older[seat] ?? end) {
+      if ((this.#changedAt[seat] ?? 0) <= seq) return;
+      tell(this.#seating.seatIds[seat] ?? '', STATES[this.#states[seat] ?? 0] ?? 'available');
+    }
+  }
+
+  /** Seats in this state, in layout order. */
+  seatsIn(state: SeatState): string[] {
+    const code = CODES[state];
+    return this.#seating.seatIds.filter((_, seat) => this.#states[seat] === code);
+  }
+
+  #set(seatId: string, code: number): number | undefined {
+    const seat = this.#seating.seatIndex.get(seatId);
+    if (seat !== undefined) this.#states[seat] = code;
+    return seat;
+  }
+
+  #moveToEnd(seat: number): void {
+    const end = this.seats;
+    const linked = this.#newer[seat] !== end || this.#older[end] === seat || this.#older[seat] !== end;
+    if (linked) this.#link(this.#older[seat] ?? end, this.#newer[seat] ?? end);
+    this.#link(this.#older[end] ?? end, seat);
+    this.#link(seat, end);
+  }
+
+  #link(older: number, newer: number): void {
+    this.#newer[older] = newer;
+    this.#older[newer] = older;
+  }
+}

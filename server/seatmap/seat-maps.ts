@@ -1,0 +1,116 @@
+import type { Position } from '../../protocol/index.ts';
+import type { Show } from '../catalogue/catalogue.ts';
+import type { Feed } from '../feed/feed.ts';
+import type { Leases } from '../leases/leases.ts';
+import type { OwnLeases } from '../leases/own-leases.ts';
+import type { Log } from '../observability/log.ts';
+import { FollowedShow, type ShowListener, type Versions } from './followed-show.ts';
+
+export interface SeatMapsOptions {
+  readonly feed: Feed;
+  readonly leases: Leases;
+  readonly ownLeases: OwnLeases;
+  readonly versions: Versions;
+  readonly listener: ShowListener;
+  readonly sweepMs: number;
+  readonly log: Log;
+}
+
+interface Followed {
+  readonly followed: FollowedShow;
+  /** Watchers and lease owners. */
+  interests: number;
+  letGo: NodeJS.Timeout | undefined;
+}
+
+/** Shows that one server follows at the most; a map of 20 000 seats takes half a MB. */
+const MAX_FOLLOWED = 2_000;
+/** A map that nobody needs is kept for those who come back. */
+const LET_GO_AFTER_MS = 30_000;
+
+/**
+ * The maps of the shows that somebody here watches or holds leases in. Followed while there is interest, and a little
+ * longer; every server follows for itself, and needs nothing of another.
+ */
+export class SeatMaps {
+  readonly #options: SeatMapsOptions;
+  readonly #shows = new Map<string, Followed>();
+
+  constructor(options: SeatMapsOptions) {
+    this.#options = options;
+    options.leases.onPosition((showId, position) => this.#noticed(showId, position));
+  }
+
+  get followed(): number {
+    return this.#shows.size;
+  }
+
+  /**
+   * Registers an interest in the show; each is given back with `unfollow`. Undefined: the server follows as many shows as it
+   * can. The map may not be loaded yet: `until` waits for it.
+   */
+  follow(show: Show): FollowedShow | undefined {
+    const known = this.#shows.get(show.id);
+    if (known !== undefined) {
+      known.interests += 1;
+      clearTimeout(known.letGo);
+      known.letGo = undefined;
+      return known.followed;
+    }
+    if (this.#shows.size >= MAX_FOLLOWED && !this.#letOneGo()) return undefined;
+    return this.#begin(show);
+  }
+
+  unfollow(showId: string): void {
+    const known = this.#shows.get(showId);
+    if (known === undefined) return;
+    known.interests -= 1;
+    if (known.interests === 0) known.letGo = setTimeout(() => this.#letGo(showId), LET_GO_AFTER_MS);
+  }
+
+  /** The map if the show is followed and loaded: never waits. */
+  peek(showId: string): FollowedShow | undefined {
+    return this.#shows.get(showId)?.followed;
+  }
+
+  close(): void {
+    for (const showId of [...this.#shows.keys()]) this.#letGo(showId);
+  }
+
+  #begin(show: Show): FollowedShow {
+    const { feed, ...options } = this.#options;
+    const followed = new FollowedShow({ ...options, show });
+    this.#shows.set(show.id, { followed, interests: 1, letGo: undefined });
+    // Subscribed before it loads: nothing falls between. Without a connection it loads all the same; the next one makes
+    // every map distrusted.
+    feed
+      .follow(show.id, followed)
+      .catch((error: unknown) =>
+        this.#options.log.debug({ showId: show.id, error: String(error) }, 'not subscribed'),
+      )
+      .finally(() => followed.start());
+    return followed;
+  }
+
+  #letOneGo(): boolean {
+    for (const [showId, { interests }] of this.#shows) {
+      if (interests > 0) continue;
+      this.#letGo(showId);
+      return true;
+    }
+    return false;
+  }
+
+  #letGo(showId: string): void {
+    const known = this.#shows.get(showId);
+    if (known === undefined) return;
+    clearTimeout(known.letGo);
+    this.#shows.delete(showId);
+    known.followed.close();
+    void this.#options.feed.unfollow(showId);
+  }
+
+  #noticed(showId: string, position: Position): void {
+    this.#shows.get(showId)?.followed.noticed(position);
+  }
+}
