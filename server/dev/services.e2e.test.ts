@@ -2,7 +2,12 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import postgres from 'postgres';
 import { expect, it } from 'vitest';
-import { createEmptyDatabase, startOwnPostgres, startRedis } from '../test/harness/services.ts';
+import {
+  createDatabase,
+  createEmptyDatabase,
+  startOwnPostgres,
+  startRedis,
+} from '../test/harness/services.ts';
 
 async function ask(port: number, command: string): Promise<string> {
   const socket = connect(port, '127.0.0.1');
@@ -82,6 +87,13 @@ it('says why a service did not start', async () => {
     /^PostgreSQL did not start: .*no_such/,
   );
   await redis.stop();
+});
+
+it('copies a migrated database', async () => {
+  const [first, second] = await Promise.all([createDatabase(), createDatabase()]);
+  expect(await one(first.url, 'SELECT count(*)::int FROM shows')).toBe(0);
+  expect(await one(second.url, 'SELECT count(*)::int FROM shows')).toBe(0);
+  await Promise.all([first.drop(), second.drop()]);
 });
 
 it('refuses a password that is wrong, and gives each test file its own database', async () => {

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import postgres from 'postgres';
+import postgres, { type Sql } from 'postgres';
 import { inject } from 'vitest';
 import { type PostgresOptions, type PostgresService, startPostgres } from '../../dev/postgres.ts';
 import { type RedisService, startRedis as start } from '../../dev/redis.ts';
+import { createLog } from '../../observability/log.ts';
+import { migrate } from '../../stores/migrate.ts';
 
 export interface TestDatabase {
   url: string;
@@ -12,17 +14,37 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** An empty database of one's own in the run's PostgreSQL. */
+/** A database of one's own in the run's PostgreSQL, with the schema in place. Drop it in `afterAll`. */
+export async function createDatabase(): Promise<TestDatabase> {
+  await asSuperuser(makeTemplate);
+  return createFrom(migrated);
+}
+
+/** The same without a schema. */
 export async function createEmptyDatabase(): Promise<TestDatabase> {
   return createFrom('template1');
 }
 
+const migrated = 'template_migrated';
+
+/** The first test file that needs the schema migrates a template; copies of it take a few milliseconds. */
+async function makeTemplate(sql: Sql): Promise<void> {
+  await sql`SELECT pg_advisory_lock(1)`; // held until the connection ends
+  const made = await sql`SELECT FROM pg_database WHERE datname = ${migrated}`;
+  if (made.length > 0) return;
+  const unfinished = `${migrated}_unfinished`;
+  await sql.unsafe(`DROP DATABASE IF EXISTS ${unfinished} WITH (FORCE)`);
+  await sql.unsafe(`CREATE DATABASE ${unfinished}`);
+  await migrate({ url: urlOf(unfinished), log: createLog('silent') });
+  await sql.unsafe(`ALTER DATABASE ${unfinished} RENAME TO ${migrated}`);
+}
+
 async function createFrom(template: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await asSuperuser(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+  await asSuperuser((sql) => sql.unsafe(`CREATE DATABASE ${name} TEMPLATE ${template}`));
   return {
     url: urlOf(name),
-    drop: () => asSuperuser(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+    drop: () => asSuperuser((sql) => sql.unsafe(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
   };
 }
 
@@ -43,10 +65,10 @@ function urlOf(database: string): string {
   return url.href;
 }
 
-async function asSuperuser(statement: string): Promise<void> {
+async function asSuperuser(work: (sql: Sql) => Promise<unknown>): Promise<void> {
   const sql = postgres(inject('postgresUrl'), { max: 1, onnotice: () => undefined });
   try {
-    await sql.unsafe(statement);
+    await work(sql);
   } finally {
     await sql.end({ timeout: 5 });
   }
