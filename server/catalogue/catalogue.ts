@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { fault, type Outcome, type SeatLayout, type ShowSummary, seatLayout } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
 import type { PostgresPool } from '../stores/postgres.ts';
-import { sqlArray, statement } from '../stores/sql-files.ts';
+import { sqlArray } from '../stores/sql-arrays.ts';
+import { statement } from '../stores/sql-files.ts';
 import { ShowCache } from './show-cache.ts';
 
 /** A show never changes once it is made, so whoever has one may keep it. */

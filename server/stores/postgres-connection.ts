@@ -44,6 +44,17 @@ const GOODBYE_MS = 2_000;
 export const isRefusal = (error: unknown): error is postgres.PostgresError =>
   error instanceof postgres.PostgresError && error.severity !== 'FATAL' && error.severity !== 'PANIC';
 
+/** Serialization failure, deadlock, lock timeout, statement timeout: rolled back, and likely to work next time. */
+const TRY_AGAIN = new Set(['40001', '40P01', '55P03', '57014']);
+/** Out of disk, memory or connections; a standby that only reads. */
+const CANNOT_WRITE = /^(53...|25006)$/;
+
+/** What a refusal means for the caller: nothing happened, and it may or cannot be tried again now. Undefined: a bug. */
+export function refusalKind(error: postgres.PostgresError): 'busy' | 'unavailable' | undefined {
+  if (TRY_AGAIN.has(error.code)) return 'busy';
+  return CANNOT_WRITE.test(error.code) ? 'unavailable' : undefined;
+}
+
 /** What postgres.js read from the URL; it names several hosts for a server with standbys. */
 interface ParsedAddress {
   readonly host: readonly string[];

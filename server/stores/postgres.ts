@@ -16,6 +16,7 @@ export {
   PostgresUnavailable,
   PostgresUnknown,
   type Row,
+  refusalKind,
   type SqlParameter,
 } from './postgres-connection.ts';
 

@@ -30,12 +30,3 @@ export function sqlFiles(folder: 'migrations' | 'functions'): SqlFile[] {
     .sort()
     .map((name) => ({ name: name.slice(0, -'.sql'.length), text: read(`${folder}/${name}`) }));
 }
-
-const quoted = (value: string | number | null): string => {
-  if (value === null) return 'NULL';
-  return typeof value === 'number' ? String(value) : `"${value.replace(/["\\]/g, '\\$&')}"`;
-};
-
-/** A parameter of any array type, as Postgres writes arrays: postgres.js would need a round trip to learn their types. */
-export const sqlArray = (values: readonly (string | number | null)[]): string =>
-  `{${values.map(quoted).join(',')}}`;

@@ -1,0 +1,265 @@
+import {
+  type BookingResponse,
+  type Fault,
+  fault,
+  type Outcome,
+  type SeatState,
+  type SeatStates,
+} from '../../protocol/index.ts';
+import type { Catalogue, SeatVersion } from '../catalogue/catalogue.ts';
+import { monotonicMs } from '../clock.ts';
+import { mintLeaseId } from '../leases/lease-ids.ts';
+import type { Owner } from '../leases/leases.ts';
+import type { Log } from '../observability/log.ts';
+import type { PostgresPool } from '../stores/postgres.ts';
+import { type Commit, Commits } from './commit.ts';
+import type { LeaseMode } from './confirm-call.ts';
+import { InFlight } from './in-flight.ts';
+import { Refunds } from './refunds.ts';
+import { Settlements } from './settlements.ts';
+
+/** What a confirm needs of the leases. */
+export interface LeaseGuard {
+  /** All or none, lease ids in the order of `seatIds`. Rejects when Redis gives no answer. */
+  guard(
+    showId: string,
+    request: { readonly owner: Owner; readonly seatIds: readonly string[]; readonly guardId: string },
+  ): Promise<{ ok: true; leaseIds: readonly string[] } | { ok: false; states: SeatStates }>;
+  /** May be said again without harm. Rejects when Redis gives no answer. */
+  settle(
+    showId: string,
+    request: {
+      readonly guardId: string;
+      readonly seats: readonly {
+        readonly seatId: string;
+        readonly leaseId: string;
+        readonly version?: number;
+      }[];
+      readonly won: boolean;
+      readonly gone: boolean;
+    },
+  ): Promise<void>;
+  announce(showId: string, versions: readonly SeatVersion[]): Promise<void>;
+}
+
+export interface BookingsOptions {
+  /** For confirms alone. */
+  readonly confirms: PostgresPool;
+  readonly pool: PostgresPool;
+  readonly catalogue: Catalogue;
+  readonly leases: LeaseGuard;
+  readonly log: Log;
+  readonly confirmDeadlineMs: number;
+}
+
+export interface Confirm {
+  readonly showId: string;
+  /** Distinct. */
+  readonly seatIds: readonly string[];
+  readonly requestId: string;
+  readonly owner: Owner;
+  /**
+   * The lease id of each of `seatIds` by the session's own record, or undefined when one of them is not its own (any
+   * more). Asked only when Redis gives no answer.
+   */
+  readonly ownLeases?: () => readonly string[] | undefined;
+  /** The session has ended, so a lease that is not booked has nobody to go back to. */
+  readonly isGone: () => boolean;
+}
+
+export interface Confirmed {
+  readonly requestId: string;
+  /** In the order of the seats as they were asked for. */
+  readonly bookings: readonly { readonly bookingId: string; readonly seatId: string }[];
+  readonly replayed: boolean;
+  readonly refunded?: true;
+}
+
+/** What is known of the leases when Postgres is asked. */
+interface Guarded {
+  readonly mode: LeaseMode;
+  readonly guardId: string;
+  /** Good: the lease of each seat, in the request's order. */
+  readonly leaseIds: readonly string[];
+  /** Lost: how each seat stood instead. */
+  readonly states: SeatStates;
+}
+
+/**
+ * How a seat gets booked: guard its lease (Redis) → commit (Postgres decides) → settle (Redis) → answer. A confirm whose
+ * lease is gone goes the same way, for it may be the repeat of one that was booked.
+ */
+export class Bookings {
+  readonly #options: BookingsOptions;
+  readonly #commits: Commits;
+  readonly #settlements: Settlements;
+  readonly #refunds: Refunds;
+  readonly #inFlight = new InFlight<Outcome<Confirmed>>();
+
+  constructor(options: BookingsOptions) {
+    this.#options = options;
+    this.#commits = new Commits({ pool: options.confirms, log: options.log });
+    this.#settlements = new Settlements(options.log);
+    this.#refunds = new Refunds(options.pool);
+  }
+
+  /** Confirms under way, for metrics and for a stop that waits for them. */
+  get underWay(): number {
+    return this.#inFlight.size;
+  }
+
+  /** Decisions that Redis was not told yet, for metrics. */
+  get unsettled(): number {
+    return this.#settlements.kept;
+  }
+
+  /**
+   * Answers within `confirmDeadlineMs` and the time that Redis may take. The same confirm while one is under way joins
+   * it. Rejects for bugs alone.
+   */
+  async confirm(confirm: Confirm): Promise<Outcome<Confirmed>> {
+    const { requestId, showId, seatIds, owner } = confirm;
+    const name = [owner.userId, showId, ...[...seatIds].sort()].join(' ');
+    return (
+      this.#inFlight.join(requestId, name, () => this.#confirm(confirm)) ?? {
+        ok: false,
+        fault: fault('busy'),
+      }
+    );
+  }
+
+  /** Gives the seats back. Repeating it changes nothing. */
+  async refund(requestId: string): Promise<Outcome<{ booking: BookingResponse }>> {
+    const refund = await this.#refunds.refund(requestId);
+    if (!refund.ok) return refund;
+    const { showId, versions } = refund;
+    await this.#settlements.add(showId, () => this.#options.leases.announce(showId, versions));
+    return this.find(requestId);
+  }
+
+  /** For support: what this request booked, refunded or not. */
+  find(requestId: string): Promise<Outcome<{ booking: BookingResponse }>> {
+    return this.#refunds.find(requestId);
+  }
+
+  close(): void {
+    this.#settlements.close();
+  }
+
+  async #confirm(confirm: Confirm): Promise<Outcome<Confirmed>> {
+    const endsMs = monotonicMs() + this.#options.confirmDeadlineMs;
+    const unknown = await this.#unknownPlace(confirm);
+    if (unknown !== undefined) return { ok: false, fault: unknown };
+    const guarded = await this.#guard(confirm);
+    const { showId, requestId, owner } = confirm;
+    const request = {
+      requestId,
+      userId: owner.userId,
+      seatIds: [...confirm.seatIds].sort(),
+      lease: guarded.mode,
+    };
+    const settle = (commit: Commit) => this.#settle(confirm, guarded, commit);
+    const commit = await this.#commits.submit(showId, request, endsMs, (late) => void settle(late));
+    await settle(commit);
+    return answer(confirm, guarded, commit);
+  }
+
+  /** Before anything else, so that names nobody knows never become keys in Redis. */
+  async #unknownPlace({ showId, seatIds }: Confirm): Promise<Fault | undefined> {
+    try {
+      const show = await this.#options.catalogue.show(showId);
+      if (show === undefined) return fault('unknown_show');
+      const unknown = seatIds.filter((seatId) => !show.seatIndex.has(seatId));
+      return unknown.length > 0 ? fault('unknown_seat', { seatIds: unknown }) : undefined;
+    } catch (error) {
+      this.#options.log.warn({ err: error, showId }, 'the catalogue gave no answer');
+      return fault('unavailable');
+    }
+  }
+
+  async #guard({ showId, seatIds, owner, ownLeases }: Confirm): Promise<Guarded> {
+    const guardId = mintLeaseId();
+    try {
+      const guard = await this.#options.leases.guard(showId, { owner, seatIds, guardId });
+      return guard.ok
+        ? { mode: 'good', guardId, leaseIds: guard.leaseIds, states: {} }
+        : { mode: 'lost', guardId, leaseIds: [], states: guard.states };
+    } catch (error) {
+      // Redis is advisory, Postgres decides: what this server granted and has not seen end is good enough.
+      this.#options.log.warn({ err: error, showId }, 'Redis gave no answer to a guard');
+      const leaseIds = ownLeases?.();
+      return { mode: leaseIds ? 'good' : 'unsure', guardId, leaseIds: leaseIds ?? [], states: {} };
+    }
+  }
+
+  /** Of an unknown outcome Redis is told nothing: the guard runs out by itself, and the sweep asks Postgres then. */
+  async #settle({ showId, seatIds, isGone }: Confirm, guarded: Guarded, commit: Commit): Promise<void> {
+    if (commit.outcome === 'unknown') return;
+    const { leases } = this.#options;
+    const versions = 'versions' in commit ? commit.versions : [];
+    const isBooked = commit.outcome === 'booked' && !commit.refunded;
+    if (guarded.mode === 'good') {
+      const versionOf = new Map(versions.map(({ seatId, version }) => [seatId, version]));
+      const seats = seatIds.flatMap((seatId, i) =>
+        seatLease(seatId, guarded.leaseIds[i], versionOf.get(seatId)),
+      );
+      const { guardId } = guarded;
+      await this.#settlements.add(showId, () =>
+        leases.settle(showId, { guardId, seats, won: isBooked, gone: isGone() }),
+      );
+    } else if (isBooked) {
+      // The repeat of a booking: whoever made it may have died before its settle.
+      void this.#settlements.add(showId, () => leases.announce(showId, versions));
+    }
+  }
+}
+
+function seatLease(seatId: string, leaseId: string | undefined, version: number | undefined) {
+  if (leaseId === undefined) return [];
+  return [version === undefined ? { seatId, leaseId } : { seatId, leaseId, version }];
+}
+
+function answer({ seatIds, requestId }: Confirm, guarded: Guarded, commit: Commit): Outcome<Confirmed> {
+  switch (commit.outcome) {
+    case 'booked': {
+      const { replayed, refunded } = commit;
+      const order = new Map(seatIds.map((seatId, i) => [seatId, i]));
+      const at = (booking: { seatId: string }) => order.get(booking.seatId) ?? 0;
+      const bookings = commit.bookings.toSorted((a, b) => at(a) - at(b));
+      return { ok: true, requestId, bookings, replayed, ...(refunded ? { refunded } : {}) };
+    }
+    case 'taken': {
+      const conflicts = commit.conflicts.map((seatId) => ({ seatId, state: 'booked' as const }));
+      return { ok: false, fault: fault('seat_unavailable', { conflicts }) };
+    }
+    case 'lost':
+      return {
+        ok: false,
+        fault: fault('lease_lost', { seats: seatsNow(seatIds, guarded, commit.versions) }),
+      };
+    case 'unknown_seats':
+      return { ok: false, fault: fault('unknown_seat', { seatIds: [...commit.seatIds] }) };
+    case 'mismatch':
+      return { ok: false, fault: fault('request_mismatch') };
+    case 'busy':
+      return { ok: false, fault: fault('busy') };
+    case 'unsure':
+    case 'unavailable':
+      return { ok: false, fault: fault('unavailable') };
+    case 'unknown':
+      return { ok: false, fault: fault('outcome_unknown') };
+  }
+}
+
+/** Postgres' word on what is booked, the guard's on the rest; a good lease (the replay of an old refusal) is a hold. */
+function seatsNow(
+  seatIds: readonly string[],
+  guarded: Guarded,
+  versions: readonly SeatVersion[],
+): SeatStates {
+  const booked = new Set(versions.filter(({ version }) => version % 2 === 1).map(({ seatId }) => seatId));
+  const otherwise: SeatState = guarded.mode === 'good' ? 'held' : 'available';
+  const stateOf = (seatId: string): SeatState =>
+    booked.has(seatId) ? 'booked' : (guarded.states[seatId] ?? otherwise);
+  return Object.fromEntries(seatIds.map((seatId) => [seatId, stateOf(seatId)]));
+}

@@ -1,0 +1,161 @@
+import { z } from 'zod';
+import { monotonicMs } from '../clock.ts';
+import {
+  type PostgresPool,
+  PostgresUnavailable,
+  PostgresUnknown,
+  type SqlParameter,
+} from '../stores/postgres.ts';
+import { parseSqlArray, sqlArray } from '../stores/sql-arrays.ts';
+import { statement } from '../stores/sql-files.ts';
+import { mintBookingId } from './booking-ids.ts';
+
+/** What is known of the request's leases: `unsure` when Redis gave no answer and nobody else can say. */
+export type LeaseMode = 'good' | 'lost' | 'unsure';
+
+export interface ConfirmRequest {
+  readonly requestId: string;
+  readonly userId: string;
+  /** Distinct and sorted by code unit, as Postgres sorts them (ids are ASCII). */
+  readonly seatIds: readonly string[];
+  readonly lease: LeaseMode;
+}
+
+/** As it stands now, in the order of the request's seats; those the show does not have are left out. */
+interface Versions {
+  readonly versions: readonly { readonly seatId: string; readonly version: number }[];
+}
+interface Final extends Versions {
+  /** Decided by an earlier call, now or long ago. */
+  readonly replayed: boolean;
+}
+/** What the function says of one request. Of `mismatch` and everything below it, nothing happened. */
+export type ConfirmAnswer =
+  | (Final & { outcome: 'booked'; refunded: boolean; bookings: { bookingId: string; seatId: string }[] })
+  | (Final & { outcome: 'taken'; conflicts: readonly string[] })
+  | (Final & { outcome: 'lost' })
+  | (Versions & { outcome: 'mismatch' })
+  | (Versions & { outcome: 'unsure' })
+  | { outcome: 'unknown_seats'; seatIds: readonly string[] }
+  /** Somebody else has a row locked at this moment, or the call came too late to begin: may be tried again. */
+  | { outcome: 'blocked' };
+
+const confirmBookings = statement('confirm_bookings');
+const clockStatement = statement('clock');
+
+const sqlStrings = z.string().transform(parseSqlArray).pipe(z.array(z.string()));
+const sqlVersions = z
+  .string()
+  .transform(parseSqlArray)
+  .pipe(z.array(z.nullable(z.coerce.number<string>())));
+const row = z.object({
+  outcome: z.enum(['booked', 'taken', 'lost', 'mismatch', 'unsure', 'unknown_seats', 'blocked', 'late']),
+  replayed: z.boolean(),
+  refunded: z.boolean(),
+  booking_ids: sqlStrings.nullable(),
+  conflicts: sqlStrings.nullable(),
+  seat_versions: sqlVersions.nullable(),
+  clock_ms: z.number(),
+});
+type AnswerRow = z.infer<typeof row>;
+
+/** Beyond this age the two clocks may have drifted apart, or one was set. */
+const MAX_CLOCK_AGE_MS = 10_000;
+
+/** The one call of a confirm, typed: a batch of requests of one show in, an answer for each out. */
+export class ConfirmCall {
+  readonly #pool: PostgresPool;
+  /** Postgres' clock minus ours, as the last reply told; never ahead of the truth, for the reply's own way is not counted. */
+  #offsetMs = 0;
+  #learnedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(pool: PostgresPool) {
+    this.#pool = pool;
+  }
+
+  /**
+   * `beginBeforeMs` (on `monotonicMs`' clock): Postgres does not begin later than that. Rejects as
+   * `PostgresPool.query` does.
+   */
+  async run(
+    showId: string,
+    requests: readonly ConfirmRequest[],
+    { beginBeforeMs, deadlineMs }: { readonly beginBeforeMs: number; readonly deadlineMs: number },
+  ): Promise<ConfirmAnswer[]> {
+    const endsMs = monotonicMs() + deadlineMs;
+    await this.#knowClock(deadlineMs);
+    const minted = requests.map(({ seatIds }) => seatIds.map(() => mintBookingId()));
+    const parameters = [showId, beginBeforeMs + this.#offsetMs, ...arraysOf(requests, minted)];
+    const rows = await this.#pool.query(confirmBookings, parameters, { deadlineMs: endsMs - monotonicMs() });
+    const answers = z.array(row).length(requests.length).parse(rows);
+    this.#learn(answers.at(-1)?.clock_ms);
+    return requests.map((request, i) => answerOf(request, answers[i], minted[i]));
+  }
+
+  async #knowClock(deadlineMs: number): Promise<void> {
+    if (monotonicMs() - this.#learnedMs < MAX_CLOCK_AGE_MS) return;
+    const rows = await this.#pool.query(clockStatement, [], { deadlineMs }).catch((error: unknown) => {
+      // Of this statement it does not matter whether it was carried out: no confirm was sent.
+      throw error instanceof PostgresUnknown
+        ? new PostgresUnavailable('Postgres tells no time', { cause: error })
+        : error;
+    });
+    this.#learn(z.array(z.object({ clock_ms: z.number() })).parse(rows)[0]?.clock_ms);
+  }
+
+  #learn(clockMs: number | undefined): void {
+    if (clockMs === undefined) return;
+    this.#learnedMs = monotonicMs();
+    this.#offsetMs = clockMs - this.#learnedMs;
+  }
+}
+
+function arraysOf(
+  requests: readonly ConfirmRequest[],
+  minted: readonly (readonly string[])[],
+): SqlParameter[] {
+  const wanted = requests.flatMap(({ seatIds }, i) =>
+    seatIds.map((seatId, j) => ({ seatId, request: i + 1, bookingId: minted[i]?.[j] ?? null })),
+  );
+  wanted.sort((a, b) => (a.seatId < b.seatId ? -1 : a.seatId > b.seatId ? 1 : a.request - b.request));
+  return [
+    sqlArray(requests.map(({ requestId }) => requestId)),
+    sqlArray(requests.map(({ userId }) => userId)),
+    sqlArray(requests.map(({ lease }) => lease)),
+    sqlArray(wanted.map(({ seatId }) => seatId)),
+    sqlArray(wanted.map(({ request }) => request)),
+    sqlArray(wanted.map(({ bookingId }) => bookingId)),
+  ];
+}
+
+function answerOf(
+  { seatIds }: ConfirmRequest,
+  answer: AnswerRow | undefined,
+  minted: readonly string[] = [],
+): ConfirmAnswer {
+  if (answer === undefined || answer.outcome === 'late' || answer.outcome === 'blocked')
+    return { outcome: 'blocked' };
+  const { outcome, replayed, refunded, conflicts, booking_ids: known, seat_versions: found } = answer;
+  const versions = seatIds.flatMap((seatId, i) => {
+    const version = found?.[i];
+    return version == null ? [] : [{ seatId, version }];
+  });
+  switch (outcome) {
+    case 'booked': {
+      const bookings = (known ?? minted).flatMap((bookingId, i) => {
+        const seatId = seatIds[i];
+        return seatId === undefined ? [] : [{ bookingId, seatId }];
+      });
+      return { outcome, replayed, refunded, bookings, versions };
+    }
+    case 'taken':
+      return { outcome, replayed, conflicts: conflicts ?? [], versions };
+    case 'lost':
+      return { outcome, replayed, versions };
+    case 'unknown_seats':
+      return { outcome, seatIds: seatIds.filter((_, i) => found?.[i] == null) };
+    case 'mismatch':
+    case 'unsure':
+      return { outcome, versions };
+  }
+}

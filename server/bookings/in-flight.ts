@@ -1,0 +1,33 @@
+const MAX_IN_FLIGHT = 20_000;
+
+interface Flight<T> {
+  readonly name: string;
+  readonly result: Promise<T>;
+}
+
+/** Requests under way by their id: the same request again shares the first one's result. Bounded. */
+export class InFlight<T> {
+  readonly #flights = new Map<string, Flight<T>>();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * `name`: all that makes it the same request. An id under way with another name runs on its own: telling the two apart
+   * is the database's business. Undefined when too many are under way.
+   */
+  join(id: string, name: string, run: () => Promise<T>): Promise<T> | undefined {
+    const flight = this.#flights.get(id);
+    if (flight?.name === name) return flight.result;
+    if (this.#size >= MAX_IN_FLIGHT) return undefined;
+    this.#size += 1;
+    const result = run().finally(() => {
+      this.#size -= 1;
+      if (this.#flights.get(id)?.result === result) this.#flights.delete(id);
+    });
+    if (flight === undefined) this.#flights.set(id, { name, result });
+    return result;
+  }
+}

@@ -1,0 +1,58 @@
+import type { Log } from '../observability/log.ts';
+
+const FIRST_RETRY_MS = 100;
+const MAX_RETRY_MS = 5_000;
+const MAX_TRIES = 12;
+const MAX_KEPT = 10_000;
+
+/**
+ * What Redis has to be told after Postgres decided. Each is tried at once; one that fails is kept and tried again for
+ * half a minute. Beyond that, or beyond the bound, it is let go: guards run out by themselves and the look finds what
+ * nobody announced.
+ */
+export class Settlements {
+  readonly #log: Log;
+  readonly #kept = new Set<NodeJS.Timeout>();
+  #closed = false;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Those that wait for another try, for metrics. */
+  get kept(): number {
+    return this.#kept.size;
+  }
+
+  /** Resolves after the first try, whatever became of it. `tell` may be called again after it succeeded unheard. */
+  async add(showId: string, tell: () => Promise<void>): Promise<void> {
+    await this.#try(showId, tell, 1);
+  }
+
+  /** Lets go of everything that waits. */
+  close(): void {
+    this.#closed = true;
+    for (const timer of this.#kept) clearTimeout(timer);
+    this.#kept.clear();
+  }
+
+  async #try(showId: string, tell: () => Promise<void>, tries: number): Promise<void> {
+    try {
+      await tell();
+    } catch (error) {
+      this.#log.warn({ err: error, showId, tries }, 'Redis does not know of a decision yet');
+      if (tries < MAX_TRIES && this.#kept.size < MAX_KEPT && !this.#closed) this.#keep(showId, tell, tries);
+    }
+  }
+
+  #keep(showId: string, tell: () => Promise<void>, tries: number): void {
+    const timer = setTimeout(
+      () => {
+        this.#kept.delete(timer);
+        void this.#try(showId, tell, tries + 1);
+      },
+      Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (tries - 1)),
+    );
+    this.#kept.add(timer);
+  }
+}
