@@ -271,6 +271,12 @@ const relations: readonly { message: string; holds: (settings: Settings) => bool
   },
 ];
 
+/** Whether this process is the `npm start` of somebody, rather than run by a supervisor. */
+export function startedByNpm(env: Environment = process.env): boolean {
+  const { npm_lifecycle_event: script } = env;
+  return script === 'start';
+}
+
 /** The URL for people's eyes: its password replaced. */
 export function withoutPassword(url: string): string {
   const parsed = new URL(url);

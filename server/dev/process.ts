@@ -168,7 +168,7 @@ async function workingDirectory(pid: number): Promise<string | undefined> {
   }
 }
 
-function trySignal(pid: number, signal: NodeJS.Signals): void {
+export function trySignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {

@@ -34,7 +34,7 @@ export async function startServices(
   if (databaseUrl !== undefined && redisUrl !== undefined) {
     return { databaseUrl, redisUrl, stop: async () => undefined };
   }
-  await makeDataDir(dataDir);
+  await makeDataDirs(dataDir);
   const closing: (() => Promise<void>)[] = [await claim(dataDir)];
   let stopping = false;
   const stop = async () => {
@@ -62,13 +62,15 @@ export async function startServices(
   throw database.status === 'rejected' ? database.reason : store.status === 'rejected' && store.reason;
 }
 
-/** Made by root in somebody's project, it still belongs to that somebody. */
-async function makeDataDir(dataDir: string): Promise<void> {
+/** Made by root in somebody's project, they still belong to that somebody. */
+async function makeDataDirs(dataDir: string): Promise<void> {
   try {
-    const made = await mkdir(dataDir, { recursive: true });
-    if (made === undefined || process.getuid?.() !== 0) return;
-    const { uid, gid } = await stat(dirname(dataDir));
-    await chown(dataDir, uid, gid);
+    for (const dir of [dataDir, join(dataDir, 'redis')]) {
+      const made = await mkdir(dir, { recursive: true });
+      if (made === undefined || process.getuid?.() !== 0) continue;
+      const { uid, gid } = await stat(dirname(dir));
+      await chown(dir, uid, gid);
+    }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ServiceError(`${dataDir} cannot be used for the embedded services: ${reason}`);

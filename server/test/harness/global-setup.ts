@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startPostgres } from '../../dev/postgres.ts';
+import { trySignal } from '../../dev/process.ts';
 import { leftovers } from './leftovers.ts';
 
 declare module 'vitest' {
@@ -29,6 +30,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await rm(postgres.dataDir, { recursive: true, force: true });
     await rm(runDir, { recursive: true, force: true });
     if (left.length === 0) return;
+    for (const line of left) trySignal(Number.parseInt(line, 10), 'SIGKILL');
     process.exitCode = 1; // vitest only prints what a teardown throws
     throw new Error(`tests left processes running:\n${left.join('\n')}`);
   };

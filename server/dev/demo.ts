@@ -1,0 +1,28 @@
+import type { SeatLayout } from '../../protocol/index.ts';
+import { Catalogue } from '../catalogue/catalogue.ts';
+import type { Log } from '../observability/log.ts';
+import { openPostgres } from '../stores/postgres.ts';
+
+const rows = [...'ABCDEFGHIJ'];
+const seatsPerRow = 20;
+const deadlineMs = 5000;
+
+/** Something to look at: the show `demo`, A1 to J20, when there is no show at all. */
+export async function createDemoShow(databaseUrl: string, log: Log): Promise<void> {
+  const limits = { statementTimeoutMs: deadlineMs, lockTimeoutMs: deadlineMs };
+  const pool = openPostgres({ url: databaseUrl, size: 1, maxWaiting: 1, log, ...limits });
+  try {
+    const catalogue = new Catalogue(pool, { deadlineMs });
+    const { shows } = await catalogue.list();
+    // A server that starts beside us may be quicker: its `demo` is as good as ours.
+    if (shows.length === 0) await catalogue.create({ id: 'demo', name: 'Demo', seats: demoSeats() });
+  } finally {
+    await pool.close();
+  }
+}
+
+function demoSeats(): SeatLayout[] {
+  return rows.flatMap((row, y) =>
+    Array.from({ length: seatsPerRow }, (_, x) => ({ id: `${row}${x + 1}`, row, number: x + 1, x, y })),
+  );
+}
