@@ -59,7 +59,7 @@ export async function startServices(
     return { databaseUrl: database.value, redisUrl: store.value, stop };
   }
   await stop();
-  throw database.status === 'rejected' ? database.reason : store.status === 'rejected' && store.reason;
+  throw [database, store].find((result) => result.status === 'rejected')?.reason;
 }
 
 /** Made by root in somebody's project, they still belong to that somebody. */
@@ -73,6 +73,8 @@ async function makeDataDirs(dataDir: string): Promise<void> {
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new ServiceError(`${dataDir} cannot be used for the embedded services: ${reason}`);
+    throw new ServiceError(
+      `no place for the embedded services (set DATABASE_URL and REDIS_URL to use others): ${reason}`,
+    );
   }
 }
