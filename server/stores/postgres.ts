@@ -48,6 +48,8 @@ export class PostgresPool {
   readonly #waiting = new Set<Waiter>();
   #permits: number;
   #closed = false;
+  /** Closed, and its grace over. */
+  #cut = false;
   #onQuiet: () => void = () => undefined;
 
   constructor(options: PoolOptions) {
@@ -93,6 +95,7 @@ export class PostgresPool {
       await withDeadline(new Promise<void>((resolve) => (this.#onQuiet = resolve)), graceMs).catch(
         () => undefined,
       );
+    this.#cut = true;
     for (const connection of this.#busy) connection.destroy();
     await Promise.all(this.#idle.splice(0).map((connection) => connection.close()));
   }
@@ -101,7 +104,7 @@ export class PostgresPool {
     const connection = await this.#connection(endsMs);
     this.#busy.add(connection);
     try {
-      if (this.#closed) throw new PostgresUnavailable('the pool is closed');
+      if (this.#cut) throw new PostgresUnavailable('the pool is closed');
       return await connection.query(statement.text, parameters, endsMs - monotonicMs());
     } catch (error) {
       if (!connection.alive)

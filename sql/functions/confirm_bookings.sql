@@ -69,7 +69,7 @@ BEGIN
     v_conflicts := array_fill(NULL::text, ARRAY[v_requests]);
     FOR v_request IN
       SELECT w.n, k.request_id IS NOT NULL AS known, bool_or(s.id IS NULL) AS missing,
-        array_agg(w.seat_id) FILTER (WHERE s.status = 'BOOKED') AS booked,
+        array_agg(w.seat_id ORDER BY w.seat_id COLLATE "C") FILTER (WHERE s.status = 'BOOKED') AS booked,
         array_agg(w.seat_id) AS seats, bool_and(w.seat_id = ANY (v_locked)) AS locked
       FROM unnest(p_seat_ids, p_seat_requests) AS w (seat_id, n)
       LEFT JOIN seats s ON s.show_id = p_show_id AND s.id = w.seat_id

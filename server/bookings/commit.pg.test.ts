@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { monotonicMs } from '../clock.ts';
+import { type Commit, Commits } from './commit.ts';
+import type { ConfirmRequest } from './confirm-call.ts';
+import { log, openTestPostgres, type TestPostgres } from './test-kit.ts';
+
+let postgres: TestPostgres;
+
+beforeAll(async () => {
+  postgres = await openTestPostgres();
+  await postgres.query(`CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_sleep(NEW.seat_id::float / 1000); RETURN NEW; END $$`);
+  await postgres.query(
+    'CREATE TRIGGER dawdle BEFORE INSERT ON bookings FOR EACH ROW EXECUTE FUNCTION dawdle()',
+  );
+});
+afterAll(() => postgres.close());
+
+/** A show whose seats are named by the ms that it takes to book them. */
+const slowShow = () => postgres.show(['1', '2', '200', '300']);
+const request = (seatId: string): ConfirmRequest => ({
+  requestId: randomUUID(),
+  userId: randomUUID(),
+  seatIds: [seatId],
+  lease: 'good',
+});
+const requestsOf = (showId: string) =>
+  postgres.query(`SELECT FROM booking_requests WHERE show_id = '${showId}'`);
+
+test('a call that outlasts a deadline: unknown at the deadline, and what came of it is told later', async () => {
+  const commits = new Commits({ pool: postgres.confirms, log });
+  const showId = await slowShow();
+  const lateAnswers: Commit[] = [];
+  const submit = (seatId: string, ms: number) =>
+    commits.submit(showId, request(seatId), monotonicMs() + ms, (late) => lateAnswers.push(late));
+
+  const first = submit('1', 1_000);
+  const startedMs = monotonicMs();
+  const [impatient, patient] = await Promise.all([
+    submit('2', 150).then((commit) => ({ commit, afterMs: monotonicMs() - startedMs })),
+    submit('200', 1_000),
+  ]);
+
+  expect(impatient.commit).toEqual({ outcome: 'unknown' });
+  expect(impatient.afterMs).toBeLessThan(200);
+  expect([await first, patient]).toMatchObject([{ outcome: 'booked' }, { outcome: 'booked' }]);
+  await vi.waitFor(() => expect(lateAnswers).toMatchObject([{ outcome: 'booked', replayed: false }]));
+});
+
+test('who was told that nothing happened is never sent', async () => {
+  const commits = new Commits({ pool: postgres.confirms, log, maxWaiting: 2 });
+  const showId = await slowShow();
+  const onLate = vi.fn();
+  const submit = (seatId: string, ms: number) =>
+    commits.submit(showId, request(seatId), monotonicMs() + ms, onLate);
+
+  const first = submit('300', 1_000);
+  const inLine = submit('1', 100);
+  const last = submit('2', 1_000);
+  const full = submit('200', 1_000);
+
+  expect(await full).toEqual({ outcome: 'busy' });
+  expect(await inLine).toEqual({ outcome: 'busy' });
+  expect([await first, await last]).toMatchObject([{ outcome: 'booked' }, { outcome: 'booked' }]);
+  expect(await requestsOf(showId)).toHaveLength(2);
+  expect(onLate).not.toHaveBeenCalled();
+});

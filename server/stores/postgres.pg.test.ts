@@ -1,0 +1,233 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { createLog } from '../observability/log.ts';
+import { createEmptyDatabase, type TestDatabase } from '../test/harness/services.ts';
+import {
+  isRefusal,
+  openPostgres,
+  PostgresBusy,
+  type PostgresPool,
+  PostgresUnavailable,
+  PostgresUnknown,
+} from './postgres.ts';
+
+const sql = (text: string) => ({ name: 'test', text });
+const pid = sql('SELECT pg_backend_pid() AS pid');
+const sleep = sql('SELECT pg_sleep($1)');
+const terminate = sql('SELECT pg_terminate_backend($1)');
+const deadlineMs = 5_000;
+
+let database: TestDatabase;
+const pools: PostgresPool[] = [];
+
+function open(
+  options: { url?: string; size?: number; maxWaiting?: number; statementTimeoutMs?: number } = {},
+) {
+  const pool = openPostgres({
+    url: database.url,
+    size: 1,
+    maxWaiting: 10,
+    statementTimeoutMs: 3_000,
+    lockTimeoutMs: 500,
+    log: createLog('silent'),
+    ...options,
+  });
+  pools.push(pool);
+  return pool;
+}
+
+const pidOf = async (pool: PostgresPool) => Number((await pool.query(pid, [], { deadlineMs }))[0]?.['pid']);
+
+beforeAll(async () => {
+  database = await createEmptyDatabase();
+});
+afterEach(async () => {
+  await Promise.all(pools.splice(0).map((pool) => pool.close()));
+});
+afterAll(() => database.drop());
+
+test('calls share the connections, never more at once than the size, and reuse them', async () => {
+  const pool = open({ size: 2, maxWaiting: 100 });
+  const pids = await Promise.all(Array.from({ length: 20 }, () => pidOf(pool)));
+  expect(new Set(pids).size).toBeLessThanOrEqual(2);
+  expect(pool.underWay).toBe(0);
+});
+
+test('a call waits in line for a connection of its own, not behind a busy one', async () => {
+  const pool = open({ size: 2 });
+  const slow = pool.query(sleep, [0.3], { deadlineMs });
+  const startedMs = performance.now();
+  await pidOf(pool);
+  expect(performance.now() - startedMs).toBeLessThan(250);
+  await slow;
+});
+
+test('a full line and a deadline in line are busy: nothing was sent', async () => {
+  const pool = open({ maxWaiting: 1 });
+  const slow = pool.query(sleep, [0.2], { deadlineMs });
+  const inLine = pool.query(pid, [], { deadlineMs: 20 });
+  await expect(pool.query(pid, [], { deadlineMs })).rejects.toThrow(PostgresBusy);
+  await expect(inLine).rejects.toThrow(PostgresBusy);
+  expect(pool.waiting).toBe(0);
+  await slow;
+});
+
+test("the server's refusal is passed on with its code, and the connection stays", async () => {
+  const pool = open({ statementTimeoutMs: 50 });
+  const before = await pidOf(pool);
+  const failure = await pool
+    .query(sql('SELECT 1 / $1::int AS x'), [0], { deadlineMs })
+    .catch((error: unknown) => error);
+  expect(isRefusal(failure)).toBe(true);
+  expect(failure).toMatchObject({ code: '22012' });
+  await expect(pool.query(sleep, [1], { deadlineMs })).rejects.toMatchObject({ code: '57014' });
+  expect(await pidOf(pool)).toBe(before);
+});
+
+test('versions are numbers, and prepared statements keep working after DDL', async () => {
+  const pool = open();
+  await pool.query(sql('CREATE TABLE evolving (version bigint)'), [], { deadlineMs });
+  await pool.query(sql('INSERT INTO evolving VALUES (9007199254740991)'), [], { deadlineMs });
+  const read = sql('SELECT * FROM evolving WHERE version > $1');
+  expect(await pool.query(read, [0], { deadlineMs })).toEqual([{ version: 9007199254740991 }]);
+  await pool.query(sql('ALTER TABLE evolving ADD COLUMN x int DEFAULT 1'), [], { deadlineMs });
+  expect(await pool.query(read, [0], { deadlineMs })).toEqual([{ version: 9007199254740991, x: 1 }]);
+});
+
+test('a backend terminated in mid-call: unknown; the next call gets a new one', async () => {
+  const pool = open();
+  const victim = await pidOf(pool);
+  const call = pool.query(sleep, [10], { deadlineMs });
+  const failed = expect(call).rejects.toMatchObject({ name: 'PostgresUnknown', reason: 'lost' });
+  await open().query(terminate, [victim], { deadlineMs });
+  await failed;
+  expect(await pidOf(pool)).not.toBe(victim);
+});
+
+test('a backend terminated while idle is noticed: the next call is not lost with it', async () => {
+  const pool = open();
+  const other = open();
+  const victim = await pidOf(pool);
+  await other.query(terminate, [victim], { deadlineMs });
+  await vi.waitFor(async () => {
+    const rows = await other.query(sql('SELECT FROM pg_stat_activity WHERE pid = $1'), [victim], {
+      deadlineMs,
+    });
+    expect(rows).toEqual([]);
+  });
+  expect(await pidOf(pool)).not.toBe(victim);
+});
+
+test('a frozen backend costs its deadline, not its place in the pool', async () => {
+  const pool = open();
+  const victim = await pidOf(pool);
+  process.kill(victim, 'SIGSTOP');
+  try {
+    const startedMs = performance.now();
+    await expect(pool.query(pid, [], { deadlineMs: 200 })).rejects.toMatchObject({ reason: 'deadline' });
+    expect(performance.now() - startedMs).toBeLessThan(400);
+    expect(await pidOf(pool)).not.toBe(victim);
+  } finally {
+    process.kill(victim, 'SIGCONT');
+  }
+});
+
+test('a black hole costs the deadline; the place is free again, also while it lasts', async () => {
+  const proxy = await blackHole(database.url);
+  try {
+    const pool = open({ url: proxy.url });
+    const before = await pidOf(pool);
+    proxy.swallow(true);
+    await expect(pool.query(pid, [], { deadlineMs: 150 })).rejects.toThrow(PostgresUnknown);
+    // A connection that is not answered while it opens: nothing was sent.
+    await expect(pool.query(pid, [], { deadlineMs: 150 })).rejects.toThrow(PostgresUnavailable);
+    expect(pool.underWay).toBe(0);
+    await vi.waitFor(() => expect(proxy.connections()).toBe(0));
+    proxy.swallow(false);
+    expect(await pidOf(pool)).not.toBe(before);
+  } finally {
+    await proxy.stop();
+  }
+});
+
+test('nobody listening: unavailable at once; no connection left: busy', async () => {
+  const free = createServer().listen(0, '127.0.0.1');
+  await once(free, 'listening');
+  const { port } = free.address() as AddressInfo;
+  free.close();
+  const nobody = open({ url: `postgres://nobody@127.0.0.1:${port}/nothing` });
+  await expect(nobody.query(pid, [], { deadlineMs })).rejects.toThrow(PostgresUnavailable);
+
+  const limited = new URL(database.url);
+  limited.username = 'limited';
+  limited.password = 'limited';
+  const pool = open();
+  await pool.query(sql("CREATE ROLE limited LOGIN PASSWORD 'limited' CONNECTION LIMIT 1"), [], {
+    deadlineMs,
+  });
+  try {
+    const first = open({ url: limited.href });
+    const second = open({ url: limited.href });
+    await pidOf(first);
+    await expect(second.query(pid, [], { deadlineMs })).rejects.toThrow(PostgresBusy);
+    await first.close();
+    await vi.waitFor(() => pidOf(second));
+  } finally {
+    await pools[pools.length - 1]?.close();
+    await pool.query(sql('DROP ROLE limited'), [], { deadlineMs });
+  }
+});
+
+test('closing lets the call under way finish, refuses those in line, and cuts what does not end', async () => {
+  const pool = open();
+  const call = pool.query(sleep, [0.1], { deadlineMs });
+  const inLine = pool.query(pid, [], { deadlineMs });
+  const refused = expect(inLine).rejects.toThrow(PostgresUnavailable);
+  await pool.close(1_000);
+  await refused;
+  await expect(call).resolves.toHaveLength(1);
+  await expect(pool.query(pid, [], { deadlineMs })).rejects.toThrow(PostgresUnavailable);
+
+  const stuck = open();
+  const cut = expect(stuck.query(sleep, [10], { deadlineMs })).rejects.toThrow(PostgresUnknown);
+  await stuck.close(100);
+  await cut;
+});
+
+/** A TCP proxy that can stop passing anything on, in both directions, and still accept connections. */
+async function blackHole(databaseUrl: string) {
+  const target = new URL(databaseUrl);
+  const sockets = new Set<Socket>();
+  const clients = new Set<Socket>();
+  let swallowing = false;
+  const server: Server = createServer((client) => {
+    const upstream = connect(Number(target.port), target.hostname);
+    clients.add(client);
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (bytes) => swallowing || to.write(bytes));
+      from.on('close', () => to.destroy());
+      from.on('error', () => undefined);
+    }
+    client.on('close', () => clients.delete(client));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = new URL(databaseUrl);
+  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url: url.href,
+    swallow: (on: boolean) => {
+      swallowing = on;
+    },
+    connections: () => clients.size,
+    stop: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
