@@ -39,15 +39,19 @@ const managers = [
   },
 ];
 
+const byHand = 'install Redis 7 or newer, or Valkey, by hand, so that it is on the PATH, and run this again';
+
 checkNode();
 installRedis();
 installPackages();
 say('ready: "npm start" runs the server, "npm test" its tests');
 
+/** uWebSockets.js has its binaries for these only; whoever brings others knows what they do. */
 function checkNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  const fits = (major === 20 && minor >= 19) || (major > 20 && major < 24);
-  if (!fits) fail(`Node ${process.versions.node} does not fit: Node 22 is recommended, 20.19 to 23 work`);
+  if (major < 20 || (major === 20 && minor < 19))
+    fail(`Node ${process.versions.node} is too old: use Node 22`);
+  if (major > 22) say(`Node ${process.versions.node} has no uWebSockets.js in the lock file: use Node 22`);
 }
 
 function installRedis() {
@@ -55,9 +59,7 @@ function installRedis() {
   if (present) return say(`Redis: ${present} is there`);
 
   const manager = managers.find(({ command }) => succeeds(command, ['--version']));
-  if (!manager) {
-    fail('no apt-get, brew, dnf or apk found: install Redis 7 or newer, or Valkey, and run this again');
-  }
+  if (!manager) fail(`there is no apt-get, brew, dnf or apk to install Redis with: ${byHand}`);
   say(`Redis: installing it with ${manager.command}`);
   const tries = manager.refresh ? [...manager.install, manager.refresh, ...manager.install] : manager.install;
   for (const args of tries) {
@@ -65,10 +67,7 @@ function installRedis() {
     const installed = redisServer();
     if (installed) return say(`Redis: ${installed} is installed`);
   }
-  fail(
-    `${manager.command} could not install a Redis server (its output is above): ` +
-      'install Redis 7 or newer, or Valkey, by hand and run this again',
-  );
+  fail(`${manager.command} could not (its output is above): ${byHand}`);
 }
 
 function redisServer() {

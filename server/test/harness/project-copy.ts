@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 const projectDir = fileURLToPath(new URL('../../../', import.meta.url));
 const lockFile = z.object({ packages: z.record(z.string(), z.object({ dev: z.boolean().optional() })) });
-const sources = ['server', 'protocol', 'sql', 'package.json'];
+const sources = ['server', 'protocol', 'sql', 'package.json', 'package-lock.json'];
 
 /**
  * The project once more, below the run's directory, so that a test's `.data/` is not the developer's. Its

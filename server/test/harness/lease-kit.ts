@@ -1,0 +1,283 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { Redis } from 'ioredis';
+import type { RedisService } from '../../dev/redis.ts';
+import { type Entry, parseEntry } from '../../feed/entry.ts';
+import type { Holder } from '../../leases/leases.ts';
+import {
+  type CheckoutResult,
+  type DueSeat,
+  type GrantedLease,
+  type GuardResult,
+  type HoldResult,
+  type Loaded,
+  type RenewResult,
+  type SeatVersion,
+  type Stepped,
+  Steps,
+  type Swept,
+} from '../../leases/steps.ts';
+import { createLog } from '../../observability/log.ts';
+import { type RedisSettings, RedisStore } from '../../stores/redis.ts';
+import { startRedis } from './services.ts';
+
+export const silent = createLog('silent');
+
+/** The connection `conn` of a session. Sessions of one user share `user`. */
+export const session = (name: string, conn = 1, user = name): Holder => ({
+  token: `token-${name}`,
+  conn,
+  userId: `user-${user}`,
+});
+
+export const redisSettings = (url: string, timeoutMs = 2_000): RedisSettings => ({
+  url,
+  timeoutMs,
+  log: silent,
+});
+
+/** A Redis of one's own with the steps on it, and a plain client to look behind them. */
+export class LeaseKit {
+  readonly redis: RedisService;
+  readonly store: RedisStore;
+  readonly steps: Steps;
+  readonly raw: Redis;
+  readonly #subscriber: Redis;
+  readonly #heard = new Map<string, string[]>();
+
+  private constructor(redis: RedisService) {
+    this.redis = redis;
+    this.store = new RedisStore(redisSettings(redis.url));
+    this.steps = new Steps(this.store);
+    this.raw = new Redis(redis.url);
+    this.#subscriber = new Redis(redis.url);
+    this.#subscriber.on('smessage', (channel: string, message: string) => {
+      this.#heard.get(channel)?.push(message);
+    });
+  }
+
+  static async open(): Promise<LeaseKit> {
+    const kit = new LeaseKit(await startRedis());
+    await Promise.all([kit.store.connect(), once(kit.raw, 'ready'), once(kit.#subscriber, 'ready')]);
+    return kit;
+  }
+
+  /** A show of its own, in its first epoch. */
+  async show(versions: readonly SeatVersion[] = []): Promise<ShowBench> {
+    const id = `show-${randomBytes(6).toString('hex')}`;
+    await this.listen(`feed:{${id}}`);
+    const bench = new ShowBench(this, id);
+    await bench.rotate('', bench.epoch, versions);
+    return bench;
+  }
+
+  async listen(channel: string): Promise<void> {
+    this.#heard.set(channel, []);
+    await this.#subscriber.ssubscribe(channel);
+  }
+
+  /** All that was published on the channel until now. */
+  async heard(channel: string): Promise<string[]> {
+    const mark = `mark-${randomBytes(6).toString('hex')}`;
+    const heard = this.#heard.get(channel) ?? [];
+    await this.raw.spublish(channel, mark);
+    // Messages of one channel come in order: what stands before the mark is everything.
+    while (!heard.includes(mark)) await once(this.#subscriber, 'smessage');
+    heard.splice(heard.indexOf(mark), 1);
+    return [...heard];
+  }
+
+  async close(): Promise<void> {
+    this.store.close();
+    this.raw.disconnect();
+    this.#subscriber.disconnect();
+    await this.redis.stop();
+  }
+}
+
+export type HoldOptions = { ttlMs?: number; maxHoldMs?: number; leaseId?: string };
+export type SettleSeat = { seatId: string; leaseId: string; version?: number };
+
+let minted = 0;
+
+/** One show: every step with the test's defaults, unwrapped; it throws when the step says that it is stale. */
+export class ShowBench {
+  readonly id: string;
+  readonly epoch = `epoch-${randomBytes(6).toString('hex')}`;
+  readonly #kit: LeaseKit;
+
+  constructor(kit: LeaseKit, id: string) {
+    this.#kit = kit;
+    this.id = id;
+  }
+
+  get #steps(): Steps {
+    return this.#kit.steps;
+  }
+
+  async hold(owner: Holder, seatIds: readonly string[], options: HoldOptions = {}): Promise<HoldResult> {
+    return only((await this.holdAll([{ owner, seatIds, ...options }])).results);
+  }
+
+  /** Several holds in one batch. */
+  async holdAll(requests: readonly ({ owner: Holder; seatIds: readonly string[] } & HoldOptions)[]) {
+    const full = requests.map(({ ttlMs = 60_000, maxHoldMs = 600_000, leaseId, ...request }) => ({
+      ...request,
+      ttlMs,
+      maxHoldMs,
+      leaseId: leaseId ?? `lease-${++minted}`,
+    }));
+    return fresh(await this.#steps.hold(this.id, full));
+  }
+
+  /** The lease id of one seat that is free to be held. */
+  async take(owner: Holder, seatId: string, options: HoldOptions = {}): Promise<string> {
+    const held = await this.hold(owner, [seatId], options);
+    if (!held.granted) throw new Error(`${seatId} was not free`);
+    return only(held.leases).leaseId;
+  }
+
+  async renew(owner: Holder, seatIds: readonly string[], renew = true): Promise<RenewResult> {
+    return only(fresh(await this.#steps.renew(this.id, [{ owner, seatIds, renew }])).results);
+  }
+
+  async release(
+    owner: Holder,
+    seatIds: readonly string[],
+    how: { named?: boolean; graceMs?: number; leaseId?: string } = {},
+  ): Promise<string[]> {
+    const request = { owner, seatIds, named: false, graceMs: 0, ...how };
+    return only(fresh(await this.#steps.release(this.id, [request])).results);
+  }
+
+  async checkout(owner: Holder, seatIds: readonly string[], checkoutMs = 60_000): Promise<CheckoutResult> {
+    return fresh(await this.#steps.checkout(this.id, owner, seatIds, checkoutMs)).result;
+  }
+
+  async adopt(
+    owner: Holder,
+    seatIds: readonly string[],
+  ): Promise<{ conn: number; leases: readonly GrantedLease[] }> {
+    return fresh(await this.#steps.adopt(this.id, owner, seatIds));
+  }
+
+  async guard(
+    guardId: string,
+    owner: { token: string; conn: number | undefined; userId: string },
+    seatIds: readonly string[],
+    guardMs = 60_000,
+  ): Promise<GuardResult> {
+    return only(fresh(await this.#steps.guard(this.id, [{ guardId, owner, seatIds, guardMs }])).results);
+  }
+
+  async settle(
+    guardId: string,
+    seats: readonly SettleSeat[],
+    outcome: { won: boolean; gone?: boolean },
+  ): Promise<void> {
+    fresh(
+      await this.#steps.settle(this.id, [{ guardId, seats, won: outcome.won, gone: outcome.gone ?? false }]),
+    );
+  }
+
+  async announce(...versions: readonly SeatVersion[]): Promise<void> {
+    fresh(await this.#steps.announce(this.id, versions));
+  }
+
+  async sweep(seats: readonly DueSeat[] = [], maxDue = 100): Promise<Swept> {
+    return fresh(await this.#steps.sweep(this.id, seats, maxDue));
+  }
+
+  async load(
+    versions: readonly SeatVersion[] = [],
+  ): Promise<Loaded & { position: { epoch: string; seq: number } }> {
+    return fresh(await this.#steps.load(this.id, versions));
+  }
+
+  async read(after: number, most = 1_000): Promise<string[]> {
+    return fresh(await this.#steps.read(this.id, after, most)).entries;
+  }
+
+  rotate(oldEpoch: string, newEpoch: string, versions: readonly SeatVersion[] = []) {
+    return this.#steps.rotate(this.id, oldEpoch, newEpoch, versions);
+  }
+
+  // Behind the steps:
+
+  /** The lock's fields; empty when there is none. */
+  lock(seatId: string): Promise<Record<string, string>> {
+    return this.#kit.raw.hgetall(`lock:{${this.id}}:${seatId}`);
+  }
+
+  /** Milliseconds until the lock ends by itself; -2: there is none. */
+  lockLeftMs(seatId: string): Promise<number> {
+    return this.#kit.raw.pttl(`lock:{${this.id}}:${seatId}`);
+  }
+
+  /** As Redis forgets it. */
+  async loseLock(seatId: string): Promise<void> {
+    await this.#kit.raw.del(`lock:{${this.id}}:${seatId}`);
+  }
+
+  async seq(): Promise<number> {
+    return Number(await this.#kit.raw.hget(`pos:{${this.id}}`, 'seq'));
+  }
+
+  sold(): Promise<Record<string, string>> {
+    return this.#kit.raw.hgetall(`sold:{${this.id}}`);
+  }
+
+  held(): Promise<string[]> {
+    return this.#kit.raw.zrange(`due:{${this.id}}`, '0', '-1');
+  }
+
+  /** When the sweep looks at the seat, on the clock of Redis. */
+  async due(seatId: string): Promise<number> {
+    return Number(await this.#kit.raw.zscore(`due:{${this.id}}`, seatId));
+  }
+
+  async log(): Promise<string[]> {
+    const entries = await this.#kit.raw.xrange(`log:{${this.id}}`, '-', '+');
+    return entries.map(([, [, entry]]) => entry ?? '');
+  }
+
+  /** What was published since the epoch began, word for word. */
+  async messages(): Promise<string[]> {
+    return (await this.#kit.heard(`feed:{${this.id}}`)).slice(1);
+  }
+
+  async entries(): Promise<Entry[]> {
+    return (await this.messages()).map((message) => {
+      const entry = parseEntry(message);
+      if (entry === undefined) throw new Error(`no entry: ${message}`);
+      return entry;
+    });
+  }
+
+  /** `A1:held:lease-7` of every change that was published. */
+  async changes(): Promise<string[]> {
+    return (await this.entries()).flatMap(({ changes }) =>
+      changes.map(({ seatId, state, leaseId }) => `${seatId}:${state}:${leaseId}`),
+    );
+  }
+
+  /** Resolves when the clock of Redis has passed this time. */
+  async passed(timeMs: number): Promise<void> {
+    for (;;) {
+      const [seconds, micros] = await this.#kit.raw.time();
+      if (Number(seconds) * 1000 + Math.floor(Number(micros) / 1000) > timeMs) return;
+    }
+  }
+}
+
+/** The step's answer, which must not be stale. */
+export function fresh<T>(reply: Stepped<T>): T & { position: { epoch: string; seq: number } } {
+  if (reply.stale) throw new Error(`stale, in epoch ${reply.epoch}`);
+  return reply;
+}
+
+export function only<T>(items: readonly T[]): T {
+  const [first] = items;
+  if (first === undefined || items.length !== 1) throw new Error(`${items.length} items instead of one`);
+  return first;
+}
