@@ -1,0 +1,51 @@
+import { type Fault, faultTable } from '../../protocol/index.ts';
+
+/** What goes back for one request. Handlers return it; only the exchange touches the connection. */
+export interface Answer {
+  readonly status: number;
+  /** Text is sent as UTF-8. */
+  readonly body?: string | Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The code of a refusal, for metrics. */
+  readonly code?: Fault['code'];
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** Live state: whoever keeps it shows seats that are long gone. */
+const LIVE = { 'content-type': JSON_TYPE, 'cache-control': 'no-store' };
+
+export function json(status: number, body: object, headers: Record<string, string> = {}): Answer {
+  return { status, body: JSON.stringify(body), headers: { ...LIVE, ...headers } };
+}
+
+/** JSON that is encoded already. */
+export const encoded = (body: string | Uint8Array): Answer => ({ status: 200, body, headers: LIVE });
+
+/** The error body of a fault, with the status of its code unless HTTP has a better one for this case. */
+export function refusal(fault: Fault, status: number = faultTable[fault.code].httpStatus): Answer {
+  const retryInMs = 'retryInMs' in fault ? fault.retryInMs : undefined;
+  const retry = retryInMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryInMs / 1000)) };
+  return { ...json(status, fault, retry), code: fault.code };
+}
+
+/**
+ * JSON that may be kept but has to be asked for again: 304 when the client has this very version.
+ * @param ifNoneMatch the request's header
+ * @param body only called when it is needed
+ */
+export function versioned(
+  etag: string,
+  ifNoneMatch: string | undefined,
+  body: () => string | Uint8Array,
+): Answer {
+  const headers = { etag, 'cache-control': 'no-cache' };
+  if (hasVersion(ifNoneMatch, etag)) return { status: 304, headers };
+  return { status: 200, body: body(), headers: { ...headers, 'content-type': JSON_TYPE } };
+}
+
+function hasVersion(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
+  const known = ifNoneMatch.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return known.includes('*') || known.includes(etag);
+}

@@ -1,0 +1,85 @@
+import type { HttpResponse } from 'uWebSockets.js';
+import { fault, type Outcome } from '../../protocol/index.ts';
+import { monotonicMs } from '../clock.ts';
+import type { BodyLimits } from './limits.ts';
+
+/** Undefined: the client left, and nobody waits for an answer. */
+export type ReadBody = Outcome<{ bytes: Uint8Array }> | undefined;
+
+const FIRST_BUFFER_BYTES = 4096;
+
+/**
+ * Collects the body of one request within its limits of size and time. Listens at once: bytes that come while nobody
+ * listens are thrown away.
+ */
+export class BodyReader {
+  readonly whole: Promise<ReadBody>;
+  readonly #limits: BodyLimits;
+  readonly #endsMs: number;
+  readonly #total: NodeJS.Timeout;
+  readonly #stall: NodeJS.Timeout;
+  #bytes = new Uint8Array(0);
+  #size = 0;
+  /** The last byte of the body has come, wanted or not. */
+  #arrived = false;
+  #finish: ((body: ReadBody) => void) | undefined;
+
+  constructor(res: HttpResponse, limits: BodyLimits) {
+    this.#limits = limits;
+    this.#endsMs = monotonicMs() + limits.totalMs;
+    this.#total = setTimeout(() => this.#late(), limits.totalMs);
+    this.#stall = setTimeout(() => this.#late(), limits.stallMs);
+    this.whole = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    res.onData((chunk, isLast) => this.#data(chunk, isLast));
+  }
+
+  get arrived(): boolean {
+    return this.#arrived;
+  }
+
+  /** The client has left. */
+  leave(): void {
+    this.#end(undefined);
+  }
+
+  #data(chunk: ArrayBuffer, isLast: boolean): void {
+    this.#arrived ||= isLast;
+    if (this.#finish === undefined) return;
+    if (this.#size + chunk.byteLength > this.#limits.maxBytes) {
+      this.#end({ ok: false, fault: fault('too_large') });
+    } else if (monotonicMs() > this.#endsMs) {
+      this.#late();
+    } else {
+      this.#append(chunk);
+      if (isLast) this.#end({ ok: true, bytes: this.#bytes.subarray(0, this.#size) });
+      else this.#stall.refresh();
+    }
+  }
+
+  /** Grows by doubling, so that a body in tiny chunks takes no more memory than one in large ones. */
+  #append(chunk: ArrayBuffer): void {
+    const needed = this.#size + chunk.byteLength;
+    if (needed > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2, FIRST_BUFFER_BYTES));
+      larger.set(this.#bytes.subarray(0, this.#size));
+      this.#bytes = larger;
+    }
+    // The chunk is uWebSockets.js' own memory and dies at return: this copies it.
+    this.#bytes.set(new Uint8Array(chunk), this.#size);
+    this.#size = needed;
+  }
+
+  #late(): void {
+    this.#end({ ok: false, fault: fault('timed_out') });
+  }
+
+  #end(body: ReadBody): void {
+    clearTimeout(this.#total);
+    clearTimeout(this.#stall);
+    this.#finish?.(body);
+    this.#finish = undefined;
+    this.#bytes = new Uint8Array(0);
+  }
+}

@@ -1,0 +1,28 @@
+import type { Bookings } from '../bookings/bookings.ts';
+import type { Catalogue } from '../catalogue/catalogue.ts';
+import type { Config } from '../config.ts';
+import type { Leases } from '../leases/leases.ts';
+import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { SeatMaps } from '../seatmap/seat-maps.ts';
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly redis: boolean;
+  readonly postgres: boolean;
+  /** How far the slowest followed show is behind, 0 when none is. */
+  readonly streamLagMs: number;
+}
+
+/** What the HTTP calls are served with. */
+export interface HttpDeps {
+  readonly config: Config;
+  readonly log: Log;
+  readonly catalogue: Catalogue;
+  readonly leases: Leases;
+  readonly bookings: Bookings;
+  readonly seatMaps: SeatMaps;
+  readonly metrics: Metrics;
+  /** Asks the stores now. A rejection, or no answer within 2 s, counts as all of them down. */
+  readonly readiness: () => Promise<Readiness>;
+}

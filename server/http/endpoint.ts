@@ -1,0 +1,75 @@
+import type { z } from 'zod';
+import { decodeBody, type Fault, fault, type Outcome } from '../../protocol/index.ts';
+import { type Answer, refusal } from './answer.ts';
+import { declaresBody, type RequestHead } from './exchange.ts';
+import { type BodyLimits, smallBody } from './limits.ts';
+
+/** One method of one path. */
+export interface Endpoint {
+  readonly admin?: true;
+  /** Undefined: a body is not looked at. */
+  readonly body?: BodyLimits;
+  /** Requests at work at the same time, the reading of their bodies included; one more is answered `busy`. */
+  readonly maxUnderWay?: number;
+  readonly run: (request: { head: RequestHead; bytes: Uint8Array }) => Answer | Promise<Answer>;
+}
+
+/** An endpoint that takes a JSON body of this schema. */
+export function taking<Body>(
+  schema: z.ZodType<Body>,
+  run: (body: Body) => Promise<Answer>,
+  { body = smallBody, ...options }: Omit<Endpoint, 'run'> = {},
+): Endpoint {
+  return {
+    ...options,
+    body,
+    run: async ({ bytes }) => {
+      const text = decodeUtf8(bytes);
+      const decoded = text === undefined ? notUtf8 : decodeBody(schema, text);
+      return decoded.ok ? run(decoded.body) : refusal(decoded.fault);
+    },
+  };
+}
+
+/** An endpoint whose path ends in an id; called with the id in its one spelling. */
+export function naming(
+  schema: z.ZodType<string>,
+  run: (id: string, head: RequestHead) => Promise<Answer>,
+  options: Pick<Endpoint, 'admin'> = {},
+): Endpoint {
+  return {
+    ...options,
+    run: async ({ head }) => {
+      const id = schema.safeParse(head.parameters[0]);
+      if (id.success) return run(id.data, head);
+      return refusal(
+        fault('bad_id', {}, `The path's id ${id.error.issues[0]?.message ?? 'breaks its form'}.`),
+      );
+    },
+  };
+}
+
+/** What is wrong with a body before its first byte is read. */
+export function headFault(head: RequestHead, { maxBytes }: BodyLimits): Fault | undefined {
+  if (!declaresBody(head)) return fault('bad_frame', {}, 'No body. Send one JSON object.');
+  if (!isPlainJson(head)) return fault('unsupported_media');
+  if (Number(head.headers.get('content-length') ?? '0') > maxBytes) return fault('too_large');
+  return undefined;
+}
+
+function isPlainJson({ headers }: RequestHead): boolean {
+  const encoding = headers.get('content-encoding') ?? 'identity';
+  const type = headers.get('content-type') ?? '';
+  return /^identity$/i.test(encoding) && /^application\/json *(; *charset="?utf-8"? *)?$/i.test(type);
+}
+
+const notUtf8: Outcome<never> = { ok: false, fault: fault('bad_frame', {}, 'The body is not valid UTF-8.') };
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,13 @@
+import { type Answer, json, refusal } from './answer.ts';
+import type { HttpDeps } from './deps.ts';
+
+export async function findBooking({ bookings }: HttpDeps, requestId: string): Promise<Answer> {
+  const found = await bookings.find(requestId);
+  return found.ok ? json(200, found.booking) : refusal(found.fault);
+}
+
+/** Watchers see the seats become available like any change: the refund announces its versions. */
+export async function refundBooking({ bookings }: HttpDeps, requestId: string): Promise<Answer> {
+  const refunded = await bookings.refund(requestId);
+  return refunded.ok ? json(200, refunded.booking) : refusal(refunded.fault);
+}

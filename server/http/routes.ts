@@ -1,0 +1,58 @@
+import type { TemplatedApp } from 'uWebSockets.js';
+import {
+  bookingConfirmBody,
+  createShowBody,
+  requestId,
+  seatLockBody,
+  seatUnlockBody,
+  showId,
+} from '../../protocol/index.ts';
+import type { HttpDeps } from './deps.ts';
+import { Dispatcher, type Route } from './dispatcher.ts';
+import { naming, taking } from './endpoint.ts';
+import { Exchange } from './exchange.ts';
+import { httpLimits, showBody } from './limits.ts';
+import { opsEndpoints } from './ops.ts';
+import { findBooking, refundBooking } from './refunds.ts';
+import { confirmBooking, lockSeats, unlockSeats } from './seats.ts';
+import { createShow, listShows, readSeats, readShow } from './shows.ts';
+
+export type { HttpDeps, Readiness } from './deps.ts';
+
+/** Every path of the HTTP table, as patterns of uWebSockets.js. */
+function routesOf(deps: HttpDeps): Record<string, Route> {
+  const { livez, readyz, metrics } = opsEndpoints(deps);
+  const admin = { admin: true } as const;
+  const newShow = { ...admin, body: showBody, maxUnderWay: httpLimits.maxShowsUnderWay };
+  return {
+    '/seat-lock': { post: taking(seatLockBody, (body) => lockSeats(deps, body)) },
+    '/seat-unlock': { post: taking(seatUnlockBody, (body) => unlockSeats(deps, body)) },
+    '/booking/confirm': { post: taking(bookingConfirmBody, (body) => confirmBooking(deps, body)) },
+    '/shows': {
+      get: { run: ({ head }) => listShows(deps, head) },
+      post: taking(createShowBody, (body) => createShow(deps, body), newShow),
+    },
+    '/shows/:showId': { get: naming(showId, (id, head) => readShow(deps, id, head)) },
+    '/shows/:showId/seats': { get: naming(showId, (id) => readSeats(deps, id)) },
+    '/bookings/:requestId': {
+      get: naming(requestId, (id) => findBooking(deps, id), admin),
+      delete: naming(requestId, (id) => refundBooking(deps, id), admin),
+    },
+    '/livez': { get: livez },
+    '/readyz': { get: readyz },
+    '/metrics': { get: metrics },
+  };
+}
+
+/**
+ * Serves every HTTP call, and answers every other path with 404. What others register for a path and a method of their own
+ * (`/ws`, pages) goes before that.
+ */
+export function registerHttp(app: TemplatedApp, deps: HttpDeps): void {
+  const dispatcher = new Dispatcher(deps);
+  for (const [pattern, route] of Object.entries(routesOf(deps))) {
+    const parameters = pattern.split('/:').length - 1;
+    app.any(pattern, (res, req) => dispatcher.serve(pattern, route, new Exchange(res, req, parameters)));
+  }
+  app.any('/*', (res, req) => dispatcher.serve('other', undefined, new Exchange(res, req, 0)));
+}

@@ -1,0 +1,86 @@
+import type {
+  BookingConfirmBody,
+  BookingConfirmResponse,
+  SeatLockBody,
+  SeatLockResponse,
+  SeatUnlockBody,
+  SeatUnlockResponse,
+} from '../../protocol/index.ts';
+import { fault } from '../../protocol/index.ts';
+import type { Confirmed } from '../bookings/bookings.ts';
+import { findSeats } from '../catalogue/find-seats.ts';
+import type { Holder, Owner } from '../leases/leases.ts';
+import { type Answer, json, refusal } from './answer.ts';
+import type { HttpDeps } from './deps.ts';
+
+/**
+ * Who owns a lease that was taken over HTTP. A session's token is base64url and has no colon, so no session can own, or be
+ * owned by, a user this way.
+ */
+const userOverHttp = (userId: string): Holder => ({ token: `user:${userId}`, conn: 0, userId });
+
+/** Takes leases that end by their TTL alone: there is no connection whose end could end them. */
+export async function lockSeats(deps: HttpDeps, body: SeatLockBody): Promise<Answer> {
+  const { show_id: showId, seat_ids: seatIds, user_id: userId } = body;
+  const { config, catalogue, leases, seatMaps } = deps;
+  const found = await findSeats(catalogue, { showId, seatIds }, config.maxSeatsPerHold);
+  if (!found.ok) return refusal(found.fault);
+  // A server that follows the show sweeps it: a lease that was left half confirmed is not in the way for long.
+  const followed = seatMaps.follow(found.show);
+  try {
+    const { result } = await leases.hold(showId, userOverHttp(userId), seatIds, config.leaseTtlMs);
+    if (!result.granted) return refusal(fault('seat_unavailable', { conflicts: result.conflicts }));
+    const endsInMs = result.leases.map(({ expiresInMs }) => expiresInMs);
+    const answer: SeatLockResponse = {
+      success: true,
+      seat_ids: seatIds,
+      expires_in_ms: Math.max(0, Math.min(...endsInMs)),
+    };
+    return json(200, answer);
+  } finally {
+    if (followed !== undefined) seatMaps.unfollow(showId);
+  }
+}
+
+export async function unlockSeats(deps: HttpDeps, body: SeatUnlockBody): Promise<Answer> {
+  const { show_id: showId, seat_ids: seatIds, user_id: userId } = body;
+  const found = await findSeats(deps.catalogue, { showId, seatIds });
+  if (!found.ok) return refusal(found.fault);
+  const freed = await deps.leases.release(showId, userOverHttp(userId), seatIds, { named: true });
+  const answer: SeatUnlockResponse = { success: true, seat_ids: [...freed] };
+  return json(200, answer);
+}
+
+export async function confirmBooking(deps: HttpDeps, body: BookingConfirmBody): Promise<Answer> {
+  const { show_id: showId, seat_ids: seatIds, user_id: userId, request_id: requestId, session } = body;
+  const { maxSeatsPerHold } = deps.config;
+  if (seatIds.length > maxSeatsPerHold) {
+    return refusal(fault('too_many_seats', {}, `At most ${maxSeatsPerHold} seats in one request.`));
+  }
+  const owner: Owner = { token: session ?? userOverHttp(userId).token, conn: undefined, userId };
+  const confirmed = await deps.bookings.confirm({
+    showId,
+    seatIds,
+    requestId,
+    owner,
+    // A session that left its seats to a payment page wants them back when the booking fails.
+    isGone: () => false,
+  });
+  return confirmed.ok ? json(200, confirmation(confirmed)) : refusal(confirmed.fault);
+}
+
+function confirmation({ bookings, replayed, refunded }: Confirmed): BookingConfirmResponse {
+  return {
+    success: true,
+    message: messageOf(bookings.length, replayed, refunded),
+    booked_seats: bookings.map(({ seatId }) => seatId),
+    replayed,
+    ...(refunded ? { refunded } : {}),
+  };
+}
+
+function messageOf(count: number, replayed: boolean, refunded: true | undefined): string {
+  if (refunded) return 'This request was booked and refunded earlier; nothing is booked now.';
+  const seats = count === 1 ? '1 seat is booked' : `${count} seats are booked`;
+  return replayed ? `${seats}, as an earlier answer to this request said.` : `${seats}.`;
+}
