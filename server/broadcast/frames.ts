@@ -32,7 +32,7 @@ export function deltaText(showId: string, map: SeatMap, since: number, id?: stri
   // An answer that has nothing to tell stands where the client does.
   const from = Math.min(since + 1, map.seq);
   const range = `"epoch":"${map.epoch}","from":${from},"to":${map.seq}`;
-  return `${head('delta', id)}"showId":"${showId}",${range},"changes":{${changes.join(',')}}}`;
+  return `${head('delta', id)}"showId":"${showId}",${range},"changes":{${changes.reverse().join(',')}}}`;
 }
 
 /** What a client that stands at `since` needs to stand where the map does. */

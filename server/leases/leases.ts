@@ -4,9 +4,9 @@ import { type RedisStore, StoreUnavailable } from '../stores/redis.ts';
 import { soldKey } from './keys.ts';
 import { mintEpoch, mintLeaseId } from './lease-ids.ts';
 import type {
-  AdoptedLease,
   CheckoutResult,
   DueSeat,
+  GrantedLease,
   GuardRequest,
   GuardResult,
   HoldRequest,
@@ -117,14 +117,19 @@ export class Leases {
   }
 
   /** Ends the leases of one attempt, sooner or later, whatever the store says now. */
-  undo(
+  undo(showId: string, owner: Owner, seatIds: readonly string[], leaseId: string, ttlMs: number): void {
+    this.#undos.add(showId, { owner, seatIds, leaseId, named: false, graceMs: 0 }, ttlMs);
+  }
+
+  /** Releases what its session cannot keep any more, like `undo`, whichever attempt it is from. */
+  letGo(
     showId: string,
     owner: Owner,
     seatIds: readonly string[],
-    leaseId: string | undefined,
-    ttlMs: number,
+    { graceMs, ttlMs }: { graceMs: number; ttlMs: number },
   ): void {
-    this.#undos.add(showId, { owner, seatIds, leaseId, named: false, graceMs: 0 }, ttlMs);
+    const request = { owner, seatIds, leaseId: undefined, named: false, graceMs };
+    this.#releases.submit(showId, request).catch(() => this.#undos.add(showId, request, ttlMs));
   }
 
   /** Milliseconds left of each seat's lease; undefined where it is not the owner's any more. */
@@ -157,7 +162,7 @@ export class Leases {
     showId: string,
     owner: Holder,
     seatIds: readonly string[],
-  ): Promise<Fresh<{ conn: number; leases: AdoptedLease[] }>> {
+  ): Promise<Fresh<{ conn: number; leases: GrantedLease[] }>> {
     return this.#fresh(showId, () => this.#steps.adopt(showId, owner, seatIds));
   }
 

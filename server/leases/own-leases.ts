@@ -1,7 +1,8 @@
-import type { LeaseLostReason, SeatState } from '../../protocol/index.ts';
+import type { LeaseLostReason, Position, SeatState } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
 import type { Entry, Superseded } from '../feed/entry.ts';
 import type { Holder, Leases } from './leases.ts';
+import type { GrantedLease } from './steps.ts';
 
 /**
  * What this server knows of the leases that its sessions own. The store decides; these records are how a session
@@ -24,6 +25,8 @@ export interface OwnLease {
   confirms: number;
   /** Its session asked to release it: its end is no loss. */
   releasing: boolean;
+  /** Over, as far as this server knows; whoever still has the record must not rely on it. */
+  ended: boolean;
 }
 
 /** A session as far as leases see it. */
@@ -34,14 +37,6 @@ export interface LeaseSession {
   lost(showId: string, seatIds: readonly string[], reason: LeaseLostReason): void;
   /** Its leases were handed to a later connection, perhaps of another server. */
   superseded(): void;
-}
-
-export interface Grant {
-  readonly seatId: string;
-  readonly leaseId: string;
-  readonly endsAtMs: number;
-  readonly deadlineAtMs: number;
-  readonly pinned: boolean;
 }
 
 /** Lets a lease that its deadline ends be told from one that nobody renewed, in spite of rounding. */
@@ -75,29 +70,41 @@ export class OwnLeases {
     return this.#shows.get(showId)?.get(seatId);
   }
 
-  /** A grant of the store. A lease of another session on that seat must have ended before it. */
+  /**
+   * The store granted these leases to the session, or extended those it had.
+   * @param sentMs when the request left: the store counts from later, so what ends by this clock has not ended before
+   */
   grant(
     session: LeaseSession,
     showId: string,
-    position: { epoch: string; seq: number },
-    grants: readonly Grant[],
+    position: Position,
+    granted: readonly GrantedLease[],
+    sentMs: number,
   ): void {
-    for (const grant of grants) {
-      const known = this.get(showId, grant.seatId);
-      if (known !== undefined && known.leaseId === grant.leaseId && known.session === session) {
-        known.endsAtMs = Math.max(known.endsAtMs, grant.endsAtMs);
-        known.deadlineAtMs = grant.deadlineAtMs;
-        known.pinned = grant.pinned;
+    for (const { seatId, leaseId, pinned, expiresInMs, deadlineInMs } of granted) {
+      const known = this.get(showId, seatId);
+      const endsAtMs = sentMs + expiresInMs;
+      if (known?.leaseId === leaseId && known.session === session) {
+        known.endsAtMs = Math.max(known.endsAtMs, endsAtMs);
         known.releasing = false;
         continue;
       }
+      // One seat has one lease: that of another grant must have ended before.
       if (known !== undefined) this.#end(known, [known], this.#reason(known));
-      this.#add({ ...grant, ...position, showId, session, confirms: 0, releasing: false });
+      const lease = { showId, seatId, leaseId, session, ...position, endsAtMs, pinned };
+      this.#add({
+        ...lease,
+        deadlineAtMs: sentMs + deadlineInMs,
+        confirms: 0,
+        releasing: false,
+        ended: false,
+      });
     }
   }
 
   /** The lease is over and its session knows. */
   drop(lease: OwnLease): void {
+    lease.ended = true;
     lease.session.leases.delete(lease);
     const seats = this.#shows.get(lease.showId);
     if (seats?.get(lease.seatId) !== lease) return;

@@ -31,8 +31,17 @@ export interface HoldRequest {
   readonly maxHoldMs: number;
 }
 export type HoldResult =
-  | { granted: true; seq: number; expiresInMs: number; deadlineInMs: number; leaseIds: readonly string[] }
+  | { granted: true; seq: number; leases: readonly GrantedLease[] }
   | { granted: false; conflicts: Conflict[] };
+
+/** A lease as the step left it. Milliseconds count from when Redis ran the step. */
+export interface GrantedLease {
+  readonly seatId: string;
+  readonly leaseId: string;
+  readonly expiresInMs: number;
+  readonly deadlineInMs: number;
+  readonly pinned: boolean;
+}
 
 export interface RenewRequest {
   readonly owner: Owner;
@@ -78,15 +87,6 @@ export type CheckoutResult =
   | { pinned: true; expiresInMs: number; seatsExpireInMs: readonly number[] }
   | { pinned: false; seats: SeatStates };
 
-export interface AdoptedLease {
-  readonly seatId: string;
-  readonly leaseId: string;
-  readonly expiresInMs: number;
-  readonly deadlineInMs: number;
-  readonly ttlMs: number;
-  readonly pinned: boolean;
-}
-
 export interface DueSeat {
   readonly seatId: string;
   /** As the store printed it: compared for equality there. */
@@ -131,15 +131,19 @@ function readConflicts(reader: ReplyReader): Conflict[] {
   return conflicts;
 }
 
-function readHold(reader: ReplyReader): HoldResult {
-  if (reader.number() === 0) return { granted: false, conflicts: readConflicts(reader) };
+function readLease(reader: ReplyReader, seatId: string): GrantedLease {
   return {
-    granted: true,
-    seq: reader.number(),
+    seatId,
     expiresInMs: reader.number(),
     deadlineInMs: reader.number(),
-    leaseIds: reader.strings(),
+    leaseId: reader.string(),
+    pinned: reader.string() === '1',
   };
+}
+
+function readHold(reader: ReplyReader, { seatIds }: HoldRequest): HoldResult {
+  if (reader.number() === 0) return { granted: false, conflicts: readConflicts(reader) };
+  return { granted: true, seq: reader.number(), leases: seatIds.map((seatId) => readLease(reader, seatId)) };
 }
 
 /**
@@ -239,22 +243,12 @@ export class Steps {
     showId: string,
     owner: Owner & { conn: number },
     seatIds: readonly string[],
-  ): Promise<Stepped<{ conn: number; leases: AdoptedLease[] }>> {
+  ): Promise<Stepped<{ conn: number; leases: GrantedLease[] }>> {
     return this.#step('adopt', showId, seatIds, [owner.token, owner.userId, owner.conn], (reply) => {
       const reader = reply.list();
-      const adopted = { conn: reader.number(), leases: [] as AdoptedLease[] };
-      for (const seatId of seatIds) {
-        const lease = {
-          seatId,
-          expiresInMs: reader.number(),
-          deadlineInMs: reader.number(),
-          ttlMs: reader.number(),
-          leaseId: reader.string(),
-          pinned: reader.string() === '1',
-        };
-        if (lease.expiresInMs >= 0) adopted.leases.push(lease);
-      }
-      return adopted;
+      const conn = reader.number();
+      const leases = seatIds.map((seatId) => readLease(reader, seatId));
+      return { conn, leases: leases.filter((lease) => lease.expiresInMs >= 0) };
     });
   }
 

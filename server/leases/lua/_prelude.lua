@@ -48,9 +48,10 @@ local function readLease(lock)
   }
 end
 
--- conn '' stands for whichever connection owns it (a confirm over HTTP proves itself by the token alone).
+-- conn '' stands for whichever connection owns it (a confirm over HTTP proves itself by the token alone). What has ended
+-- is nobody's any more, though its lock may stand until the sweep has asked Postgres.
 local function owns(lease, token, conn)
-  return lease and lease.token == token and (conn == '' or lease.conn == tonumber(conn))
+  return lease and lease.till > now and lease.token == token and (conn == '' or lease.conn == tonumber(conn))
 end
 
 local function schedule(lock, seat, lease)
@@ -80,9 +81,13 @@ end
 
 local changes, steps = {}, 0
 local CODES = { available = 'a', held = 'h', booked = 'b' }
--- The lease id tells the server that owns the lease from the others; it never reaches a client.
+-- The lease id tells the server that owns the lease from the others; it never reaches a client. With 'held' it names the
+-- lease that was just taken: a seat that turns out held for any other reason names none, so that nobody's ends by it.
+local function note(seat, state, lease) changes[#changes + 1] = seat .. ':' .. CODES[state] .. ':' .. lease end
+
 local function change(seat, lease)
-  changes[#changes + 1] = seat .. ':' .. CODES[stateOf(seat)] .. ':' .. (lease or '')
+  local state = stateOf(seat)
+  note(seat, state, state ~= 'held' and lease or '')
 end
 
 -- One log entry and one publication for all changes of this call, last of all: Lua has no rollback.

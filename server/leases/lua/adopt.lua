@@ -1,7 +1,7 @@
 -- Hands the leases of a session to the connection that resumed it, and renews them. Counts `conn` up, so that the
 -- connection they belonged to can neither renew nor release them, however late it closes.
 -- ARGV  token, user, conn proposed by the caller (seats: their locks in KEYS)
--- reply {conn that owns them now, then per seat: ms to the end or -1, ms to the deadline, ttl ms, lease id, '1' if pinned..}
+-- reply {conn that owns them now, then per seat: ms to the end or -1, ms to the deadline, lease id, '1' if pinned..}
 -- publishes 'superseded <conn> <lease id>..' without a seq: the earlier connection's server closes its socket
 if stale then return STALE end
 
@@ -22,10 +22,10 @@ for i = 6, #KEYS do
     redis.call('HSET', lock, 'conn', conn)
     if not lease.pinned then extend(lock, seatOf(lock), lease, lease.ttl) end
     ids[#ids + 1] = lease.id
-    reply[n + 1], reply[n + 2], reply[n + 3] = lease.ends - now, lease.deadline - now, lease.ttl
-    reply[n + 4], reply[n + 5] = lease.id, lease.pinned or ''
+    reply[n + 1], reply[n + 2] = math.max(0, lease.ends - now), lease.deadline - now
+    reply[n + 3], reply[n + 4] = lease.id, lease.pinned or ''
   else
-    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = -1, 0, 0, '', ''
+    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = -1, 0, '', ''
   end
 end
 if #ids > 0 then redis.call('SPUBLISH', FEED, 'superseded ' .. conn .. ' ' .. table.concat(ids, ' ')) end

@@ -10,7 +10,7 @@ for _ = 1, takeNumber() do
   for i = 1, count do
     locks[i] = takeLock()
     leases[i] = readLease(locks[i])
-    lost = lost or not owns(leases[i], token, conn) or leases[i].till <= now
+    lost = lost or not owns(leases[i], token, conn)
   end
   local outcome = { lost and 0 or 1 }
   for i = 1, count do

@@ -1,6 +1,6 @@
 -- Takes leases for a batch of requests, each all or nothing; a request sees what the ones before it took.
 -- ARGV  per request: token, conn, user, lease id of this attempt, ttl ms, longest hold ms, number of seats (their locks in KEYS)
--- reply per request: {1, seq, ms to the end, ms to the deadline, lease id of each seat..}
+-- reply per request: {1, seq, then ms to the end, ms to the deadline, lease id, '1' if pinned.. for every seat}
 --                 or {0, then seat, state, '1' when another session of the user holds it.. for every seat in the way}
 if stale then return STALE end
 
@@ -33,8 +33,7 @@ for _ = 1, takeNumber() do
   if #refusal > 1 then
     reply[#reply + 1] = refusal
   else
-    local grant = { 1, 0, 0, 0 }
-    local ends, deadline, taken = math.huge, math.huge, 0
+    local grant, taken = { 1, 0 }, 0
     for i = 1, count do
       local lock, lease, seat = locks[i], leases[i], seatOf(locks[i])
       if lease then
@@ -45,14 +44,15 @@ for _ = 1, takeNumber() do
         redis.call('HSET', lock, 'token', token, 'conn', conn, 'user', user, 'lease', attempt, 'ttl', ttl,
           'ends', lease.ends, 'deadline', lease.deadline)
         schedule(lock, seat, lease)
-        change(seat, attempt)
+        note(seat, 'held', attempt)
         taken = 1
       end
-      ends, deadline = math.min(ends, lease.ends), math.min(deadline, lease.deadline)
-      grant[4 + i] = lease.id
+      local n = #grant
+      grant[n + 1], grant[n + 2] = lease.ends - now, lease.deadline - now
+      grant[n + 3], grant[n + 4] = lease.id, lease.pinned or ''
     end
     steps = steps + taken
-    grant[2], grant[3], grant[4] = seq + steps, ends - now, deadline - now
+    grant[2] = seq + steps
     reply[#reply + 1] = grant
   end
 end

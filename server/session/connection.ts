@@ -1,0 +1,168 @@
+import {
+  type ClientFrame,
+  closeCodes,
+  decodeClientFrame,
+  encode,
+  type Fault,
+  fault,
+  type HelloFrame,
+  limits,
+  type ServerFrame,
+} from '../../protocol/index.ts';
+import { faultOf } from '../refusals.ts';
+import type { Connections } from './connections.ts';
+import type { SessionContext } from './context.ts';
+import { dispatch } from './dispatch.ts';
+import { endSession } from './ending.ts';
+import { adoptLeases, openSession, welcome } from './hello.ts';
+import { sessionLimits } from './limits.ts';
+import { RateLimit } from './rate-limit.ts';
+import type { Sender } from './sender.ts';
+import type { Session } from './session.ts';
+
+/**
+ * One socket.
+ *
+ * States: new (waits for hello, 5 s) → joining (hello is being served) → live (has a session) → closed. Whatever comes before
+ * it is live is refused with `hello_required`. Only this class answers frames, one reply each, and only the sender sends.
+ */
+export class Connection {
+  readonly sender: Sender;
+  readonly address: string;
+  readonly #context: SessionContext;
+  readonly #connections: Connections;
+  readonly #frames: RateLimit;
+  readonly #offences = new RateLimit(sessionLimits.offencesPerS, sessionLimits.offencesBurst);
+  #state: 'new' | 'joining' | 'live' | 'closed' = 'new';
+  #session: Session | undefined;
+  #helloTimer: NodeJS.Timeout;
+  #underWay = 0;
+  #clean = false;
+
+  constructor(context: SessionContext, connections: Connections, sender: Sender, address: string) {
+    this.#context = context;
+    this.#connections = connections;
+    this.sender = sender;
+    this.address = address;
+    const { maxFramesPerS } = context.config;
+    this.#frames = new RateLimit(maxFramesPerS, maxFramesPerS * 2);
+    this.#helloTimer = setTimeout(() => sender.close(closeCodes.noHello), limits.helloDeadlineMs);
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  message(text: string): void {
+    const decoded = decodeClientFrame(text);
+    const waitMs = this.#frames.take();
+    const id = decoded.ok ? decoded.frame.id : decoded.id;
+    if (waitMs > 0) this.#offend(id, fault('rate_limited', { retryInMs: waitMs }));
+    else if (!decoded.ok) this.#offend(id, decoded.fault);
+    else this.#serve(decoded.frame);
+  }
+
+  /** @param clean the client said goodbye */
+  closed(clean: boolean): void {
+    const joining = this.#state === 'joining';
+    this.#state = 'closed';
+    this.#clean = clean;
+    clearTimeout(this.#helloTimer);
+    this.sender.ended();
+    this.#connections.remove(this);
+    // A hello under way may still adopt leases: it ends the session when it is through.
+    if (!joining) this.#endSession();
+  }
+
+  #serve(frame: ClientFrame): void {
+    if (frame.type === 'hello') {
+      if (this.#state === 'new') void this.#answer(frame.id, () => this.#hello(frame));
+      else this.#offend(frame.id, fault('hello_required', {}, 'This connection has said hello already.'));
+      return;
+    }
+    const session = this.#session;
+    if (this.#state !== 'live' || session === undefined) this.#offend(frame.id, fault('hello_required'));
+    else if (this.#underWay >= sessionLimits.maxUnderWay) this.#refuse(frame.id, fault('busy', {}));
+    else void this.#answer(frame.id, () => dispatch(this.#context, session, frame));
+  }
+
+  /** Exactly one reply, whatever happens. */
+  async #answer(id: string, serve: () => Promise<Awaited<ReturnType<typeof dispatch>>>): Promise<void> {
+    this.#underWay += 1;
+    try {
+      const answer = await serve();
+      if (answer?.ok) this.#send(answer.frame);
+      else if (answer !== undefined) this.#refuse(id, answer.fault);
+    } catch (error) {
+      this.#refuse(id, faultOf(error, this.#context.log));
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+
+  async #hello(frame: HelloFrame) {
+    this.#state = 'joining';
+    const { session, resumed } = openSession(this.#context, frame, this.sender);
+    const limit = this.#connections.limitReached(this, session);
+    if (limit !== undefined) {
+      // Later than the reply, which must not be lost with the socket.
+      setImmediate(() => this.sender.close(closeCodes.abuse));
+      return { ok: false as const, fault: fault('limit_reached', {}, limit) };
+    }
+    this.#session = session;
+    this.#connections.join(session);
+    const wanted = frame.leases ?? [];
+    try {
+      const adopted = resumed
+        ? await adoptLeases(this.#context, session, wanted)
+        : { leases: [], lost: wanted };
+      if (!this.#isClosed) this.#live();
+      return { ok: true as const, frame: welcome(this.#context, frame, session, resumed, adopted) };
+    } catch (error) {
+      if (!this.#isClosed) this.#helloFailed(session);
+      throw error;
+    } finally {
+      if (this.#isClosed) this.#endSession();
+    }
+  }
+
+  get #isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  #live(): void {
+    clearTimeout(this.#helloTimer);
+    this.#state = 'live';
+  }
+
+  /** What was adopted waits in the store: hello may be said again. */
+  #helloFailed(session: Session): void {
+    this.#state = 'new';
+    this.#session = undefined;
+    this.#connections.leave(session);
+    session.end('superseded');
+    void endSession(this.#context, session, true);
+  }
+
+  #endSession(): void {
+    if (this.#session !== undefined) void endSession(this.#context, this.#session, this.#clean);
+  }
+
+  #send(frame: ServerFrame): void {
+    this.sender.send(encode(frame));
+  }
+
+  #refuse(id: string | undefined, refusal: Fault): void {
+    this.#send({ type: 'error', ...(id === undefined ? {} : { id }), ...refusal });
+  }
+
+  /** A refusal that a well-made client never sees; too many of them end the connection. */
+  #offend(id: string | undefined, refusal: Fault): void {
+    this.#refuse(id, refusal);
+    if (this.#offences.take() > 0) this.sender.close(closeCodes.abuse);
+  }
+}

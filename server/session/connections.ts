@@ -1,0 +1,108 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { closeCodes, encode } from '../../protocol/index.ts';
+import { monotonicMs } from '../clock.ts';
+import type { Config } from '../config.ts';
+import type { Connection } from './connection.ts';
+import { sessionLimits } from './limits.ts';
+import type { Session } from './session.ts';
+
+/** How many there are of something, by name; names with none are not kept. */
+class Tally {
+  readonly #counts = new Map<string, number>();
+
+  of(name: string): number {
+    return this.#counts.get(name) ?? 0;
+  }
+
+  add(name: string, by: 1 | -1): void {
+    const count = this.of(name) + by;
+    if (count > 0) this.#counts.set(name, count);
+    else this.#counts.delete(name);
+  }
+}
+
+/** Every socket of this server, and the sessions on them by their token. */
+export class Connections {
+  readonly #config: Config;
+  readonly #all = new Set<Connection>();
+  readonly #sessions = new Map<string, Session>();
+  readonly #perAddress = new Tally();
+  readonly #perUser = new Tally();
+
+  constructor(config: Config) {
+    this.#config = config;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  add(connection: Connection): void {
+    this.#all.add(connection);
+    this.#perAddress.add(connection.address, 1);
+  }
+
+  remove(connection: Connection): void {
+    if (!this.#all.delete(connection)) return;
+    this.#perAddress.add(connection.address, -1);
+    if (connection.session !== undefined) this.leave(connection.session);
+  }
+
+  /** In words, when this connection or its session is one too many. */
+  limitReached(connection: Connection, session: Session): string | undefined {
+    const { maxSessions, maxSessionsPerAddress, maxSessionsPerUser } = this.#config;
+    // Resuming takes the place of the session's earlier connection.
+    const others = this.#sessions.has(session.owner.token) ? 1 : 0;
+    const reached = (limit: number, count: number) => limit > 0 && count - others >= limit;
+    if (reached(maxSessions, this.#sessions.size)) return `This server takes ${maxSessions} sessions.`;
+    // The connection itself is counted already.
+    if (reached(maxSessionsPerAddress, this.#perAddress.of(connection.address) - 1)) {
+      return `At most ${maxSessionsPerAddress} connections from one address.`;
+    }
+    if (reached(maxSessionsPerUser, this.#perUser.of(session.userId))) {
+      return `At most ${maxSessionsPerUser} sessions per user.`;
+    }
+    return undefined;
+  }
+
+  /** The session begins; an earlier connection of it that still lives here is closed and releases nothing. */
+  join(session: Session): void {
+    const earlier = this.#sessions.get(session.owner.token);
+    this.#sessions.set(session.owner.token, session);
+    this.#perUser.add(session.userId, 1);
+    earlier?.superseded();
+  }
+
+  leave(session: Session): void {
+    this.#perUser.add(session.userId, -1);
+    if (this.#sessions.get(session.owner.token) === session) this.#sessions.delete(session.owner.token);
+  }
+
+  /**
+   * Tells everybody to go on elsewhere, lets what is under way end, closes in batches. From the first word on no
+   * close releases anything. Resolves when all are closed, `deadlineMs` after the call at the latest.
+   */
+  async drain(deadlineMs: number): Promise<void> {
+    const endMs = monotonicMs() + deadlineMs;
+    for (const { session, sender } of this.#all) {
+      session?.end('draining');
+      const reconnectInMs = Math.floor(Math.random() * sessionLimits.reconnectSpreadMs);
+      sender.send(encode({ type: 'draining', reconnectInMs }));
+    }
+    while (this.#busy() && monotonicMs() < endMs) await pause(sessionLimits.drainBatchEveryMs);
+    const open = [...this.#all];
+    for (let i = 0; i < open.length; i += sessionLimits.drainBatch) {
+      for (const { sender } of open.slice(i, i + sessionLimits.drainBatch)) sender.close(closeCodes.draining);
+      if (monotonicMs() < endMs) await pause(sessionLimits.drainBatchEveryMs);
+    }
+  }
+
+  #busy(): boolean {
+    for (const connection of this.#all) if (connection.underWay > 0) return true;
+    return false;
+  }
+}

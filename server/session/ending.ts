@@ -1,0 +1,37 @@
+import type { OwnLease } from '../leases/own-leases.ts';
+import type { SessionContext } from './context.ts';
+import { byShow } from './leased-seats.ts';
+import type { Session } from './session.ts';
+
+/**
+ * Releases leases of a session that is gone, sooner or later, whatever the store says now. Pinned leases stay: their owner
+ * is on a payment page. Those of a later connection are not touched: the store compares `conn`.
+ * @param graceMs leases end after this instead of now
+ */
+export function letGo(
+  { leases, config }: SessionContext,
+  session: Session,
+  owned: Iterable<OwnLease>,
+  graceMs = 0,
+): void {
+  for (const [showId, lost] of byShow(owned)) {
+    const seatIds = lost.map((lease) => lease.seatId);
+    leases.letGo(showId, session.owner, seatIds, { graceMs, ttlMs: config.leaseTtlMaxMs });
+  }
+}
+
+/**
+ * The socket is gone. The session ends first, so a hold under way finds that nobody is there and is undone; then its leases
+ * are released, behind its checkouts, except those that a confirm is at work on: they settle by themselves. A session that was superseded or told
+ * to reconnect releases nothing: its leases wait for the connection that resumes.
+ * @param clean the client said goodbye: no grace
+ */
+export async function endSession(context: SessionContext, session: Session, clean: boolean): Promise<void> {
+  session.end('closed');
+  const owned = [...session.leases];
+  context.ownLeases.dropAll(session);
+  await session.finish();
+  if (session.ending !== 'closed') return;
+  const free = owned.filter((lease) => lease.confirms === 0);
+  letGo(context, session, free, clean ? 0 : context.config.resumeGraceMs);
+}

@@ -1,0 +1,145 @@
+import {
+  type CheckoutFrame,
+  fault,
+  type HeartbeatFrame,
+  type HoldFrame,
+  type ReleaseFrame,
+  type ShowSeats,
+} from '../../protocol/index.ts';
+import { findSeats } from '../catalogue/find-seats.ts';
+import { monotonicMs } from '../clock.ts';
+import type { OwnLease } from '../leases/own-leases.ts';
+import { type Answer, refuse } from './answer.ts';
+import type { SessionContext } from './context.ts';
+import { byEnd, byShow, type SeatEnd } from './leased-seats.ts';
+import type { Session } from './session.ts';
+
+function checkHold({ config }: SessionContext, session: Session, frame: HoldFrame): Answer | undefined {
+  const { leaseTtlMaxMs, maxLeasesPerSession } = config;
+  if (frame.ttlMs !== undefined && frame.ttlMs > leaseTtlMaxMs) {
+    return refuse(fault('bad_frame', {}, `ttlMs may be at most ${leaseTtlMaxMs} here.`));
+  }
+  const owned = new Set(session.leasesIn(frame.showId).map((lease) => lease.seatId));
+  const more = frame.seatIds.filter((seatId) => !owned.has(seatId)).length + session.seatsUnderWay;
+  if (maxLeasesPerSession > 0 && session.leases.size + more > maxLeasesPerSession) {
+    return refuse(
+      fault('limit_reached', {}, `At most ${maxLeasesPerSession} leases per session: release some first.`),
+    );
+  }
+  return undefined;
+}
+
+export async function hold(context: SessionContext, session: Session, frame: HoldFrame): Promise<Answer> {
+  const found = await findSeats(context.catalogue, frame, context.config.maxSeatsPerHold);
+  if (!found.ok) return found;
+  const refusal = checkHold(context, session, frame);
+  if (refusal !== undefined) return refusal;
+  // Followed before it is held: the feed then tells when the lease is lost.
+  if (session.follow(found.show) === undefined) return refuse(fault('busy', {}));
+  session.seatsUnderWay += frame.seatIds.length;
+  try {
+    return await take(context, session, frame);
+  } finally {
+    session.seatsUnderWay -= frame.seatIds.length;
+    session.tidy(frame.showId);
+  }
+}
+
+async function take(context: SessionContext, session: Session, frame: HoldFrame): Promise<Answer> {
+  const { showId, seatIds } = frame;
+  const { leases, ownLeases } = context;
+  const { owner } = session;
+  const ttlMs = frame.ttlMs ?? context.config.leaseTtlMs;
+  const sentMs = monotonicMs();
+  const { result, position } = await leases.hold(showId, owner, seatIds, ttlMs);
+  if (!result.granted) return refuse(fault('seat_unavailable', { conflicts: result.conflicts }));
+  if (session.gone) {
+    // Nobody is there any more to keep it. Older leases of the session go, or stay, with its end.
+    for (const { seatId, leaseId } of result.leases) leases.undo(showId, owner, [seatId], leaseId, ttlMs);
+    return refuse(fault('unavailable', {}));
+  }
+  const at = { epoch: position.epoch, seq: result.seq };
+  ownLeases.grant(session, showId, at, result.leases, sentMs);
+  const expiresInMs = Math.min(...result.leases.map((lease) => lease.expiresInMs));
+  const deadlineInMs = Math.min(...result.leases.map((lease) => lease.deadlineInMs));
+  const held = { type: 'held', id: frame.id, showId, seatIds, expiresInMs, deadlineInMs } as const;
+  return { ok: true, frame: { ...held, ...at } };
+}
+
+export async function heartbeat(
+  { leases, ownLeases }: SessionContext,
+  session: Session,
+  frame: HeartbeatFrame,
+): Promise<Answer> {
+  const unpinned = [...session.leases].filter((lease) => !lease.pinned);
+  const renewed: SeatEnd[] = [];
+  const lost: ShowSeats[] = [];
+  const renewShow = async ([showId, owned]: [string, OwnLease[]]) => {
+    const sentMs = monotonicMs();
+    const seatIds = owned.map((lease) => lease.seatId);
+    const leftMs = await leases.renew(showId, session.owner, seatIds);
+    const gone = owned.filter((lease, i) => {
+      const expiresInMs = leftMs[i];
+      if (expiresInMs === undefined) return true;
+      lease.endsAtMs = Math.max(lease.endsAtMs, sentMs + expiresInMs);
+      renewed.push({ showId, seatId: lease.seatId, expiresInMs });
+      return false;
+    });
+    // Those that ended meanwhile by other ways were told already.
+    const news = gone.filter((lease) => session.leases.has(lease));
+    for (const lease of news) ownLeases.drop(lease);
+    if (news.length > 0) lost.push({ showId, seatIds: news.map((lease) => lease.seatId) });
+  };
+  await Promise.all([...byShow(unpinned)].map(renewShow));
+  for (const { showId } of lost) session.tidy(showId);
+  return { ok: true, frame: { type: 'renewed', id: frame.id, leases: byEnd(renewed), lost } };
+}
+
+export async function release(
+  context: SessionContext,
+  session: Session,
+  frame: ReleaseFrame,
+): Promise<Answer> {
+  const { showId } = frame;
+  const { catalogue, leases, ownLeases } = context;
+  const owned = session.leasesIn(showId);
+  const seatIds = frame.seatIds ?? owned.map((lease) => lease.seatId);
+  const found = await findSeats(catalogue, { showId, seatIds });
+  if (!found.ok) return found;
+  const asked = new Set(seatIds);
+  const releasing = owned.filter((lease) => asked.has(lease.seatId));
+  for (const lease of releasing) lease.releasing = true;
+  try {
+    const freed = await leases.release(showId, session.owner, seatIds, {
+      named: frame.seatIds !== undefined,
+    });
+    const free = new Set(freed);
+    for (const lease of releasing) if (free.has(lease.seatId)) ownLeases.drop(lease);
+    session.tidy(showId);
+    return { ok: true, frame: { type: 'released', id: frame.id, showId, seatIds: [...freed] } };
+  } finally {
+    for (const lease of releasing) lease.releasing = false;
+  }
+}
+
+export async function checkout(
+  context: SessionContext,
+  session: Session,
+  frame: CheckoutFrame,
+): Promise<Answer> {
+  const { showId, seatIds } = frame;
+  const found = await findSeats(context.catalogue, frame, context.config.maxSeatsPerHold);
+  if (!found.ok) return found;
+  const sentMs = monotonicMs();
+  const result = await session.trackCheckout(context.leases.checkout(showId, session.owner, seatIds));
+  if (!result.pinned) return refuse(fault('lease_lost', { seats: result.seats }));
+  seatIds.forEach((seatId, i) => {
+    const lease = context.ownLeases.get(showId, seatId);
+    if (lease?.session !== session) return;
+    lease.pinned = true;
+    lease.endsAtMs = sentMs + (result.seatsExpireInMs[i] ?? 0);
+    lease.deadlineAtMs = lease.endsAtMs;
+  });
+  const { expiresInMs } = result;
+  return { ok: true, frame: { type: 'pinned', id: frame.id, showId, seatIds, expiresInMs } };
+}

@@ -1,0 +1,134 @@
+import type { WebSocket as UwsSocket } from 'uWebSockets.js';
+import { closeCodes, limits, type Position } from '../../protocol/index.ts';
+import { type Broadcaster, topicOf } from '../broadcast/broadcaster.ts';
+import { catchUpText } from '../broadcast/frames.ts';
+import type { FollowedShow } from '../seatmap/followed-show.ts';
+import { sessionLimits } from './limits.ts';
+
+export interface SocketData {
+  readonly address: string;
+}
+export type WebSocket = UwsSocket<SocketData>;
+
+/** What `ws.send` answers for a frame that it did not take; 0 (buffered) and 1 (sent) are both well. */
+const DROPPED = 2;
+
+interface Watch {
+  readonly show: FollowedShow;
+  /** While out of step: up to here the client has everything. */
+  since: Position | undefined;
+}
+
+/**
+ * Everything that leaves through one socket.
+ *
+ * States: in step (subscribed to the topics of its watches) → out of step (a frame was dropped because the client does not
+ * read: unsubscribed, replies are kept) → in step again once the socket has drained, with what it missed; or, after
+ * 30 s or too many kept replies, closed. Others notice nothing: their frames are shared, not copied.
+ */
+export class Sender {
+  readonly #ws: WebSocket;
+  readonly #broadcaster: Broadcaster;
+  readonly #watches = new Map<string, Watch>();
+  #open = true;
+  #slowTimer: NodeJS.Timeout | undefined;
+  #unsent: string[] = [];
+  #unsentBytes = 0;
+
+  constructor(ws: WebSocket, broadcaster: Broadcaster) {
+    this.#ws = ws;
+    this.#broadcaster = broadcaster;
+  }
+
+  get watching(): number {
+    return this.#watches.size;
+  }
+
+  isWatching(showId: string): boolean {
+    return this.#watches.has(showId);
+  }
+
+  /** Never throws; after the end of the socket it does nothing. */
+  send(text: string): void {
+    if (!this.#open) return;
+    if (this.#unsent.length > 0 || this.#ws.send(text) === DROPPED) this.#keep(text);
+  }
+
+  /**
+   * Answers a `watch` and subscribes, in one synchronous block: what changes from here on comes as deltas. Watching again is
+   * how a client that found a gap gets in step.
+   * @param since what the client has; undefined or out of reach: it gets a snapshot
+   */
+  watch(show: FollowedShow, id: string, since: Position | undefined): void {
+    const map = show.map;
+    if (!this.#open || map === undefined) return;
+    this.send(catchUpText(show, map, since, id));
+    const outOfStep = this.#slowTimer !== undefined;
+    this.#watches.set(show.showId, {
+      show,
+      since: outOfStep ? { epoch: map.epoch, seq: map.seq } : undefined,
+    });
+    if (!outOfStep) this.#ws.subscribe(topicOf(show.showId));
+  }
+
+  unwatch(showId: string): void {
+    if (this.#watches.delete(showId) && this.#open) this.#ws.unsubscribe(topicOf(showId));
+  }
+
+  /** A frame to this socket was dropped. Whatever else this turn of the loop published is gone with it. */
+  dropped(): void {
+    if (!this.#open || this.#slowTimer !== undefined) return;
+    this.#slowTimer = setTimeout(() => this.close(closeCodes.tooSlow), limits.slowReaderMs);
+    for (const [showId, watch] of this.#watches) {
+      watch.since = this.#broadcaster.surelySent(watch.show);
+      this.#ws.unsubscribe(topicOf(showId));
+    }
+  }
+
+  /** The socket takes more. */
+  drained(): void {
+    if (this.#slowTimer === undefined || this.#ws.getBufferedAmount() > 0) return;
+    clearTimeout(this.#slowTimer);
+    this.#slowTimer = undefined;
+    this.#sendUnsent();
+    for (const watch of this.#watches.values()) this.#resynchronise(watch);
+  }
+
+  /** Ends the socket with a code. The close handler runs before this returns. */
+  close(code: number): void {
+    if (this.#open) this.#ws.end(code);
+  }
+
+  /** The socket is gone. */
+  ended(): void {
+    this.#open = false;
+    clearTimeout(this.#slowTimer);
+    this.#unsent = [];
+    this.#watches.clear();
+  }
+
+  #sendUnsent(): void {
+    const unsent = this.#unsent;
+    this.#unsent = [];
+    this.#unsentBytes = 0;
+    for (const text of unsent) this.send(text);
+  }
+
+  #resynchronise(watch: Watch): void {
+    // Dropped again by what went before.
+    if (this.#slowTimer !== undefined || !this.#open) return;
+    const { show, since } = watch;
+    if (show.map === undefined) return;
+    watch.since = undefined;
+    this.#ws.subscribe(topicOf(show.showId));
+    this.send(catchUpText(show, show.map, since));
+  }
+
+  #keep(text: string): void {
+    this.#unsent.push(text);
+    this.#unsentBytes += text.length;
+    const tooMany = this.#unsent.length > sessionLimits.maxUnsentReplies;
+    if (tooMany || this.#unsentBytes > sessionLimits.maxUnsentBytes) this.close(closeCodes.tooSlow);
+    else this.dropped();
+  }
+}

@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto';
+import type { LeaseLostReason } from '../../protocol/index.ts';
+import { closeCodes, encode } from '../../protocol/index.ts';
+import type { Show } from '../catalogue/catalogue.ts';
+import type { Holder } from '../leases/leases.ts';
+import type { LeaseSession, OwnLease } from '../leases/own-leases.ts';
+import type { FollowedShow } from '../seatmap/followed-show.ts';
+import type { SeatMaps } from '../seatmap/seat-maps.ts';
+import type { Sender } from './sender.ts';
+
+/** Why a session ended: what becomes of its leases. */
+export type Ending = 'closed' | 'superseded' | 'draining';
+
+/**
+ * A user's session while its socket lives: which shows it follows, which leases are its own. Lost with the socket;
+ * the leases stay in Redis under its token, and a later connection may adopt them.
+ */
+export class Session implements LeaseSession {
+  /** For logs: opens nothing. */
+  readonly publicId = randomBytes(6).toString('base64url');
+  readonly leases = new Set<OwnLease>();
+  readonly sender: Sender;
+  readonly #seatMaps: SeatMaps;
+  readonly #followed = new Map<string, FollowedShow>();
+  readonly #checkouts = new Set<Promise<unknown>>();
+  #owner: Holder;
+  #ending: Ending | undefined;
+  /** Seats of holds that have no answer yet: they count against the limit. */
+  seatsUnderWay = 0;
+
+  constructor(owner: Holder, sender: Sender, seatMaps: SeatMaps) {
+    this.#owner = owner;
+    this.sender = sender;
+    this.#seatMaps = seatMaps;
+  }
+
+  get owner(): Holder {
+    return this.#owner;
+  }
+
+  get userId(): string {
+    return this.#owner.userId;
+  }
+
+  /** Undefined while it lives. A draining session is still served until its socket closes. */
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+
+  /** Nobody is there any more. */
+  get gone(): boolean {
+    return this.#ending === 'closed' || this.#ending === 'superseded';
+  }
+
+  /** The adopted leases belong to a later number than the one that was proposed. */
+  raiseConn(conn: number): void {
+    this.#owner = { ...this.#owner, conn: Math.max(conn, this.#owner.conn) };
+  }
+
+  leasesIn(showId: string): OwnLease[] {
+    return [...this.leases].filter((lease) => lease.showId === showId);
+  }
+
+  /** Follows a show for as long as it is watched or leased in. Undefined: the server follows as many as it can. */
+  follow(show: Show): FollowedShow | undefined {
+    const known = this.#followed.get(show.id);
+    if (known !== undefined) return known;
+    const followed = this.#seatMaps.follow(show);
+    if (followed !== undefined) this.#followed.set(show.id, followed);
+    return followed;
+  }
+
+  /** Gives the show back if nothing needs it any more. */
+  tidy(showId: string): void {
+    if (this.sender.isWatching(showId) || this.seatsUnderWay > 0) return;
+    for (const lease of this.leases) if (lease.showId === showId) return;
+    if (this.#followed.delete(showId)) this.#seatMaps.unfollow(showId);
+  }
+
+  lost(showId: string, seatIds: readonly string[], reason: LeaseLostReason): void {
+    this.sender.send(encode({ type: 'lease_lost', showId, seatIds: [...seatIds], reason }));
+    this.tidy(showId);
+  }
+
+  superseded(): void {
+    this.end('superseded');
+    this.sender.close(closeCodes.superseded);
+  }
+
+  /** A lease that is being pinned must not be released before it is. */
+  trackCheckout<T>(checkout: Promise<T>): Promise<T> {
+    this.#checkouts.add(checkout);
+    const forget = () => this.#checkouts.delete(checkout);
+    checkout.then(forget, forget);
+    return checkout;
+  }
+
+  /** The first reason stays. */
+  end(ending: Ending): void {
+    this.#ending ??= ending;
+  }
+
+  /** Gives every show back; resolves when its checkouts have ended. */
+  async finish(): Promise<void> {
+    for (const showId of this.#followed.keys()) this.#seatMaps.unfollow(showId);
+    this.#followed.clear();
+    await Promise.allSettled(this.#checkouts);
+  }
+}

@@ -1,0 +1,53 @@
+import { fault, limits, type UnwatchFrame, type WatchFrame } from '../../protocol/index.ts';
+import { findSeats } from '../catalogue/find-seats.ts';
+import { type Answer, refuse } from './answer.ts';
+import type { SessionContext } from './context.ts';
+import type { Session } from './session.ts';
+
+/** The first load of a map may need a rotation and two reads of Postgres. */
+const LOAD_DEADLINE_MS = 3_000;
+
+/** Undefined: answered already, together with the subscription. */
+export async function watch(
+  context: SessionContext,
+  session: Session,
+  frame: WatchFrame,
+): Promise<Answer | undefined> {
+  const { showId, since } = frame;
+  const { maxWatchesPerSession } = context.config;
+  const found = await findSeats(context.catalogue, { showId, seatIds: [] });
+  if (!found.ok) return found;
+  const show = session.follow(found.show);
+  if (show === undefined) return refuse(fault('busy', {}));
+  try {
+    const loaded = await show.until(() => show.map !== undefined, LOAD_DEADLINE_MS);
+    if (!loaded) return refuse(fault('unavailable', {}));
+    const caughtUp = () =>
+      since === undefined || since.epoch !== show.map?.epoch || show.map.seq >= since.seq;
+    if (!caughtUp()) await show.until(caughtUp, limits.sinceWaitMs);
+    // Counted here, after the last wait: several may have been under way.
+    const another = !session.sender.isWatching(showId);
+    if (another && maxWatchesPerSession > 0 && session.sender.watching >= maxWatchesPerSession) {
+      const message = `At most ${maxWatchesPerSession} watches per session: unwatch one first.`;
+      return refuse(fault('limit_reached', {}, message));
+    }
+    session.sender.watch(show, frame.id, since);
+    return undefined;
+  } finally {
+    session.tidy(showId);
+  }
+}
+
+export async function unwatch(
+  { catalogue }: SessionContext,
+  session: Session,
+  { id, showId }: UnwatchFrame,
+): Promise<Answer> {
+  if (!session.sender.isWatching(showId)) {
+    const found = await findSeats(catalogue, { showId, seatIds: [] });
+    if (!found.ok) return found;
+  }
+  session.sender.unwatch(showId);
+  session.tidy(showId);
+  return { ok: true, frame: { type: 'unwatched', id, showId } };
+}

@@ -1,0 +1,83 @@
+import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from 'uWebSockets.js';
+import { closeCodes, faultTable, limits, subprotocol } from '../../protocol/index.ts';
+import { Connection } from './connection.ts';
+import type { Connections } from './connections.ts';
+import type { SessionContext } from './context.ts';
+import { sessionLimits } from './limits.ts';
+import { Sender, type SocketData } from './sender.ts';
+
+/** Close codes of a client that meant to go. */
+const CLEAN = new Set([1000, 1001]);
+
+/**
+ * The last address that our own proxy added; what stands before it the client may have made up.
+ */
+function addressOf(res: HttpResponse, req: HttpRequest, trustProxy: boolean): string {
+  const forwarded = trustProxy ? req.getHeader('x-forwarded-for').split(',').at(-1)?.trim() : undefined;
+  return forwarded || Buffer.from(res.getRemoteAddressAsText()).toString();
+}
+
+function refuseUpgrade(
+  res: HttpResponse,
+  status: string,
+  code: 'bad_frame' | 'forbidden',
+  message: string,
+): void {
+  const body = JSON.stringify({ code, message, retryable: faultTable[code].retryable });
+  res.writeStatus(status).writeHeader('content-type', 'application/json').end(body);
+}
+
+/** Synchronous throughout: an asynchronous upgrade that sends in `open` closes sockets on older cores. */
+function upgrade(
+  { config }: SessionContext,
+  res: HttpResponse,
+  req: HttpRequest,
+  socket: us_socket_context_t,
+): void {
+  const key = req.getHeader('sec-websocket-key');
+  const offered = req.getHeader('sec-websocket-protocol');
+  const extensions = req.getHeader('sec-websocket-extensions');
+  const origin = req.getHeader('origin');
+  const speaksOurs = offered === '' || offered.split(',').some((name) => name.trim() === subprotocol);
+  const { allowedOrigins } = config;
+  if (!speaksOurs) {
+    refuseUpgrade(res, '400 Bad Request', 'bad_frame', `Offer the subprotocol ${subprotocol}, or none.`);
+  } else if (allowedOrigins !== undefined && origin !== '' && !allowedOrigins.includes(origin)) {
+    refuseUpgrade(res, '403 Forbidden', 'forbidden', 'Pages of this origin may not connect.');
+  } else {
+    const data: SocketData = { address: addressOf(res, req, config.trustProxy) };
+    res.upgrade(data, key, offered === '' ? '' : subprotocol, extensions, socket);
+  }
+}
+
+/** Serves the protocol at `/ws`. */
+export function registerWebSocket(
+  app: TemplatedApp,
+  context: SessionContext,
+  connections: Connections,
+): void {
+  // By socket rather than in the user data: that one exists before the socket does.
+  const live = new WeakMap<object, Connection>();
+  app.ws<SocketData>('/ws', {
+    maxPayloadLength: limits.maxFrameBytes,
+    maxBackpressure: sessionLimits.maxBackpressureBytes,
+    closeOnBackpressureLimit: false,
+    idleTimeout: sessionLimits.idleTimeoutS,
+    sendPingsAutomatically: true,
+    upgrade: (res, req, socket) => upgrade(context, res, req, socket),
+    open: (ws) => {
+      const sender = new Sender(ws, context.broadcaster);
+      const connection = new Connection(context, connections, sender, ws.getUserData().address);
+      live.set(ws, connection);
+      connections.add(connection);
+    },
+    message: (ws, message, isBinary) => {
+      const connection = live.get(ws);
+      if (isBinary) connection?.sender.close(closeCodes.binaryFrame);
+      else connection?.message(Buffer.from(message).toString());
+    },
+    dropped: (ws) => live.get(ws)?.sender.dropped(),
+    drain: (ws) => live.get(ws)?.sender.drained(),
+    close: (ws, code) => live.get(ws)?.closed(CLEAN.has(code)),
+  });
+}
