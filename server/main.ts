@@ -1,0 +1,120 @@
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startApp } from './app.ts';
+import { type Config, readConfig, startedByNpm, withoutPassword } from './config.ts';
+import { createDemoShow } from './dev/demo.ts';
+import { checkAddress } from './dev/port.ts';
+import { ServiceError } from './dev/process.ts';
+import { type Services, startServices } from './dev/start.ts';
+import { createLog, type Log } from './observability/log.ts';
+import { migrate } from './stores/migrate.ts';
+
+/*
+ * npm start: services where none are given, schema, demo show, server. What was opened is closed in reverse
+ * order, also when the start fails half-way. Whatever keeps it from starting is one line and exit 1.
+ */
+
+const closers: (() => Promise<void>)[] = [];
+let ending: Promise<void> | undefined;
+
+async function start(config: Config, log: Log): Promise<void> {
+  await checkAddress(config.host, config.port);
+  const onLost = (name: string) => log.error(`the embedded ${name} has ended: start the server again`);
+  const services = await startServices(config, onLost);
+  closers.push(services.stop);
+
+  await prepareDatabase(services.databaseUrl, log);
+  const app = await startApp(
+    { ...config, databaseUrl: services.databaseUrl, redisUrl: services.redisUrl },
+    log,
+  );
+  closers.push(app.stop);
+  process.stdout.write(greeting(config, services, app.port));
+}
+
+async function prepareDatabase(url: string, log: Log): Promise<void> {
+  try {
+    await migrate({ url, log });
+    await createDemoShow(url, log);
+  } catch (error) {
+    const { hostname, port } = new URL(url);
+    throw new ServiceError(`cannot use PostgreSQL at ${hostname}:${port || 5432}: ${reasons(error)}`);
+  }
+}
+
+function greeting(config: Config, services: Services, port: number): string {
+  const everywhere = ['0.0.0.0', '::'].includes(config.host);
+  const host = everywhere ? '127.0.0.1' : config.host.includes(':') ? `[${config.host}]` : config.host;
+  const client = relative(process.cwd(), fileURLToPath(new URL('dev/try.mjs', import.meta.url)));
+  const frame = '{"type":"hold","showId":"demo","seatIds":["A1"]}';
+  // The password of an embedded database is ours to tell; one that was given to us is not.
+  const shown = (given: string | undefined, url: string) =>
+    given === undefined ? url : withoutPassword(url);
+  const lines = [
+    'Rowlock is listening; Ctrl-C ends it.',
+    `  HTTP       http://${host}:${port}/`,
+    `  WebSocket  ws://${host}:${port}/ws`,
+    `  database   ${shown(config.databaseUrl, services.databaseUrl)}`,
+    `  Redis      ${shown(config.redisUrl, services.redisUrl)}`,
+    `  try it     echo '${frame}' | node ${client} ws://${host}:${port}/ws`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** Closes everything once and ends the process. A second request to hurry up is heard after a second. */
+function end(code: number, forceAfterMs: number): Promise<void> {
+  ending ??= (async () => {
+    setTimeout(() => process.exit(1), forceAfterMs).unref();
+    for (const close of closers.splice(0).reverse()) await close().catch(complain);
+    process.exit(code);
+  })();
+  return ending;
+}
+
+function endOnSignals(config: Config): void {
+  // The embedded services may take ten seconds each on top of the drain.
+  const forceAfterMs = config.drainMs + 25_000;
+  let firstMs: number | undefined;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      firstMs ??= performance.now();
+      // Ctrl-C under npm comes twice at once: from the terminal, and passed on by npm.
+      if (performance.now() - firstMs > 1000) process.exit(1);
+      void end(0, forceAfterMs);
+    });
+  }
+  if (startedByNpm()) endWithParent(() => void end(0, forceAfterMs));
+}
+
+/** Whoever kills npm means the server: without this it would live on unseen, with the port and the data. */
+function endWithParent(end: () => void): void {
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && end(), 250).unref();
+}
+
+function reasons(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const own = error.message || ('code' in error ? String(error.code) : error.name);
+  return error.cause === undefined ? own : `${own}: ${reasons(error.cause)}`;
+}
+
+function complain(error: unknown): void {
+  process.stderr.write(`rowlock: ${reasons(error).replaceAll(/\s*\n\s*/g, ' ')}\n`);
+}
+
+const read = readConfig();
+// Whoever reads our output may go away (npm start | head): that must not end the server.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
+if (read.ok) {
+  const { config } = read;
+  endOnSignals(config);
+  await start(config, createLog(config.logLevel)).catch((error) => {
+    if (ending) return ending;
+    complain(error);
+    return end(1, 25_000);
+  });
+} else {
+  complain(read.problems.join('; '));
+  process.exitCode = 1;
+}
