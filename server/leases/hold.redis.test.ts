@@ -219,7 +219,7 @@ describe('renew', () => {
     await show.hold(alice, ['A1', 'A2'], { ttlMs: 20_000 });
     await show.checkout(alice, ['A2'], 5_000);
     const before = [await show.lock('A1'), await show.lock('A2')];
-    await show.passed(Number(before[0]?.['ends']) - 20_000 + 5);
+    await show.passed(Number(before[0]?.ends) - 20_000 + 5);
     const [lookedMs] = await show.renew(alice, ['A1'], false);
     expect(lookedMs).toBeLessThan(20_000);
     expect(await show.lock('A1')).toEqual(before[0]);
@@ -283,7 +283,7 @@ describe('release', () => {
     const older = await show.take(alice, 'A1');
     await show.hold(alice, ['A1', 'A2'], { leaseId: 'attempt' });
     expect(await show.release(alice, ['A1', 'A2'], { leaseId: 'attempt' })).toEqual(['A2']);
-    expect((await show.lock('A1'))['lease']).toBe(older);
+    expect((await show.lock('A1')).lease).toBe(older);
     expect(await show.held()).toEqual(['A1']);
   });
 
@@ -388,7 +388,7 @@ describe('adopt', () => {
     await show.take(session('alice', 4), 'A1');
     await show.take(session('alice', 7), 'A2');
     expect((await show.adopt(resumed, ['A1', 'A2'])).conn).toBe(8);
-    expect([(await show.lock('A1'))['conn'], (await show.lock('A2'))['conn']]).toEqual(['8', '8']);
+    expect([(await show.lock('A1')).conn, (await show.lock('A2')).conn]).toEqual(['8', '8']);
   });
 
   it('leaves the old connection nothing: no renewal, no release, no checkout, no guard, no hold', async () => {
@@ -417,7 +417,7 @@ describe('adopt', () => {
     const show = await kit.show();
     await show.take(alice, 'A1', { ttlMs: 30, maxHoldMs: 30 });
     await show.guard('g', alice, ['A1']);
-    await show.passed(Number((await show.lock('A1'))['ends']) + 5);
+    await show.passed(Number((await show.lock('A1')).ends) + 5);
     expect((await show.adopt(resumed, ['A1'])).leases).toMatchObject([{ seatId: 'A1', expiresInMs: 0 }]);
   });
 });

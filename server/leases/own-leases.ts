@@ -66,6 +66,12 @@ export class OwnLeases {
     this.#clock = setInterval(() => this.#endByClock(), CLOCK_TICK_MS);
   }
 
+  get count(): number {
+    let count = 0;
+    for (const seats of this.#shows.values()) count += seats.size;
+    return count;
+  }
+
   get(showId: string, seatId: string): OwnLease | undefined {
     return this.#shows.get(showId)?.get(seatId);
   }

@@ -10,7 +10,8 @@ local function lift(lock, seat, lease, guard, gone)
   if redis.call('HDEL', lock, 'guard:' .. guard) == 0 then return false end
   if redis.call('HINCRBY', lock, 'confirming', -1) > 0 then return false end
   redis.call('HDEL', lock, 'confirming', 'guarded')
-  if gone or lease.ends <= now then
+  -- On a seat that is booked it is worth nothing, and would stand in the way after a refund.
+  if gone or lease.ends <= now or isBooked(seat) then
     endLease(lock, seat)
     return true
   end

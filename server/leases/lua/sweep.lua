@@ -23,13 +23,10 @@ for _ = 1, takeNumber() do
     if lease and lease.confirming and version == '' then
       ask[#ask + 1] = seat
     else
-      applyVersion(seat, version)
-      if lease and lease.confirming and lease.ends > now and not isBooked(seat) then
-        liftGuards(lock, seat, lease)
-      else
-        endLease(lock, seat)
-        change(seat, lease and lease.id)
-      end
+      local news = applyVersion(seat, version)
+      local goesOn = lease and lease.confirming and lease.ends > now and not isBooked(seat)
+      if goesOn then liftGuards(lock, seat, lease) else endLease(lock, seat) end
+      if news or not goesOn then change(seat, lease and lease.id) end
     end
   end
 end

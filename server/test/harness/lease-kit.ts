@@ -96,6 +96,9 @@ export class LeaseKit {
 }
 
 export type HoldOptions = { ttlMs?: number; maxHoldMs?: number; leaseId?: string };
+export type Lock = Partial<
+  Record<'token' | 'conn' | 'lease' | 'ttl' | 'ends' | 'deadline' | 'confirming', string>
+>;
 export type SettleSeat = { seatId: string; leaseId: string; version?: number };
 
 let minted = 0;
@@ -205,7 +208,7 @@ export class ShowBench {
   // Behind the steps:
 
   /** The lock's fields; empty when there is none. */
-  lock(seatId: string): Promise<Record<string, string>> {
+  lock(seatId: string): Promise<Lock> {
     return this.#kit.raw.hgetall(`lock:{${this.id}}:${seatId}`);
   }
 
