@@ -109,8 +109,10 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 if (read.ok) {
   const { config } = read;
   endOnSignals(config);
-  await start(config, createLog(config.logLevel)).catch((error) => {
+  const log = createLog(config.logLevel);
+  await start(config, log).catch((error) => {
     if (ending) return ending;
+    log.debug(error, 'the start failed');
     complain(error);
     return end(1, 25_000);
   });

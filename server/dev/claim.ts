@@ -3,14 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { run, ServiceError } from './process.ts';
 
-const patienceMs = 2000;
-
 /**
  * Takes a directory for this process; the result gives it back. Without it a second server in the same
  * place would take the first one's PostgreSQL for a leftover and end it. What a killed process claimed is
  * free; one that is just ending gets a moment. Rejects with ServiceError when the directory is in use.
  */
-export async function claim(dir: string): Promise<() => Promise<void>> {
+export async function claim(dir: string, patienceMs = 2000): Promise<() => Promise<void>> {
   const file = join(dir, 'server.pid');
   const mine = `${process.pid} ${(await birth(process.pid)) ?? ''}\n`;
   const giveUpAt = performance.now() + patienceMs;

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import postgres from 'postgres';
 import { expect, it } from 'vitest';
 import {
@@ -73,6 +75,16 @@ it('keeps the data of PostgreSQL across a stop and a kill', async () => {
   expect(third.url).toBe(second.url);
   expect(await one(third.url, 'SELECT answer FROM kept')).toBe('yes');
   await third.stop();
+});
+
+it('is not kept from starting by a pid file whose number went to another process', async () => {
+  const first = await startOwnPostgres();
+  await first.stop();
+  const lines = [process.pid, first.dataDir, 1, first.port, '', '127.0.0.1', '', 'ready'];
+  await writeFile(join(first.dataDir, 'postmaster.pid'), `${lines.join('\n')}\n`);
+  const second = await startOwnPostgres({ dataDir: first.dataDir });
+  expect(await one(second.url, 'SELECT 1')).toBe(1);
+  await second.stop();
 });
 
 it('says why a service did not start', async () => {
