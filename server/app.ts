@@ -5,20 +5,26 @@ import {
   us_socket_local_port,
   App as uWebSocketsApp,
 } from 'uWebSockets.js';
+import { randomBytes } from 'node:crypto';
 import { Bookings } from './bookings/bookings.ts';
 import { Broadcaster } from './broadcast/broadcaster.ts';
 import { Catalogue } from './catalogue/catalogue.ts';
 import type { Config } from './config.ts';
 import { Feed } from './feed/feed.ts';
-import { serverId } from './leases/lease-ids.ts';
+import { registerHttp } from './http/routes.ts';
 import { Leases } from './leases/leases.ts';
 import { OwnLeases } from './leases/own-leases.ts';
 import type { Log } from './observability/log.ts';
+import { createMetrics } from './observability/metrics.ts';
+import { askReadiness } from './observability/readiness.ts';
 import { SeatMaps } from './seatmap/seat-maps.ts';
 import { Connections } from './session/connections.ts';
 import { registerWebSocket } from './session/websocket.ts';
 import { openPostgres } from './stores/postgres.ts';
 import { RedisStore } from './stores/redis.ts';
+import { statement } from './stores/sql-files.ts';
+
+const clock = statement('clock');
 
 /** A configuration whose services are known. */
 export type AppConfig = Config & { readonly databaseUrl: string; readonly redisUrl: string };
@@ -76,7 +82,9 @@ async function open(
   const confirms = opened(openPostgres({ ...postgres, size: CONFIRM_CONNECTIONS }), (pool) => pool.close());
   const store = opened(new RedisStore(redis), (opened) => opened.close());
   await store.connect();
-  const feed = opened(new Feed(redis, store, serverId), (opened) => opened.close());
+  const feed = opened(new Feed(redis, store, randomBytes(9).toString('base64url')), (opened) =>
+    opened.close(),
+  );
   await feed.connect();
 
   const catalogue = new Catalogue(reads, { deadlineMs: statementTimeoutMs });
@@ -89,22 +97,30 @@ async function open(
     (opened) => opened.close(),
   );
 
+  const metrics = createMetrics();
   const app = uWebSocketsApp();
-  const publish = (topic: string, text: string) => void app.publish(topic, text);
-  const broadcaster = new Broadcaster(publish, config.broadcastTickMs);
-  const maps = {
-    feed,
-    leases,
-    ownLeases,
-    versions: catalogue,
-    listener: broadcaster,
-    sweepMs: config.sweepMs,
-    log,
+  const publish = (topic: string, text: string) => {
+    metrics.broadcastFrames.inc();
+    app.publish(topic, text);
   };
+  const broadcaster = new Broadcaster(publish, config.broadcastTickMs);
+  const { sweepMs } = config;
+  const maps = { feed, leases, ownLeases, versions: catalogue, listener: broadcaster, sweepMs, log, metrics };
   const seatMaps = opened(new SeatMaps(maps), (opened) => opened.close());
   const connections = new Connections(config);
-  const context = { config, log, catalogue, leases, ownLeases, bookings, seatMaps, broadcaster };
+  const context = { config, log, metrics, catalogue, leases, ownLeases, bookings, seatMaps, broadcaster };
   registerWebSocket(app, context, connections);
+  const readiness = () =>
+    askReadiness({
+      redis: () => store.ping(),
+      postgres: () => reads.query(clock, [], { deadlineMs: statementTimeoutMs }),
+      streamLagMs: () => Math.max(seatMaps.lagMs, feed.lagMs),
+    });
+  registerHttp(app, { ...context, readiness });
+  metrics.connections.readFrom(() => connections.size);
+  metrics.watchers.readFrom(() => connections.watches);
+  metrics.leasesOwned.readFrom(() => ownLeases.count);
+  metrics.showsFollowed.readFrom(() => seatMaps.followed);
   const { port, stopListening } = await listen(app, config);
   opened(app, (opened) => void opened.close());
 

@@ -27,8 +27,9 @@ export class Feed {
     this.#subscriber = new RedisSubscriber(settings, store, on, serverId);
   }
 
-  get silentMs(): number {
-    return this.#subscriber.silentMs;
+  /** How long the feed has said nothing although it should have; 0: it is alive. */
+  get lagMs(): number {
+    return this.#subscriber.overdueMs;
   }
 
   connect(): Promise<void> {

@@ -7,6 +7,7 @@ import type { Leases, SeatVersion } from '../leases/leases.ts';
 import type { OwnLeases } from '../leases/own-leases.ts';
 import { sweep } from '../leases/sweeper.ts';
 import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { look } from './look.ts';
 import { SeatMap } from './seat-map.ts';
 
@@ -30,6 +31,7 @@ export interface FollowedShowOptions {
   readonly listener: ShowListener;
   readonly sweepMs: number;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 /** How long the feed may take to bring what a reply already spoke of, before the log is read. */
@@ -57,6 +59,7 @@ export class FollowedShow {
   #closed = false;
   #mending: Promise<void> | undefined;
   #doubtful = false;
+  #doubtfulSinceMs: number | undefined;
   #retryMs = RETRY_MIN_MS;
   /** The latest position that anything spoke of, in the map's epoch. */
   #heardSeq = 0;
@@ -75,6 +78,11 @@ export class FollowedShow {
   /** Undefined until the first load. Replaced by every later one: do not keep it. */
   get map(): SeatMap | undefined {
     return this.#map;
+  }
+
+  /** How long the map has been doubtful; 0: it is certain. */
+  get lagMs(): number {
+    return this.#doubtfulSinceMs === undefined ? 0 : monotonicMs() - this.#doubtfulSinceMs;
   }
 
   /** Begins to load and sweep. Call it once the feed is subscribed: what is published from then on cannot be missed. */
@@ -140,6 +148,7 @@ export class FollowedShow {
 
   #mend(): void {
     this.#doubtful = true;
+    this.#doubtfulSinceMs ??= monotonicMs();
     if (this.#mending !== undefined || this.#closed) return;
     clearTimeout(this.#retryTimer);
     this.#mending = this.#mendUntilCertain().finally(() => {
@@ -163,9 +172,11 @@ export class FollowedShow {
         return;
       }
     }
+    this.#doubtfulSinceMs = undefined;
   }
 
   async #catchUp(map: SeatMap): Promise<void> {
+    this.#options.metrics.mapMends.inc();
     const askedAt = Math.max(map.seq, this.#heardSeq);
     const { position, entries } = await this.#options.leases.read(this.showId, map.seq, LOG_ENTRIES);
     if (map !== this.#map) return this.#mend();
@@ -192,7 +203,8 @@ export class FollowedShow {
   }
 
   async #load(): Promise<void> {
-    const { leases, ownLeases, versions, listener, show } = this.#options;
+    const { leases, ownLeases, versions, listener, show, metrics } = this.#options;
+    metrics.mapLoads.inc();
     const loaded = await leases.load(this.showId, await versions.seatVersions(this.showId));
     if (this.#closed) return;
     const booked = loaded.versions.filter(({ version }) => version % 2 === 1).map(({ seatId }) => seatId);

@@ -4,6 +4,7 @@ import type { Feed } from '../feed/feed.ts';
 import type { Leases } from '../leases/leases.ts';
 import type { OwnLeases } from '../leases/own-leases.ts';
 import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { FollowedShow, type ShowListener, type Versions } from './followed-show.ts';
 
 export interface SeatMapsOptions {
@@ -14,6 +15,7 @@ export interface SeatMapsOptions {
   readonly listener: ShowListener;
   readonly sweepMs: number;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 interface Followed {
@@ -43,6 +45,13 @@ export class SeatMaps {
 
   get followed(): number {
     return this.#shows.size;
+  }
+
+  /** How long the slowest map has been doubtful. */
+  get lagMs(): number {
+    let lagMs = 0;
+    for (const { followed } of this.#shows.values()) lagMs = Math.max(lagMs, followed.lagMs);
+    return lagMs;
   }
 
   /**

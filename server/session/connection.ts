@@ -61,6 +61,7 @@ export class Connection {
     const decoded = decodeClientFrame(text);
     const waitMs = this.#frames.take();
     const id = decoded.ok ? decoded.frame.id : decoded.id;
+    this.#context.metrics.framesReceived.inc({ type: decoded.ok ? decoded.frame.type : 'invalid' });
     if (waitMs > 0) this.#offend(id, fault('rate_limited', { retryInMs: waitMs }));
     else if (!decoded.ok) this.#offend(id, decoded.fault);
     else this.#serve(decoded.frame);
@@ -95,10 +96,10 @@ export class Connection {
     this.#underWay += 1;
     try {
       const answer = await serve();
-      if (answer?.ok) this.#send(answer.frame);
-      else if (answer !== undefined) this.#refuse(id, answer.fault);
+      if (answer?.ok === false) this.#refuse(id, answer.fault);
+      else this.#reply(answer?.frame);
     } catch (error) {
-      this.#refuse(id, faultOf(error, this.#context.log));
+      this.#refuse(id, faultOf(error, this.#context.log, 'a frame'));
     } finally {
       this.#underWay -= 1;
     }
@@ -152,12 +153,15 @@ export class Connection {
     if (this.#session !== undefined) void endSession(this.#context, this.#session, this.#clean);
   }
 
-  #send(frame: ServerFrame): void {
-    this.sender.send(encode(frame));
+  /** @param frame undefined: it was sent already */
+  #reply(frame: ServerFrame | undefined): void {
+    this.#context.metrics.replies.inc({ outcome: 'ok' });
+    if (frame !== undefined) this.sender.send(encode(frame));
   }
 
   #refuse(id: string | undefined, refusal: Fault): void {
-    this.#send({ type: 'error', ...(id === undefined ? {} : { id }), ...refusal });
+    this.#context.metrics.replies.inc({ outcome: refusal.code });
+    this.sender.send(encode({ type: 'error', ...(id === undefined ? {} : { id }), ...refusal }));
   }
 
   /** A refusal that a well-made client never sees; too many of them end the connection. */

@@ -37,8 +37,10 @@ export class Connections {
     return this.#all.size;
   }
 
-  get sessions(): number {
-    return this.#sessions.size;
+  get watches(): number {
+    let watches = 0;
+    for (const { sender } of this.#all) watches += sender.watching;
+    return watches;
   }
 
   add(connection: Connection): void {

@@ -21,7 +21,9 @@ export function dispatch(
     case 'unwatch':
       return unwatch(context, session, frame);
     case 'hold':
-      return hold(context, session, frame);
+      return counted(hold(context, session, frame), (outcome) =>
+        context.metrics.holds.inc({ via: 'ws', outcome: outcome.ok ? 'held' : outcome.fault.code }),
+      );
     case 'heartbeat':
       return heartbeat(context, session, frame);
     case 'release':
@@ -29,10 +31,23 @@ export function dispatch(
     case 'checkout':
       return checkout(context, session, frame);
     case 'confirm':
-      return confirm(context, session, frame);
+      return counted(confirm(context, session, frame), (outcome) =>
+        context.metrics.confirms.inc({ via: 'ws', outcome: outcomeOf(outcome) }),
+      );
     default:
       return unreachable(frame);
   }
+}
+
+async function counted(serving: Promise<Answer>, count: (answer: Answer) => void): Promise<Answer> {
+  const answer = await serving;
+  count(answer);
+  return answer;
+}
+
+function outcomeOf(answer: Answer) {
+  if (!answer.ok) return answer.fault.code;
+  return answer.frame.type === 'confirmed' && answer.frame.replayed ? 'replayed' : 'confirmed';
 }
 
 function unreachable(frame: never): never {

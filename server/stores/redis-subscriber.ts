@@ -20,6 +20,7 @@ export class RedisSubscriber {
   readonly #onResubscribed: () => void;
   #timer: NodeJS.Timeout | undefined;
   #lastBeatMs = monotonicMs();
+  #cutAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     settings: RedisSettings,
@@ -48,9 +49,10 @@ export class RedisSubscriber {
     this.#client.on('smessage', (channel: string, message: string) => this.#receive(channel, message));
   }
 
-  /** How long ago the feed was last seen alive, in ms: the lag that a readiness check may look at. */
-  get silentMs(): number {
-    return monotonicMs() - this.#lastBeatMs;
+  /** For how long a beat has been missing, in ms; 0: it is alive. */
+  get overdueMs(): number {
+    const silentMs = monotonicMs() - this.#lastBeatMs;
+    return silentMs > BEAT_MS * 2 ? silentMs : 0;
   }
 
   async connect(): Promise<void> {
@@ -103,13 +105,10 @@ export class RedisSubscriber {
       return;
     }
     this.#store.publish(this.#beatChannel, '').catch(() => {});
-    if (this.silentMs > BEAT_MS * BEATS_MISSED) {
-      this.#settings.log.warn(
-        { silentMs: Math.round(this.silentMs) },
-        'the feed is silent; connecting again',
-      );
-      this.#lastBeatMs = monotonicMs();
-      this.#client.disconnect(true);
-    }
+    const patienceMs = BEAT_MS * BEATS_MISSED;
+    if (this.overdueMs < patienceMs || monotonicMs() - this.#cutAtMs < patienceMs) return;
+    this.#settings.log.warn('the feed is silent; connecting again');
+    this.#cutAtMs = monotonicMs();
+    this.#client.disconnect(true);
   }
 }

@@ -1,0 +1,29 @@
+import { withDeadline } from '../clock.ts';
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly redis: boolean;
+  readonly postgres: boolean;
+  /** How long the slowest followed show has been behind, or the feed silent; 0: neither. */
+  readonly streamLagMs: number;
+}
+
+/** A map this far behind shows its watchers something else than what is. */
+const MAX_LAG_MS = 2_000;
+const PROBE_MS = 1_000;
+
+/** Asks both stores now; answers within a second whatever they do. */
+export async function askReadiness(probes: {
+  redis: () => Promise<unknown>;
+  postgres: () => Promise<unknown>;
+  streamLagMs: () => number;
+}): Promise<Readiness> {
+  const answers = (probe: () => Promise<unknown>) =>
+    withDeadline(probe(), PROBE_MS).then(
+      () => true,
+      () => false,
+    );
+  const [redis, postgres] = await Promise.all([answers(probes.redis), answers(probes.postgres)]);
+  const streamLagMs = probes.streamLagMs();
+  return { ready: redis && postgres && streamLagMs <= MAX_LAG_MS, redis, postgres, streamLagMs };
+}

@@ -1,0 +1,67 @@
+import { type App, startApp } from '../../app.ts';
+import { Catalogue } from '../../catalogue/catalogue.ts';
+import { type Config, readConfig } from '../../config.ts';
+import { createLog } from '../../observability/log.ts';
+import { openPostgres } from '../../stores/postgres.ts';
+import { createDatabase, startRedis, type TestDatabase } from './services.ts';
+
+export const ADMIN_TOKEN = 'an-admin-token-for-tests';
+
+/** Environment variables of the server under test, on top of a free port and a loopback address. */
+export type Variables = Readonly<Record<string, string>>;
+
+export interface TestApp extends App {
+  /** http://127.0.0.1:<port> */
+  readonly url: string;
+}
+
+/** A database and a Redis of one's own, with servers on them; `close` ends all of it. */
+export interface TestStage {
+  readonly database: TestDatabase;
+  readonly redis: Awaited<ReturnType<typeof startRedis>>;
+  /** Starts one more server on the same stores. */
+  start(variables?: Variables): Promise<TestApp>;
+  /** A show with seats A1..An, in Postgres only. */
+  createShow(showId: string, seats?: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+const log = createLog('silent');
+
+export function testConfig(variables: Variables): Config {
+  const defaults = { PORT: '0', HOST: '127.0.0.1', ADMIN_TOKEN, MAX_FRAMES_PER_S: '0', DRAIN_MS: '5000' };
+  const read = readConfig({ ...defaults, ...variables });
+  if (!read.ok) throw new Error(read.problems.join('\n'));
+  return read.config;
+}
+
+export async function openStage(
+  stores: { redisUrl?: string; databaseUrl?: string } = {},
+): Promise<TestStage> {
+  const [database, redis] = await Promise.all([createDatabase(), startRedis()]);
+  const limits = { statementTimeoutMs: 5_000, lockTimeoutMs: 5_000 };
+  const pool = openPostgres({ url: database.url, size: 1, maxWaiting: 100, log, ...limits });
+  const catalogue = new Catalogue(pool, { deadlineMs: 5_000 });
+  const apps: App[] = [];
+  return {
+    database,
+    redis,
+    start: async (variables = {}) => {
+      const databaseUrl = stores.databaseUrl ?? database.url;
+      const redisUrl = stores.redisUrl ?? redis.url;
+      const app = await startApp({ ...testConfig(variables), databaseUrl, redisUrl }, log);
+      apps.push(app);
+      return { ...app, url: `http://127.0.0.1:${app.port}` };
+    },
+    createShow: async (showId, seats = 20) => {
+      const ids = Array.from({ length: seats }, (_, i) => ({ id: `A${i + 1}` }));
+      await catalogue.create({ id: showId, name: showId, seats: ids });
+    },
+    close: async () => {
+      await Promise.all(apps.map((app) => app.stop()));
+      await pool.close();
+      await redis.stop();
+      await database.drop();
+    },
+  };
+}
