@@ -103,6 +103,7 @@ it('says in one line why it cannot start', async () => {
   const wrongPassword = new URL(database.url);
   wrongPassword.password = 'hunter2';
 
+  // Together, so only one of them may need the embedded services: that one must end its Redis again.
   const cases: [Record<string, string>, RegExp][] = [
     [{ PORT: port }, new RegExp(`port ${port} on 0.0.0.0 is already taken`)],
     [{ PORT: 'http', LEASE_TTL_MS: '-1' }, /PORT must be .*; LEASE_TTL_MS must be /],
@@ -111,19 +112,24 @@ it('says in one line why it cannot start', async () => {
       { DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/x' },
       /cannot use PostgreSQL at 127.0.0.1:1: .*ECONNREFUSED/,
     ],
-    [{ DATABASE_URL: wrongPassword.href }, /cannot use PostgreSQL at 127.0.0.1:\d+: .*authentication failed/],
+    [
+      { DATABASE_URL: wrongPassword.href, REDIS_URL: 'redis://127.0.0.1:1' },
+      /cannot use PostgreSQL at 127.0.0.1:\d+: .*authentication failed/,
+    ],
     [
       { DATABASE_URL: database.url, REDIS_URL: 'redis://127.0.0.1:1' },
       /cannot use Redis at 127.0.0.1:1: .*ECONNREFUSED/,
     ],
   ];
-  for (const [env, message] of cases) {
-    const { code, stderr } = await runServer({ project, env });
-    expect(stderr).toMatch(message);
-    expect(stderr).toMatch(/^rowlock: [^\n]*\n$/);
-    expect(stderr).not.toContain('hunter2');
-    expect(code).toBe(1);
-  }
+  await Promise.all(
+    cases.map(async ([env, message]) => {
+      const { code, stderr } = await runServer({ project, env });
+      expect(stderr).toMatch(message);
+      expect(stderr).toMatch(/^rowlock: [^\n]*\n$/);
+      expect(stderr).not.toContain('hunter2');
+      expect(code).toBe(1);
+    }),
+  );
   expect(await services(project)).toEqual([]);
   taken.close();
   await database.drop();
