@@ -264,12 +264,15 @@ export class ShowBench {
     );
   }
 
+  /** The clock of Redis, in ms. */
+  async now(): Promise<number> {
+    const [seconds, micros] = await this.#kit.raw.time();
+    return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+  }
+
   /** Resolves when the clock of Redis has passed this time. */
   async passed(timeMs: number): Promise<void> {
-    for (;;) {
-      const [seconds, micros] = await this.#kit.raw.time();
-      if (Number(seconds) * 1000 + Math.floor(Number(micros) / 1000) > timeMs) return;
-    }
+    while ((await this.now()) <= timeMs);
   }
 }
 

@@ -1,0 +1,271 @@
+import { randomBytes } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseEntry } from '../feed/entry.ts';
+import { readScripts } from '../stores/lua.ts';
+import { LeaseKit, type ShowBench, session } from '../test/harness/lease-kit.ts';
+
+const alice = session('alice');
+const seatIds = ['A1'];
+let kit: LeaseKit;
+
+beforeAll(async () => {
+  kit = await LeaseKit.open();
+});
+afterAll(() => kit.close());
+
+/** Every step, by the name of its file, called so that it would change something if it were let. */
+const everyStep: Record<string, (show: ShowBench) => Promise<{ stale: boolean }>> = {
+  adopt: ({ id }) => kit.steps.adopt(id, session('alice', 2), seatIds),
+  announce: ({ id }) => kit.steps.announce(id, [{ seatId: 'A9', version: 1 }]),
+  checkout: ({ id }) => kit.steps.checkout(id, alice, seatIds, 90_000),
+  guard: ({ id }) => kit.steps.guard(id, [{ guardId: 'g', owner: alice, seatIds, guardMs: 90_000 }]),
+  hold: ({ id }) => {
+    const request = { owner: alice, leaseId: 'y', ttlMs: 90_000, maxHoldMs: 90_000 };
+    return kit.steps.hold(id, [{ ...request, seatIds: ['A1', 'A2'] }]);
+  },
+  load: ({ id }) => kit.steps.load(id, [{ seatId: 'A9', version: 1 }]),
+  read: ({ id }) => kit.steps.read(id, 0, 10),
+  release: ({ id }) => kit.steps.release(id, [{ owner: alice, seatIds, named: true, graceMs: 0 }]),
+  renew: ({ id }) => kit.steps.renew(id, [{ owner: alice, seatIds, renew: true }]),
+  // With an epoch that is not the store's: compare-and-set.
+  rotate: ({ id }) => kit.steps.rotate(id, 'another', 'new', [{ seatId: 'A9', version: 1 }]),
+  settle: ({ id }) => {
+    const seats = [{ seatId: 'A1', leaseId: 'x', version: 1 }];
+    return kit.steps.settle(id, [{ guardId: 'g', seats, won: true, gone: false }]);
+  },
+  sweep: async (show) =>
+    kit.steps.sweep(show.id, [{ seatId: 'A1', score: String(await show.due('A1')) }], 10),
+};
+
+/** All that Redis has of the show, byte for byte. */
+async function contents({ id }: ShowBench): Promise<Record<string, string>> {
+  const keys = (await kit.raw.keys(`*{${id}}*`)).sort();
+  const dumps = await Promise.all(keys.map((key) => kit.raw.dumpBuffer(key)));
+  return Object.fromEntries(keys.map((key, i) => [key, dumps[i]?.toString('base64') ?? '']));
+}
+
+describe('a step of another run', () => {
+  it.each([...readScripts().keys()])('%s changes nothing and says so', async (name) => {
+    const show = await kit.show();
+    await show.take(alice, 'A1', { leaseId: 'x' });
+    const position = `pos:{${show.id}}`;
+    const call = everyStep[name];
+    if (call === undefined) throw new Error(`a step without a test: ${name}`);
+    for (const forget of [
+      () => kit.raw.hset(position, 'run', 'other'),
+      () => kit.raw.hdel(position, 'run'),
+    ]) {
+      await forget();
+      const before = await contents(show);
+      expect(await call(show)).toEqual({ stale: true, epoch: show.epoch });
+      expect(await contents(show)).toEqual(before);
+    }
+    await kit.raw.del(position);
+    const before = await contents(show);
+    expect(await call(show)).toEqual({ stale: true, epoch: '' });
+    expect(await contents(show)).toEqual(before);
+    expect(await show.messages()).toHaveLength(1);
+  });
+});
+
+describe('rotate', () => {
+  it('begins a new epoch from Postgres, clears the log, keeps the leases', async () => {
+    const show = await kit.show([{ seatId: 'A8', version: 1 }]);
+    await show.take(alice, 'A1', { leaseId: 'x' });
+    const lock = await show.lock('A1');
+    const reply = await show.rotate(show.epoch, 'second', [
+      { seatId: 'A9', version: 3 },
+      { seatId: 'A7', version: 2 },
+    ]);
+    expect(reply).toMatchObject({ stale: false, position: { epoch: 'second', seq: 0 } });
+    expect([await show.sold(), await show.log(), await show.seq()]).toEqual([{ A9: '3', A7: '2' }, [], 0]);
+    expect([await show.lock('A1'), await show.held()]).toEqual([lock, ['A1']]);
+    expect(await show.release(alice, ['A1'])).toEqual(['A1']);
+    expect(parseEntry((await show.messages()).at(-1) ?? '')).toMatchObject({
+      epoch: 'second',
+      from: 1,
+      to: 1,
+    });
+  });
+
+  it('tells every follower, by a message of the new epoch', async () => {
+    const show = await kit.show();
+    await show.rotate(show.epoch, 'second');
+    expect((await show.messages()).map(parseEntry)).toEqual([
+      { epoch: 'second', from: 1, to: 0, changes: [] },
+    ]);
+  });
+
+  it('is a compare-and-set: of two servers one rotates', async () => {
+    const show = await kit.show();
+    await kit.raw.hset(`pos:{${show.id}}`, 'run', 'other');
+    const replies = await Promise.all([
+      show.rotate(show.epoch, 'second', [{ seatId: 'A1', version: 1 }]),
+      show.rotate(show.epoch, 'third', [{ seatId: 'A2', version: 1 }]),
+    ]);
+    expect(replies).toMatchObject([{ position: { epoch: 'second' } }, { position: { epoch: 'second' } }]);
+    expect(await show.sold()).toEqual({ A1: '1' });
+  });
+
+  it('begins the first epoch of a show, once', async () => {
+    const show = await kit.show();
+    expect(await show.rotate('', 'another')).toMatchObject({ stale: false, position: { epoch: show.epoch } });
+  });
+
+  it('reads a whole show', async () => {
+    const versions = Array.from({ length: 20_000 }, (_, i) => ({ seatId: `S${i}`, version: 1 + (i % 2) }));
+    const show = await kit.show(versions);
+    const loaded = await show.load(versions);
+    expect(loaded.versions).toHaveLength(20_000);
+    expect(await show.seq()).toBe(0);
+  });
+});
+
+describe('versions', () => {
+  it('that are late or repeated do nothing', async () => {
+    const show = await kit.show();
+    await show.announce({ seatId: 'A1', version: 2 });
+    await show.announce({ seatId: 'A1', version: 1 });
+    await show.announce({ seatId: 'A1', version: 2 });
+    await show.announce();
+    expect([await show.sold(), await show.changes()]).toEqual([{ A1: '2' }, ['A1:available:']]);
+    expect(await show.seq()).toBe(1);
+  });
+
+  it('compare as numbers', async () => {
+    const show = await kit.show();
+    await show.announce({ seatId: 'A1', version: 9 });
+    await show.announce({ seatId: 'A1', version: 10 });
+    expect(await show.changes()).toEqual(['A1:booked:', 'A1:available:']);
+  });
+
+  it("compose the state from Redis' own record", async () => {
+    const show = await kit.show();
+    await show.take(alice, 'A1', { leaseId: 'x' });
+    await show.announce({ seatId: 'A1', version: 1 }, { seatId: 'A2', version: 4 });
+    await show.announce({ seatId: 'A1', version: 2 });
+    await show.release(alice, ['A1']);
+    await show.announce({ seatId: 'A1', version: 3 });
+    const [, ...changes] = await show.changes();
+    expect(changes).toEqual(['A1:booked:', 'A2:available:', 'A1:held:', 'A1:available:x', 'A1:booked:']);
+  });
+});
+
+describe('load', () => {
+  it('announces what is not known yet and reads position, leases and booking states in one step', async () => {
+    const show = await kit.show([{ seatId: 'A1', version: 1 }]);
+    await show.hold(alice, ['A2', 'A3']);
+    const loaded = await show.load([
+      { seatId: 'A1', version: 1 },
+      { seatId: 'A2', version: 3 },
+    ]);
+    expect(loaded).toMatchObject({
+      held: ['A2', 'A3'],
+      versions: [
+        { seatId: 'A1', version: 1 },
+        { seatId: 'A2', version: 3 },
+      ],
+      position: { epoch: show.epoch, seq: 2 },
+    });
+    expect((await show.changes()).slice(2)).toEqual(['A2:booked:']);
+  });
+
+  it('that learns nothing takes no seq', async () => {
+    const show = await kit.show([{ seatId: 'A1', version: 2 }]);
+    expect(await show.load([{ seatId: 'A1', version: 1 }])).toMatchObject({ position: { seq: 0 } });
+    expect(await show.messages()).toEqual([]);
+  });
+});
+
+describe('read', () => {
+  it('answers the entries after a seq, as they were published, and the position', async () => {
+    const show = await kit.show();
+    for (const seatId of ['A1', 'A2', 'A3']) await show.take(alice, seatId);
+    await show.holdAll(['A4', 'A5'].map((seatId) => ({ owner: alice, seatIds: [seatId] })));
+    const messages = await show.messages();
+    expect(await show.read(0)).toEqual(messages);
+    expect(await show.read(2)).toEqual(messages.slice(2));
+    expect(await show.read(5)).toEqual([]);
+    expect(await show.read(1, 2)).toEqual(messages.slice(1, 3));
+    // An entry of several seqs is found from the middle of its range too.
+    expect(await show.read(4)).toEqual(messages.slice(3));
+  });
+
+  it('shows when the log does not reach: the first entry begins too late', async () => {
+    const show = await kit.show();
+    for (const seatId of ['A1', 'A2', 'A3']) await show.take(alice, seatId);
+    await kit.raw.xtrim(`log:{${show.id}}`, 'MAXLEN', '=', 1);
+    expect((await show.read(0)).map((text) => parseEntry(text)?.from)).toEqual([3]);
+  });
+
+  it('keeps about ten thousand entries', async () => {
+    const show = await kit.show();
+    const flips = Array.from({ length: 10_400 }, (_, i) => i + 1);
+    await Promise.all(flips.map((version) => show.announce({ seatId: 'A1', version })));
+    const kept = (await show.log()).length;
+    expect(kept).toBeGreaterThanOrEqual(10_000);
+    expect(kept).toBeLessThan(10_200);
+    expect(parseEntry((await show.read(0, 1))[0] ?? '')?.from).toBe(10_400 - kept + 1);
+  });
+});
+
+describe('keys', () => {
+  it('of a show end a week after its last change', async () => {
+    const show = await kit.show();
+    await show.take(alice, 'A1');
+    await show.announce({ seatId: 'A2', version: 1 });
+    const keys = ['pos', 'log', 'due', 'sold'].map((name) => `${name}:{${show.id}}`);
+    const week = 7 * 24 * 60 * 60;
+    for (const key of keys) {
+      expect(await kit.raw.ttl(key), key).toBeGreaterThan(week - 60);
+      await kit.raw.expire(key, 1_000);
+    }
+    await show.renew(alice, ['A1']);
+    for (const key of keys) expect(await kit.raw.ttl(key), key).toBeLessThanOrEqual(1_000);
+    await show.release(alice, ['A1']);
+    for (const key of keys.filter((key) => !key.startsWith('due')))
+      expect(await kit.raw.ttl(key), key).toBeGreaterThan(week - 60);
+  });
+
+  it('that a step uses are all declared, and of one slot', async () => {
+    const show = await kit.show();
+    await show.hold(alice, ['A1', 'A2', 'A3', 'A4'], { leaseId: 'x' });
+    const calls = await monitored(async () => {
+      for (const call of Object.values(everyStep)) await call(show);
+      await show.rotate(show.epoch, 'second');
+    });
+    expect(calls.every(({ commands }) => commands.length > 1)).toBe(true);
+    expect(calls).toHaveLength(Object.keys(everyStep).length + 1);
+    for (const { keys, commands } of calls) {
+      expect(new Set(keys.map((key) => /\{(.*)\}/.exec(key)?.[1]))).toEqual(new Set([show.id]));
+      for (const [name = '', ...args] of commands.filter(([name]) => name?.toUpperCase() !== 'TIME')) {
+        const used = name.toUpperCase() === 'DEL' ? args : args.slice(0, 1);
+        expect(keys, name).toEqual(expect.arrayContaining(used));
+      }
+    }
+  });
+});
+
+/** What Redis ran: each script's declared keys, and the commands that it called. */
+async function monitored(work: () => Promise<void>): Promise<{ keys: string[]; commands: string[][] }[]> {
+  const client = new Redis(kit.redis.url);
+  const monitor = await client.monitor();
+  const calls: { keys: string[]; commands: string[][] }[] = [];
+  const mark = randomBytes(6).toString('hex');
+  const done = new Promise<void>((resolve) => {
+    monitor.on('monitor', (_time: string, args: string[], source: string) => {
+      const [name = '', , count, ...rest] = args;
+      if (args.includes(mark)) resolve();
+      else if (source === 'lua') calls.at(-1)?.commands.push(args);
+      else if (/^evalsha$|^eval$/i.test(name))
+        calls.push({ keys: rest.slice(0, Number(count)), commands: [] });
+    });
+  });
+  await work();
+  await kit.raw.echo(mark);
+  await done;
+  monitor.disconnect();
+  client.disconnect();
+  return calls;
+}
