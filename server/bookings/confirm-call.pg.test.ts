@@ -283,6 +283,35 @@ test('locks are taken on sorted rows', async () => {
   expect(nodes[1]).toMatch(/^(Sort|Index Scan using seats_pkey)/);
 });
 
+test('tables that were tiny when a connection made its plans are still not read from end to end', async () => {
+  const showId = await postgres.show(Array.from({ length: 300 }, (_, i) => `S${i}`));
+  const fresh = await postgres.stranger();
+  const confirm = async (seatIds: string[]) => {
+    const parameters = [
+      [randomUUID()],
+      [user],
+      ['good'],
+      seatIds,
+      seatIds.map(() => 1),
+      seatIds.map(() => randomUUID()),
+    ];
+    await fresh.query(
+      "SELECT confirm_bookings($1, 'infinity', $2, $3, $4, $5, $6, $7)",
+      [showId, ...parameters.map(sqlArray)],
+      1_000,
+    );
+  };
+  const scans = async () => {
+    await fresh.script('SELECT pg_stat_force_next_flush()', 1_000);
+    return postgres.query(`SELECT relname, seq_scan FROM pg_stat_user_tables
+      WHERE relname IN ('seats', 'bookings', 'booking_requests') ORDER BY relname`);
+  };
+  await fresh.script('VACUUM ANALYZE', 5_000);
+  const before = await scans();
+  for (let i = 0; i < 20; i++) await confirm([`S${i}`, `S${i + 100}`]);
+  expect(await scans()).toEqual(before);
+});
+
 /** What the rules say, one request at a time, on nothing but maps. */
 function model() {
   const booked = new Set<string>();

@@ -6,7 +6,10 @@
 -- Seats first, as everywhere: it may wait for a confirm's seats but holds nothing that a confirm waits for.
 DROP FUNCTION IF EXISTS refund_booking;
 CREATE FUNCTION refund_booking(p_request_id uuid)
-RETURNS TABLE (show_id text, seat_id text, version bigint) LANGUAGE plpgsql AS $$
+RETURNS TABLE (show_id text, seat_id text, version bigint) LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan -- as confirm_bookings does
+SET enable_seqscan = off
+AS $$
 #variable_conflict use_column
 DECLARE
   v_request booking_requests;
