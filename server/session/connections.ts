@@ -2,8 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { closeCodes, encode } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
 import type { Config } from '../config.ts';
-import type { Connection } from './connection.ts';
 import { sessionLimits } from './limits.ts';
+import type { Sender } from './sender.ts';
 import type { Session } from './session.ts';
 
 /** How many there are of something, by name; names with none are not kept. */
@@ -21,10 +21,19 @@ class Tally {
   }
 }
 
+/** A connection as far as the others are concerned. */
+export interface Connected {
+  readonly address: string;
+  readonly sender: Sender;
+  readonly session: Session | undefined;
+  /** Frames that have no reply yet. */
+  readonly underWay: number;
+}
+
 /** Every socket of this server, and the sessions on them by their token. */
 export class Connections {
   readonly #config: Config;
-  readonly #all = new Set<Connection>();
+  readonly #all = new Set<Connected>();
   readonly #sessions = new Map<string, Session>();
   readonly #perAddress = new Tally();
   readonly #perUser = new Tally();
@@ -43,19 +52,19 @@ export class Connections {
     return watches;
   }
 
-  add(connection: Connection): void {
+  add(connection: Connected): void {
     this.#all.add(connection);
     this.#perAddress.add(connection.address, 1);
   }
 
-  remove(connection: Connection): void {
+  remove(connection: Connected): void {
     if (!this.#all.delete(connection)) return;
     this.#perAddress.add(connection.address, -1);
     if (connection.session !== undefined) this.leave(connection.session);
   }
 
   /** In words, when this connection or its session is one too many. */
-  limitReached(connection: Connection, session: Session): string | undefined {
+  limitReached(connection: Connected, session: Session): string | undefined {
     const { maxSessions, maxSessionsPerAddress, maxSessionsPerUser } = this.#config;
     // Resuming takes the place of the session's earlier connection.
     const others = this.#sessions.has(session.owner.token) ? 1 : 0;

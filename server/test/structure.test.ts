@@ -1,0 +1,111 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Rooms by layer: a file may import from its own room and from rooms of lower layers. */
+const LAYERS = [
+  ['protocol'],
+  ['server/clock.ts', 'server/config.ts', 'server/batcher.ts', 'server/observability', 'server/stores'],
+  ['server/refusals.ts', 'server/feed', 'server/catalogue'],
+  ['server/leases'],
+  ['server/bookings'],
+  ['server/seatmap'],
+  ['server/broadcast'],
+  ['server/session', 'server/http'],
+  ['server/app.ts'],
+  ['server/dev'],
+  ['server/main.ts', 'load'],
+] as const;
+
+/** Packages that only these rooms may import; what is not named here, everybody may. */
+const RESERVED: Readonly<Record<string, readonly string[]>> = {
+  'uWebSockets.js': ['server/session', 'server/http', 'server/app.ts', 'load/bench'],
+  ioredis: ['server/stores'],
+  postgres: ['server/stores'],
+};
+
+interface Source {
+  readonly path: string;
+  readonly text: string;
+  /** Files of the project by their path, packages by their name. */
+  readonly imports: readonly string[];
+}
+
+const isTest = (path: string): boolean => path.startsWith('server/test/') || /(\.test|-kit)\.ts$/.test(path);
+
+function sourcesIn(folder: string): Source[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .map((file) => join(folder, file))
+    .filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts') && !isTest(path))
+    .map((path) => {
+      const text = readFileSync(join(root, path), 'utf8');
+      const specifiers = [...text.matchAll(/(?:from|import)\s*\(?'([^']+)'/g)].map(
+        ([, specifier]) => specifier ?? '',
+      );
+      const imports = specifiers.map((specifier) =>
+        specifier.startsWith('.') ? relative(root, join(root, dirname(path), specifier)) : specifier,
+      );
+      return { path, text, imports };
+    });
+}
+
+const sources = ['protocol', 'server', 'load'].flatMap(sourcesIn);
+const layerOf = (path: string): number =>
+  LAYERS.findIndex((rooms) => rooms.some((room) => path === room || path.startsWith(`${room}/`)));
+const roomOf = (path: string): string =>
+  LAYERS.flat().find((room) => path === room || path.startsWith(`${room}/`)) ?? path;
+
+describe('structure', () => {
+  it('gives every file a room', () => {
+    expect(sources.filter(({ path }) => layerOf(path) < 0).map(({ path }) => path)).toEqual([]);
+  });
+
+  it('lets imports point one way', () => {
+    const wrong = sources.flatMap(({ path, imports }) =>
+      imports
+        .filter((target) => target.endsWith('.ts') && roomOf(target) !== roomOf(path))
+        .filter((target) => layerOf(target) > layerOf(path))
+        .map((target) => `${path} imports ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('keeps files free of cycles', () => {
+    const importsOf = new Map(sources.map(({ path, imports }) => [path, imports]));
+    const done = new Set<string>();
+    const visit = (path: string, trail: readonly string[]): string[] => {
+      if (trail.includes(path)) return [[...trail.slice(trail.indexOf(path)), path].join(' → ')];
+      if (done.has(path)) return [];
+      const cycles = (importsOf.get(path) ?? []).flatMap((target) => visit(target, [...trail, path]));
+      done.add(path);
+      return cycles;
+    };
+    // Cycles of types alone are erased with them, but a room that needs them is two rooms: they count too.
+    expect(sources.flatMap(({ path }) => visit(path, []))).toEqual([]);
+  });
+
+  it('keeps stores and sockets behind their rooms', () => {
+    const wrong = sources.flatMap(({ path, imports }) =>
+      imports
+        .filter((name) => RESERVED[name] !== undefined && !RESERVED[name]?.includes(roomOf(path)))
+        .filter((name) => !RESERVED[name]?.some((room) => path.startsWith(`${room}/`)))
+        .map((name) => `${path} imports ${name}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('reads the environment in one place', () => {
+    const readers = sources.filter(({ text }) => text.includes('process.env')).map(({ path }) => path);
+    expect(readers).toEqual(['server/config.ts']);
+  });
+
+  it('lets the protocol import zod alone', () => {
+    const foreign = sources
+      .filter(({ path }) => path.startsWith('protocol/'))
+      .flatMap(({ imports }) => imports.filter((name) => name !== 'zod' && !name.startsWith('protocol/')));
+    expect(foreign).toEqual([]);
+  });
+});
