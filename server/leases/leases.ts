@@ -109,7 +109,10 @@ export class Leases {
     const leaseId = mintLeaseId();
     const maxHoldMs = this.#options.maxHoldMs;
     try {
-      return await this.#holds.submit(showId, { owner, seatIds, leaseId, ttlMs, maxHoldMs });
+      const held = await this.#holds.submit(showId, { owner, seatIds, leaseId, ttlMs, maxHoldMs });
+      if (held.result.granted)
+        for (const lease of held.result.leases) this.#undos.keep(lease.leaseId, lease.seatId);
+      return held;
     } catch (error) {
       if (error instanceof StoreUnavailable && error.sent) this.undo(showId, owner, seatIds, leaseId, ttlMs);
       throw error;

@@ -56,12 +56,12 @@ function groupBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) => Key): 
 }
 
 export class OwnLeases {
-  readonly #leases: Leases;
+  readonly #leases: Pick<Leases, 'look' | 'undo'>;
   /** show → seat → the one lease that is good, as far as this server knows. */
   readonly #shows = new Map<string, Map<string, OwnLease>>();
   readonly #clock: NodeJS.Timeout;
 
-  constructor(leases: Leases) {
+  constructor(leases: Pick<Leases, 'look' | 'undo'>) {
     this.#leases = leases;
     this.#clock = setInterval(() => this.#endByClock(), CLOCK_TICK_MS);
   }
@@ -139,8 +139,9 @@ export class OwnLeases {
       const lease = seats.get(seatId);
       if (lease === undefined || (lease.epoch === entry.epoch && entry.to <= lease.seq)) continue;
       if (state === 'held' && (leaseId === lease.leaseId || leaseId === '')) continue;
-      // Its own booking: the confirm under way answers for it.
-      if (state === 'booked' && leaseId === lease.leaseId) this.drop(lease);
+      // Its own booking, or one that a look announced in mid-confirm: the confirm under way answers for it.
+      if (state === 'booked' && (leaseId === lease.leaseId || (leaseId === '' && lease.confirms > 0)))
+        this.drop(lease);
       else ended.push(lease);
       if (state === 'booked' && leaseId !== lease.leaseId) this.#giveUp(lease);
     }
@@ -213,18 +214,11 @@ export class OwnLeases {
 
   /** One push for each session, show and reason. */
   #tell(leases: readonly OwnLease[], reasonOf: (lease: OwnLease) => LeaseLostReason): void {
-    const groups = groupBy(
-      leases.map((lease) => ({ lease, reason: reasonOf(lease) })),
-      ({ lease, reason }) => `${lease.session.owner.token} ${lease.showId} ${reason}`,
-    );
-    for (const group of groups.values()) {
-      const [first] = group;
-      if (first !== undefined)
-        this.#end(
-          first.lease,
-          group.map(({ lease }) => lease),
-          first.reason,
-        );
+    for (const own of groupBy(leases, (lease) => lease.session).values()) {
+      for (const group of groupBy(own, (lease) => `${lease.showId} ${reasonOf(lease)}`).values()) {
+        const [first] = group;
+        if (first !== undefined) this.#end(first, group, reasonOf(first));
+      }
     }
   }
 

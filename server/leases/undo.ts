@@ -3,7 +3,7 @@ import type { ReleaseRequest } from './steps.ts';
 
 interface Undo {
   readonly showId: string;
-  readonly request: ReleaseRequest;
+  request: ReleaseRequest;
   /** After this the lease has ended by itself. */
   readonly untilMs: number;
   /** Times that the store has answered. */
@@ -23,24 +23,50 @@ const SAY_TIMES = 3;
 export class Undos {
   readonly #release: (showId: string, request: ReleaseRequest) => Promise<unknown>;
   readonly #pending = new Set<Undo>();
+  readonly #byLease = new Map<string, Undo[]>();
   #timer: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(release: (showId: string, request: ReleaseRequest) => Promise<unknown>) {
     this.#release = release;
   }
 
   add(showId: string, request: ReleaseRequest, ttlMs: number): void {
+    if (this.#closed) return;
     for (const oldest of this.#pending) {
       if (this.#pending.size < MAX_UNDOS) break;
-      this.#pending.delete(oldest);
+      this.#forget(oldest);
     }
-    this.#pending.add({ showId, request, untilMs: monotonicMs() + ttlMs, answered: 0 });
+    const undo = { showId, request, untilMs: monotonicMs() + ttlMs, answered: 0 };
+    this.#pending.add(undo);
+    const { leaseId } = request;
+    if (leaseId !== undefined) this.#byLease.set(leaseId, [...(this.#byLease.get(leaseId) ?? []), undo]);
     this.#timer ??= setTimeout(() => void this.#tryAll(), 0);
   }
 
+  /** The session asked again, and the seat is its own by the very lease that was to be undone: it stays. */
+  keep(leaseId: string, seatId: string): void {
+    for (const undo of this.#byLease.get(leaseId) ?? []) {
+      const seatIds = undo.request.seatIds.filter((other) => other !== seatId);
+      undo.request = { ...undo.request, seatIds };
+      if (seatIds.length === 0) this.#forget(undo);
+    }
+  }
+
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#timer);
     this.#pending.clear();
+    this.#byLease.clear();
+  }
+
+  #forget(undo: Undo): void {
+    this.#pending.delete(undo);
+    const { leaseId } = undo.request;
+    if (leaseId === undefined) return;
+    const others = this.#byLease.get(leaseId)?.filter((other) => other !== undo) ?? [];
+    if (others.length > 0) this.#byLease.set(leaseId, others);
+    else this.#byLease.delete(leaseId);
   }
 
   async #tryAll(): Promise<void> {
@@ -55,6 +81,6 @@ export class Undos {
     } catch {
       // Not now: the next round tries again.
     }
-    if (undo.answered >= SAY_TIMES || monotonicMs() > undo.untilMs) this.#pending.delete(undo);
+    if (undo.answered >= SAY_TIMES || monotonicMs() > undo.untilMs) this.#forget(undo);
   }
 }

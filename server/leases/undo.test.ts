@@ -1,0 +1,73 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { session } from '../test/harness/lease-kit.ts';
+import type { ReleaseRequest } from './steps.ts';
+import { Undos } from './undo.ts';
+
+const request = { owner: session('alice'), seatIds: ['A1', 'A2'], leaseId: 'x', named: false, graceMs: 0 };
+let said: ReleaseRequest[];
+let answers: boolean;
+let undos: Undos;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  said = [];
+  answers = true;
+  undos = new Undos(async (_showId, asked) => {
+    said.push(asked);
+    if (!answers) throw new Error('no answer');
+  });
+});
+afterEach(() => {
+  undos.close();
+  vi.useRealTimers();
+});
+
+it('says it at once, and some more for a hold that lands after it', async () => {
+  undos.add('s', request, 60_000);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(said).toEqual([request]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(said).toEqual([request, request, request]);
+});
+
+it('tries until the store answers', async () => {
+  answers = false;
+  undos.add('s', request, 60_000);
+  await vi.advanceTimersByTimeAsync(5_000);
+  const tried = said.length;
+  expect(tried).toBeGreaterThan(10);
+  answers = true;
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(said).toHaveLength(tried + 3);
+});
+
+it('gives up when the lease has ended by itself', async () => {
+  answers = false;
+  undos.add('s', request, 2_000);
+  await vi.advanceTimersByTimeAsync(3_000);
+  const tried = said.length;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(said).toHaveLength(tried);
+});
+
+it('keeps what the session has by the same lease meanwhile', async () => {
+  answers = false;
+  undos.add('s', request, 60_000);
+  await vi.advanceTimersByTimeAsync(0);
+  undos.keep('x', 'A1');
+  answers = true;
+  await vi.advanceTimersByTimeAsync(250);
+  expect(said.at(-1)?.seatIds).toEqual(['A2']);
+  undos.keep('x', 'A2');
+  const tried = said.length;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(said).toHaveLength(tried);
+});
+
+it('says nothing after it was closed', async () => {
+  undos.add('s', request, 60_000);
+  undos.close();
+  undos.add('s', request, 60_000);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(said).toEqual([]);
+});
