@@ -1,4 +1,4 @@
-import type { Position, SeatState } from '../../protocol/index.ts';
+import type { Position } from '../../protocol/index.ts';
 import type { Show } from '../catalogue/catalogue.ts';
 import { monotonicMs } from '../clock.ts';
 import type { Entry, Superseded } from '../feed/entry.ts';
@@ -64,6 +64,8 @@ export class FollowedShow {
   /** The latest position that anything spoke of, in the map's epoch. */
   #heardSeq = 0;
   #waiting = new Set<() => void>();
+  /** Own leases were asked about since the last load. */
+  #compared = true;
   #sweepTimer: NodeJS.Timeout | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
@@ -97,6 +99,12 @@ export class FollowedShow {
     for (const timer of [this.#sweepTimer, this.#lookTimer, this.#graceTimer, this.#retryTimer])
       clearTimeout(timer);
     this.#wake();
+  }
+
+  /** The feed was quicker than a reply that carries this position: it told of the seat what the reply does not know. */
+  changedAfter(position: Position, seatId: string): boolean {
+    const map = this.#map;
+    return map?.epoch === position.epoch && map.lastChange(seatId) > position.seq;
   }
 
   /** Resolves when `done` holds, looked at after every change of the map, or when `deadlineMs` is over. */
@@ -161,6 +169,7 @@ export class FollowedShow {
       this.#doubtful = false;
       try {
         await (this.#map === undefined ? this.#load() : this.#catchUp(this.#map));
+        if (!this.#compared) await this.#compare();
         this.#retryMs = RETRY_MIN_MS;
       } catch (error) {
         this.#options.log.debug(
@@ -203,7 +212,7 @@ export class FollowedShow {
   }
 
   async #load(): Promise<void> {
-    const { leases, ownLeases, versions, listener, show, metrics } = this.#options;
+    const { leases, versions, listener, show, metrics } = this.#options;
     metrics.mapLoads.inc();
     const loaded = await leases.load(this.showId, await versions.seatVersions(this.showId));
     if (this.#closed) return;
@@ -214,8 +223,13 @@ export class FollowedShow {
     // What was published while the load was under way was not kept: the log has it.
     this.#doubtful = true;
     listener.reset(this);
+    this.#compared = false;
     this.#wake();
-    await ownLeases.compare(this.showId, (seatId: string): SeatState => map.stateOf(seatId));
+  }
+
+  async #compare(): Promise<void> {
+    await this.#options.ownLeases.compare(this.showId, (seatId) => this.#map?.stateOf(seatId) ?? 'available');
+    this.#compared = true;
   }
 
   /** Aimed at the next end; a lease taken meanwhile lives longer than `sweepMs`, so that no sweep comes late for it. */

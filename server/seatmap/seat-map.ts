@@ -69,6 +69,11 @@ export class SeatMap {
     this.#seq = to;
   }
 
+  /** The seq of the seat's last change; 0: none since the map was loaded. */
+  lastChange(seatId: string): number {
+    return this.#changedAt[this.#seating.seatIndex.get(seatId) ?? -1] ?? 0;
+  }
+
   /** Whether `changesSince` can tell all that happened after `seq`. */
   reaches(seq: number): boolean {
     return seq >= this.loadedSeq && seq <= this.#seq;

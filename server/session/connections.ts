@@ -37,6 +37,7 @@ export class Connections {
   readonly #sessions = new Map<string, Session>();
   readonly #perAddress = new Tally();
   readonly #perUser = new Tally();
+  #draining = false;
 
   constructor(config: Config) {
     this.#config = config;
@@ -84,6 +85,7 @@ export class Connections {
   join(session: Session): void {
     const earlier = this.#sessions.get(session.owner.token);
     this.#sessions.set(session.owner.token, session);
+    if (this.#draining) session.end('draining');
     this.#perUser.add(session.userId, 1);
     earlier?.superseded();
   }
@@ -99,6 +101,7 @@ export class Connections {
    */
   async drain(deadlineMs: number): Promise<void> {
     const endMs = monotonicMs() + deadlineMs;
+    this.#draining = true;
     for (const { session, sender } of this.#all) {
       session?.end('draining');
       const reconnectInMs = Math.floor(Math.random() * sessionLimits.reconnectSpreadMs);

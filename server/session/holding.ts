@@ -9,6 +9,7 @@ import {
 import { findSeats } from '../catalogue/find-seats.ts';
 import { monotonicMs } from '../clock.ts';
 import type { OwnLease } from '../leases/own-leases.ts';
+import type { FollowedShow } from '../seatmap/followed-show.ts';
 import { type Answer, refuse } from './answer.ts';
 import type { SessionContext } from './context.ts';
 import { byEnd, byShow, type SeatEnd } from './leased-seats.ts';
@@ -35,17 +36,23 @@ export async function hold(context: SessionContext, session: Session, frame: Hol
   const refusal = checkHold(context, session, frame);
   if (refusal !== undefined) return refusal;
   // Followed before it is held: the feed then tells when the lease is lost.
-  if (session.follow(found.show) === undefined) return refuse(fault('busy', {}));
+  const show = session.follow(found.show);
+  if (show === undefined) return refuse(fault('busy', {}));
   session.seatsUnderWay += frame.seatIds.length;
   try {
-    return await take(context, session, frame);
+    return await take(context, session, show, frame);
   } finally {
     session.seatsUnderWay -= frame.seatIds.length;
     session.tidy(frame.showId);
   }
 }
 
-async function take(context: SessionContext, session: Session, frame: HoldFrame): Promise<Answer> {
+async function take(
+  context: SessionContext,
+  session: Session,
+  show: FollowedShow,
+  frame: HoldFrame,
+): Promise<Answer> {
   const { showId, seatIds } = frame;
   const { leases, ownLeases } = context;
   const { owner } = session;
@@ -58,12 +65,14 @@ async function take(context: SessionContext, session: Session, frame: HoldFrame)
     for (const { seatId, leaseId } of result.leases) leases.undo(showId, owner, [seatId], leaseId, ttlMs);
     return refuse(fault('unavailable', {}));
   }
-  const at = { epoch: position.epoch, seq: result.seq };
-  ownLeases.grant(session, showId, at, result.leases, sentMs);
+  ownLeases.grant(session, showId, position, result.leases, sentMs);
+  const overtaken = seatIds.filter((seatId) => show.changedAfter(position, seatId));
+  // Without an answer now the next heartbeat tells.
+  if (overtaken.length > 0) ownLeases.verify(session, showId, overtaken).catch(() => {});
   const expiresInMs = Math.min(...result.leases.map((lease) => lease.expiresInMs));
   const deadlineInMs = Math.min(...result.leases.map((lease) => lease.deadlineInMs));
   const held = { type: 'held', id: frame.id, showId, seatIds, expiresInMs, deadlineInMs } as const;
-  return { ok: true, frame: { ...held, ...at } };
+  return { ok: true, frame: { ...held, epoch: position.epoch, seq: result.seq } };
 }
 
 export async function heartbeat(
@@ -86,7 +95,8 @@ export async function heartbeat(
       return false;
     });
     // Those that ended meanwhile by other ways were told already.
-    const news = gone.filter((lease) => session.leases.has(lease));
+    // A confirm under way answers for its own.
+    const news = gone.filter((lease) => session.leases.has(lease) && lease.confirms === 0);
     for (const lease of news) ownLeases.drop(lease);
     if (news.length > 0) lost.push({ showId, seatIds: news.map((lease) => lease.seatId) });
   };
