@@ -123,13 +123,6 @@ export class OwnLeases {
     for (const lease of session.leases) this.drop(lease);
   }
 
-  /** These leases were found not to be the session's any more. */
-  end(leases: readonly OwnLease[], reason?: LeaseLostReason): void {
-    for (const lease of leases) {
-      if (lease.session.leases.has(lease)) this.#end(lease, [lease], reason ?? this.#reason(lease));
-    }
-  }
-
   /** An entry that the map applied, in order. */
   apply(showId: string, entry: Entry): void {
     const seats = this.#shows.get(showId);
@@ -168,22 +161,37 @@ export class OwnLeases {
    */
   async compare(showId: string, stateOf: (seatId: string) => SeatState): Promise<void> {
     const bySession = groupBy(this.#shows.get(showId)?.values() ?? [], (lease) => lease.session);
+    const reasonOf = (lease: OwnLease): LeaseLostReason =>
+      stateOf(lease.seatId) === 'booked' ? 'booked_elsewhere' : 'store_reset';
     await Promise.all(
-      [...bySession].map(async ([session, leases]) => {
-        const seatIds = leases.map((lease) => lease.seatId);
-        const leftMs = await this.#leases.look(showId, session.owner, seatIds);
-        const lost = leases.filter(
-          (lease, i) => leftMs[i] === undefined && this.get(showId, lease.seatId) === lease,
-        );
-        this.#tell(lost, (lease) =>
-          stateOf(lease.seatId) === 'booked' ? 'booked_elsewhere' : 'store_reset',
-        );
-      }),
+      [...bySession].map(([session, leases]) => this.#ask(session, showId, leases, reasonOf)),
     );
+  }
+
+  /** Like `compare`, for seats of one session whose grant the feed overtook. */
+  async verify(session: LeaseSession, showId: string, seatIds: readonly string[]): Promise<void> {
+    const asked = new Set(seatIds);
+    const leases = [...session.leases].filter((lease) => lease.showId === showId && asked.has(lease.seatId));
+    await this.#ask(session, showId, leases, (lease) => this.#reason(lease));
   }
 
   close(): void {
     clearInterval(this.#clock);
+  }
+
+  /** Ends those that the store does not know as the session's. */
+  async #ask(
+    session: LeaseSession,
+    showId: string,
+    leases: readonly OwnLease[],
+    reasonOf: (lease: OwnLease) => LeaseLostReason,
+  ): Promise<void> {
+    const seatIds = leases.map((lease) => lease.seatId);
+    const leftMs = await this.#leases.look(showId, session.owner, seatIds);
+    this.#tell(
+      leases.filter((lease, i) => leftMs[i] === undefined && !lease.ended && lease.confirms === 0),
+      reasonOf,
+    );
   }
 
   #add(lease: OwnLease): void {

@@ -1,0 +1,240 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { RedisStore, StoreUnavailable } from '../stores/redis.ts';
+import { LeaseKit, redisSettings, session } from '../test/harness/lease-kit.ts';
+import { FaultProxy } from '../test/harness/proxy.ts';
+import { Leases } from './leases.ts';
+import type { SeatVersion } from './steps.ts';
+import { sweep } from './sweeper.ts';
+
+const alice = session('alice');
+const bob = session('bob');
+let kit: LeaseKit;
+let shows = 0;
+const opened: { close(): void }[] = [];
+
+beforeAll(async () => {
+  kit = await LeaseKit.open();
+});
+afterEach(() => {
+  for (const one of opened.splice(0)) one.close();
+});
+afterAll(() => kit.close());
+
+const newShow = () => `plain-${++shows}`;
+
+/** Leases as one server has them, with what its Postgres says. */
+function server(store = kit.store, versions: readonly SeatVersion[] | Error = []): Leases {
+  const leases = new Leases({
+    store,
+    seatVersions: async () => {
+      if (versions instanceof Error) throw versions;
+      return versions;
+    },
+    guardMs: 4_000,
+    maxHoldMs: 600_000,
+    checkoutMs: 300_000,
+  });
+  opened.push(leases);
+  return leases;
+}
+
+/** A server behind a proxy, with a short deadline. */
+async function proxied(timeoutMs = 150): Promise<{ leases: Leases; proxy: FaultProxy }> {
+  const proxy = await FaultProxy.start(kit.redis.port);
+  const store = new RedisStore(redisSettings(proxy.urlFor(kit.redis.url), timeoutMs));
+  await store.connect();
+  opened.push(store, { close: () => void proxy.stop() });
+  return { leases: server(store), proxy };
+}
+
+const heldSeats = (showId: string) => kit.raw.zrange(`due:{${showId}}`, '0', '-1');
+
+describe('runs and epochs', () => {
+  it('a show without an epoch is rotated before its first hold, from Postgres', async () => {
+    const showId = newShow();
+    const { position, result } = await server(kit.store, [{ seatId: 'A2', version: 1 }]).hold(
+      showId,
+      alice,
+      ['A1', 'A2'],
+      5_000,
+    );
+    expect(position.epoch).not.toBe('');
+    expect(result).toEqual({ granted: false, conflicts: [{ seatId: 'A2', state: 'booked' }] });
+  });
+
+  it('two servers that begin a show at once get one epoch', async () => {
+    const showId = newShow();
+    const positions = await Promise.all([server().position(showId), server().position(showId)]);
+    expect(positions[0]).toEqual(positions[1]);
+  });
+
+  it('data loss begins another epoch, never one that was', async () => {
+    const showId = newShow();
+    const leases = server();
+    const seen = new Set<string>();
+    for (let i = 0; i < 5; i++) {
+      seen.add((await leases.position(showId)).epoch);
+      await kit.raw.del(`pos:{${showId}}`);
+    }
+    expect(seen.size).toBe(5);
+  });
+
+  it('another run begins another epoch and keeps the leases that are left', async () => {
+    const showId = newShow();
+    const leases = server();
+    const { position } = await leases.hold(showId, alice, ['A1'], 60_000);
+    await kit.raw.hset(`pos:{${showId}}`, 'run', 'before-the-failover');
+    const after = await leases.hold(showId, bob, ['A1'], 60_000);
+    expect(after.position.epoch).not.toBe(position.epoch);
+    expect(after.result).toMatchObject({ granted: false, conflicts: [{ seatId: 'A1', state: 'held' }] });
+  });
+
+  it('without Postgres no epoch begins: nothing is held, and it was not sent', async () => {
+    const refused = await server(kit.store, new Error('down'))
+      .hold(newShow(), alice, ['A1'], 5_000)
+      .catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(StoreUnavailable);
+    expect(refused).toMatchObject({ sent: false });
+  });
+
+  it('every reply tells its position', async () => {
+    const leases = server();
+    const heard: string[] = [];
+    leases.onPosition((showId, { seq }) => heard.push(`${showId} ${seq}`));
+    const showId = newShow();
+    await leases.hold(showId, alice, ['A1'], 60_000);
+    await leases.sweep(showId, []);
+    await leases.release(showId, alice, ['A1'], { named: true });
+    expect(heard).toEqual([`${showId} 1`, `${showId} 1`, `${showId} 2`]);
+  });
+});
+
+describe('batches', () => {
+  it('leave together while one call is under way: one log entry for all of them', async () => {
+    const leases = server();
+    const showId = newShow();
+    await leases.position(showId);
+    const seats = Array.from({ length: 50 }, (_, i) => `S${i}`);
+    const held = await Promise.all(seats.map((seatId) => leases.hold(showId, alice, [seatId], 60_000)));
+    const seqs = held.map(({ result }) => (result.granted ? result.seq : 0));
+    expect(seqs).toEqual(seats.map((_, i) => i + 1));
+    expect(await kit.raw.xlen(`log:{${showId}}`)).toBe(2);
+  });
+
+  it('of many who race for one seat one wins', async () => {
+    const leases = [server(), server()];
+    const showId = newShow();
+    const racers = Array.from({ length: 50 }, (_, i) => session(`racer-${i}`));
+    const held = await Promise.all(
+      racers.map((racer, i) => leases[i % 2]?.hold(showId, racer, ['A1'], 60_000)),
+    );
+    expect(held.filter((one) => one?.result.granted)).toHaveLength(1);
+    expect(await kit.raw.xlen(`log:{${showId}}`)).toBe(1);
+  });
+});
+
+describe('a hold without an answer', () => {
+  it('that landed is undone', async () => {
+    const { leases, proxy } = await proxied();
+    const showId = newShow();
+    await leases.position(showId);
+    const dropped = proxy.dropNextReply((request) => request.includes(showId));
+    const lost = await leases.hold(showId, alice, ['A1'], 60_000).catch((error: unknown) => error);
+    await dropped;
+    expect(lost).toMatchObject({ name: 'StoreUnavailable', sent: true });
+    await expect.poll(() => kit.raw.hget(`pos:{${showId}}`, 'seq')).toBe('2');
+    expect(await heldSeats(showId)).toEqual([]);
+  });
+
+  it('loses no older lease by it', async () => {
+    const { leases, proxy } = await proxied();
+    const showId = newShow();
+    await leases.hold(showId, alice, ['A1'], 60_000);
+    const dropped = proxy.dropNextReply((request) => request.includes(showId));
+    await expect(leases.hold(showId, alice, ['A1', 'A2'], 60_000)).rejects.toThrow();
+    await dropped;
+    await expect.poll(() => kit.raw.hget(`pos:{${showId}}`, 'seq')).toBe('3');
+    expect(await heldSeats(showId)).toEqual(['A1']);
+  });
+
+  it('is undone however long Redis was frozen', async () => {
+    const { leases } = await proxied();
+    const showId = newShow();
+    await leases.position(showId);
+    kit.redis.signal('SIGSTOP');
+    try {
+      const from = performance.now();
+      const frozen = await leases.hold(showId, alice, ['A1'], 60_000).catch((error: unknown) => error);
+      expect(frozen).toMatchObject({ name: 'StoreUnavailable', sent: true });
+      expect(performance.now() - from).toBeLessThan(400);
+      const rest = await Promise.all(
+        Array.from({ length: 600 }, (_, i) =>
+          leases.hold(showId, bob, [`S${i}`], 60_000).catch((error: unknown) => error),
+        ),
+      );
+      expect(rest.every((one) => one instanceof StoreUnavailable)).toBe(true);
+      expect(performance.now() - from).toBeLessThan(1_500);
+    } finally {
+      kit.redis.signal('SIGCONT');
+    }
+    // Whatever landed late goes away again.
+    await expect.poll(() => heldSeats(showId), { timeout: 5_000 }).toEqual([]);
+    await expect
+      .poll(async () => (await leases.hold(showId, bob, ['A1'], 60_000)).result.granted, { timeout: 5_000 })
+      .toBe(true);
+  });
+});
+
+describe('the sweep', () => {
+  const versionsOf =
+    (versions: Record<string, number>) => async (_showId: string, seatIds: readonly string[]) =>
+      seatIds.map((seatId) => ({ seatId, version: versions[seatId] ?? 0 }));
+  const passed = (showId: string, seatId: string) =>
+    expect
+      .poll(async () => Number(await kit.raw.zscore(`due:{${showId}}`, seatId)) < Date.now(), { interval: 5 })
+      .toBe(true);
+
+  it('needs no Postgres for plain leases, and says when to come again', async () => {
+    const leases = server();
+    const showId = newShow();
+    await leases.hold(showId, alice, ['A1'], 20);
+    await leases.hold(showId, alice, ['A2'], 60_000);
+    await passed(showId, 'A1');
+    const swept = await sweep(leases, () => Promise.reject(new Error('down')), showId);
+    expect(swept.position.seq).toBe(3);
+    expect(swept.nextInMs).toBeGreaterThan(50_000);
+    expect(await heldSeats(showId)).toEqual(['A2']);
+  });
+
+  it('asks Postgres about leases under a confirm', async () => {
+    const store = kit.store;
+    const leases = new Leases({
+      store,
+      seatVersions: async () => [],
+      guardMs: 30,
+      maxHoldMs: 600_000,
+      checkoutMs: 300_000,
+    });
+    const showId = newShow();
+    await leases.hold(showId, alice, ['A1', 'A2'], 20);
+    await leases.hold(showId, alice, ['A3'], 60_000);
+    await leases.guard(showId, { owner: alice, seatIds: ['A1', 'A2', 'A3'], guardId: 'g' });
+    await passed(showId, 'A3');
+    await expect(sweep(leases, () => Promise.reject(new Error('down')), showId)).rejects.toThrow('down');
+    expect(await heldSeats(showId)).toHaveLength(3);
+    await sweep(leases, versionsOf({ A1: 1 }), showId);
+    expect(await heldSeats(showId)).toEqual(['A3']);
+    expect(await leases.announced(showId)).toEqual([{ seatId: 'A1', version: 1 }]);
+    leases.close();
+  });
+
+  it('ends more leases than fit one step', async () => {
+    const leases = server();
+    const showId = newShow();
+    const seats = Array.from({ length: 1_200 }, (_, i) => `S${i}`);
+    await Promise.all(seats.map((seatId) => leases.hold(showId, alice, [seatId], 20)));
+    await passed(showId, seats.at(-1) ?? '');
+    await sweep(leases, () => Promise.reject(new Error('down')), showId);
+    expect(await heldSeats(showId)).toEqual([]);
+  });
+});
