@@ -58,7 +58,7 @@ it('starts from nothing, keeps its data across Ctrl-C, and leaves nothing runnin
   expect(third.greeting.get('Redis')).not.toBe(second.greeting.get('Redis'));
   await third.stop();
   expect(await services(project)).toEqual([]);
-});
+}, 60_000);
 
 it('shows a line that works', async () => {
   const server = await startServer({ project });
