@@ -6,8 +6,6 @@ export interface Answer {
   /** Text is sent as UTF-8. */
   readonly body?: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
-  /** The code of a refusal, for metrics. */
-  readonly code?: Fault['code'];
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8';
@@ -26,7 +24,7 @@ export const encoded = (body: string | Uint8Array): Answer => ({ status: 200, bo
 export function refusal(fault: Fault, status: number = faultTable[fault.code].httpStatus): Answer {
   const retryInMs = 'retryInMs' in fault ? fault.retryInMs : undefined;
   const retry = retryInMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryInMs / 1000)) };
-  return { ...json(status, fault, retry), code: fault.code };
+  return json(status, fault, retry);
 }
 
 /**

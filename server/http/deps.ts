@@ -18,10 +18,10 @@ export interface Readiness {
 export interface HttpDeps {
   readonly config: Config;
   readonly log: Log;
-  readonly catalogue: Catalogue;
-  readonly leases: Leases;
-  readonly bookings: Bookings;
-  readonly seatMaps: SeatMaps;
+  readonly catalogue: Pick<Catalogue, 'show' | 'list' | 'create'>;
+  readonly leases: Pick<Leases, 'hold' | 'release'>;
+  readonly bookings: Pick<Bookings, 'confirm' | 'find' | 'refund'>;
+  readonly seatMaps: Pick<SeatMaps, 'follow' | 'unfollow'>;
   readonly metrics: Metrics;
   /** Asks the stores now. A rejection, or no answer within 2 s, counts as all of them down. */
   readonly readiness: () => Promise<Readiness>;

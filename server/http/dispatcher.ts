@@ -4,11 +4,15 @@ import { adminCheck } from './admin.ts';
 import { type Answer, refusal } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
 import { type Endpoint, headFault } from './endpoint.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange, RequestHead } from './exchange.ts';
 import { faultOfError } from './failures.ts';
 import { httpLimits } from './limits.ts';
 
 export type Route = Readonly<Partial<Record<'get' | 'post' | 'delete', Endpoint>>>;
+
+type Admission =
+  | { readonly ok: true; readonly endpoint: Endpoint }
+  | { readonly ok: false; readonly answer: Answer };
 
 /** What every call goes through: where from, where to, by whom, how much at once; then its endpoint; then its answer. */
 export class Dispatcher {
@@ -26,8 +30,7 @@ export class Dispatcher {
   serve(name: string, route: Route | undefined, exchange: Exchange): void {
     const startedMs = monotonicMs();
     this.#allUnderWay += 1;
-    this.#decide(route, exchange)
-      .catch((error: unknown) => refusal(faultOfError(error, this.#deps.log, name)))
+    this.#decide(name, route, exchange)
       .then((answer) => {
         if (answer === undefined) return;
         exchange.answer(answer);
@@ -40,34 +43,42 @@ export class Dispatcher {
   }
 
   /** Runs up to the reading of the body without a pause. Undefined: the client left before its request was complete. */
-  async #decide(route: Route | undefined, exchange: Exchange): Promise<Answer | undefined> {
-    const { head } = exchange;
-    if (this.#isForeign(head.headers.get('origin')))
-      return refusal(fault('forbidden', {}, 'This origin is not allowed.'));
-    if (this.#allUnderWay > httpLimits.maxUnderWay) return refusal(fault('busy', { retryInMs: 1_000 }));
-    if (route === undefined) return noSuchPath;
-    const endpoint = endpointOf(route, head.method);
-    if (endpoint === undefined) return wrongMethod(route);
-    if (endpoint.admin && !this.#isAdmin(head.headers.get('authorization')))
-      return refusal(fault('forbidden'));
-    const unfit = endpoint.body && headFault(head, endpoint.body);
-    if (unfit !== undefined) return refusal(unfit);
-    return this.#run(endpoint, exchange);
-  }
-
-  async #run(endpoint: Endpoint, exchange: Exchange): Promise<Answer | undefined> {
+  async #decide(name: string, route: Route | undefined, exchange: Exchange): Promise<Answer | undefined> {
+    const admitted = this.#admit(route, exchange.head);
+    if (!admitted.ok) return admitted.answer;
+    const { endpoint } = admitted;
     const underWay = this.#underWay.get(endpoint) ?? 0;
-    if (underWay >= (endpoint.maxUnderWay ?? Number.POSITIVE_INFINITY))
-      return refusal(fault('busy', { retryInMs: 1_000 }));
+    if (underWay >= (endpoint.maxUnderWay ?? httpLimits.maxUnderWay)) return busy;
     this.#underWay.set(endpoint, underWay + 1);
     try {
-      const { head } = exchange;
-      if (endpoint.body === undefined) return await endpoint.run({ head, bytes: NO_BYTES });
-      const body = await exchange.readBody(endpoint.body);
-      if (body === undefined) return undefined;
-      return body.ok ? await endpoint.run({ head, bytes: body.bytes }) : refusal(body.fault);
+      return await this.#run(name, endpoint, exchange);
     } finally {
       this.#underWay.set(endpoint, (this.#underWay.get(endpoint) ?? 1) - 1);
+    }
+  }
+
+  /** All that the head of a request tells, before a byte of its body is read. */
+  #admit(route: Route | undefined, head: RequestHead): Admission {
+    const refuse = (answer: Answer): Admission => ({ ok: false, answer });
+    if (this.#isForeign(head.headers.get('origin'))) return refuse(foreignOrigin);
+    if (route === undefined) return refuse(noSuchPath);
+    const endpoint = endpointOf(route, head.method);
+    if (endpoint === undefined) return refuse(wrongMethod(route));
+    if (!endpoint.vital && this.#allUnderWay > httpLimits.maxUnderWay) return refuse(busy);
+    if (endpoint.admin && !this.#isAdmin(head.headers.get('authorization')))
+      return refuse(refusal(fault('forbidden')));
+    const unfit = endpoint.body && headFault(head, endpoint.body);
+    return unfit === undefined ? { ok: true, endpoint } : refuse(refusal(unfit));
+  }
+
+  async #run(name: string, endpoint: Endpoint, exchange: Exchange): Promise<Answer | undefined> {
+    const body = endpoint.body === undefined ? NO_BODY : await exchange.readBody(endpoint.body);
+    if (body === undefined) return undefined;
+    if (!body.ok) return refusal(body.fault);
+    try {
+      return await endpoint.run({ head: exchange.head, bytes: body.bytes });
+    } catch (error) {
+      return refusal(faultOfError(error, this.#deps.log, name));
     }
   }
 
@@ -84,7 +95,9 @@ export class Dispatcher {
   }
 }
 
-const NO_BYTES = new Uint8Array(0);
+const NO_BODY = { ok: true, bytes: new Uint8Array(0) } as const;
+const foreignOrigin = refusal(fault('forbidden', {}, 'This origin is not allowed.'));
+const busy = refusal(fault('busy', { retryInMs: 1_000 }));
 const KNOWN_METHODS = new Set(['get', 'head', 'post', 'delete']);
 
 function endpointOf(route: Route, method: string): Endpoint | undefined {

@@ -7,6 +7,8 @@ import { type BodyLimits, smallBody } from './limits.ts';
 /** One method of one path. */
 export interface Endpoint {
   readonly admin?: true;
+  /** Answered however busy the server is: a supervisor that gets no answer would end it. */
+  readonly vital?: true;
   /** Undefined: a body is not looked at. */
   readonly body?: BodyLimits;
   /** Requests at work at the same time, the reading of their bodies included; one more is answered `busy`. */

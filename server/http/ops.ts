@@ -25,9 +25,10 @@ export function opsEndpoints({
   });
 
   return {
-    livez: { run: () => json(200, { status: 'ok' } satisfies LivezResponse) },
-    readyz: { run: async () => readyAnswer(await look()) },
+    livez: { vital: true, run: () => json(200, { status: 'ok' } satisfies LivezResponse) },
+    readyz: { vital: true, run: async () => readyAnswer(await look()) },
     metrics: {
+      vital: true,
       run: async (): Promise<Answer> => {
         await look();
         const { registry } = metrics;

@@ -1,3 +1,4 @@
+import { fault } from '../../protocol/index.ts';
 import { type Answer, json, refusal } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
 
@@ -9,5 +10,9 @@ export async function findBooking({ bookings }: HttpDeps, requestId: string): Pr
 /** Watchers see the seats become available like any change: the refund announces its versions. */
 export async function refundBooking({ bookings }: HttpDeps, requestId: string): Promise<Answer> {
   const refunded = await bookings.refund(requestId);
-  return refunded.ok ? json(200, refunded.booking) : refusal(refunded.fault);
+  if (refunded.ok) return json(200, refunded.booking);
+  if (refunded.fault.code !== 'outcome_unknown') return refusal(refunded.fault);
+  return refusal(
+    fault('outcome_unknown', {}, 'Whether it was refunded is not known: send the same call again.'),
+  );
 }

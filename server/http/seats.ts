@@ -1,6 +1,8 @@
 import type {
   BookingConfirmBody,
   BookingConfirmResponse,
+  FaultCode,
+  Outcome,
   SeatLockBody,
   SeatLockResponse,
   SeatUnlockBody,
@@ -12,6 +14,7 @@ import { findSeats } from '../catalogue/find-seats.ts';
 import type { Holder, Owner } from '../leases/leases.ts';
 import { type Answer, json, refusal } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
+import { faultOfError } from './failures.ts';
 
 /**
  * Who owns a lease that was taken over HTTP. A session's token is base64url and has no colon, so no session can own, or be
@@ -21,22 +24,27 @@ const userOverHttp = (userId: string): Holder => ({ token: `user:${userId}`, con
 
 /** Takes leases that end by their TTL alone: there is no connection whose end could end them. */
 export async function lockSeats(deps: HttpDeps, body: SeatLockBody): Promise<Answer> {
+  const held = await hold(deps, body).catch((error: unknown) => ({
+    ok: false as const,
+    fault: faultOfError(error, deps.log, '/seat-lock'),
+  }));
+  deps.metrics.holds.inc({ via: 'http', outcome: held.ok ? 'held' : held.fault.code });
+  return held.ok ? json(200, held.answer) : refusal(held.fault);
+}
+
+async function hold(deps: HttpDeps, body: SeatLockBody): Promise<Outcome<{ answer: SeatLockResponse }>> {
   const { show_id: showId, seat_ids: seatIds, user_id: userId } = body;
   const { config, catalogue, leases, seatMaps } = deps;
   const found = await findSeats(catalogue, { showId, seatIds }, config.maxSeatsPerHold);
-  if (!found.ok) return refusal(found.fault);
+  if (!found.ok) return found;
   // A server that follows the show sweeps it: a lease that was left half confirmed is not in the way for long.
   const followed = seatMaps.follow(found.show);
   try {
     const { result } = await leases.hold(showId, userOverHttp(userId), seatIds, config.leaseTtlMs);
-    if (!result.granted) return refusal(fault('seat_unavailable', { conflicts: result.conflicts }));
-    const endsInMs = result.leases.map(({ expiresInMs }) => expiresInMs);
-    const answer: SeatLockResponse = {
-      success: true,
-      seat_ids: seatIds,
-      expires_in_ms: Math.max(0, Math.min(...endsInMs)),
-    };
-    return json(200, answer);
+    if (!result.granted)
+      return { ok: false, fault: fault('seat_unavailable', { conflicts: result.conflicts }) };
+    const endsInMs = Math.min(...result.leases.map(({ expiresInMs }) => expiresInMs));
+    return { ok: true, answer: { success: true, seat_ids: seatIds, expires_in_ms: Math.max(0, endsInMs) } };
   } finally {
     if (followed !== undefined) seatMaps.unfollow(showId);
   }
@@ -66,7 +74,13 @@ export async function confirmBooking(deps: HttpDeps, body: BookingConfirmBody): 
     // A session that left its seats to a payment page wants them back when the booking fails.
     isGone: () => false,
   });
+  deps.metrics.confirms.inc({ via: 'http', outcome: outcomeOf(confirmed) });
   return confirmed.ok ? json(200, confirmation(confirmed)) : refusal(confirmed.fault);
+}
+
+function outcomeOf(confirmed: Outcome<Confirmed>): 'confirmed' | 'replayed' | FaultCode {
+  if (!confirmed.ok) return confirmed.fault.code;
+  return confirmed.replayed ? 'replayed' : 'confirmed';
 }
 
 function confirmation({ bookings, replayed, refunded }: Confirmed): BookingConfirmResponse {

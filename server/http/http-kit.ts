@@ -1,0 +1,224 @@
+import { App, us_listen_socket_close, us_socket_local_port } from 'uWebSockets.js';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { expect } from 'vitest';
+import { errorBody, type FaultCode, faultTable } from '../../protocol/index.ts';
+import { Bookings } from '../bookings/bookings.ts';
+import { Catalogue } from '../catalogue/catalogue.ts';
+import { type Config, readConfig } from '../config.ts';
+import { Feed } from '../feed/feed.ts';
+import { serverId } from '../leases/lease-ids.ts';
+import { Leases } from '../leases/leases.ts';
+import { OwnLeases } from '../leases/own-leases.ts';
+import { createLog } from '../observability/log.ts';
+import { createMetrics, type Metrics } from '../observability/metrics.ts';
+import { SeatMaps } from '../seatmap/seat-maps.ts';
+import { openPostgres } from '../stores/postgres.ts';
+import { RedisStore } from '../stores/redis.ts';
+import { createDatabase, startRedis } from '../test/harness/services.ts';
+import { type HttpDeps, registerHttp } from './routes.ts';
+
+export const adminToken = 'an-admin-of-tests';
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The body as JSON, undefined when it is none. */
+  readonly body: unknown;
+}
+
+interface Call {
+  readonly method?: string;
+  /** Sent as JSON; a string as it is. */
+  readonly body?: unknown;
+  readonly headers?: Record<string, string>;
+  readonly admin?: boolean;
+}
+
+export interface HttpKit {
+  readonly port: number;
+  readonly config: Config;
+  readonly redis: Awaited<ReturnType<typeof startRedis>>;
+  readonly leases: Leases;
+  readonly seatMaps: SeatMaps;
+  readonly metrics: Metrics;
+  call(path: string, call?: Call): Promise<Reply>;
+  /** Makes a show of one's own with these seats. */
+  newShow(seatIds?: readonly string[]): Promise<string>;
+  /** Whatever is sent is sent as it is. */
+  raw(): Promise<RawConnection>;
+  close(): Promise<void>;
+}
+
+export interface KitOptions {
+  readonly env?: Record<string, string>;
+  readonly databaseUrl?: string;
+  /** Replaces a room by one that behaves as no real one can be made to. */
+  readonly deps?: Partial<HttpDeps>;
+}
+
+/** The reply is the error body of this code, with its status. */
+export function expectFault(reply: Reply, code: FaultCode, details: object = {}): void {
+  expect(errorBody.parse(reply.body)).toMatchObject({ code, ...details });
+  expect(reply.status).toBe(faultTable[code].httpStatus);
+  expect(reply.headers.get('content-type')).toBe('application/json; charset=utf-8');
+}
+
+/** The HTTP calls on real services and a port of their own. */
+export async function openHttpKit({ env = {}, databaseUrl, deps = {} }: KitOptions = {}): Promise<HttpKit> {
+  const closers: (() => unknown)[] = [];
+  const opened = <T>(value: T, close: (value: T) => unknown): T => {
+    closers.push(() => close(value));
+    return value;
+  };
+  const read = readConfig({ ADMIN_TOKEN: adminToken, ...env });
+  if (!read.ok) throw new Error(read.problems.join('\n'));
+  const { config } = read;
+  const log = createLog('silent');
+  const url = databaseUrl ?? opened(await createDatabase(), (database) => database.drop()).url;
+  const redis = opened(await startRedis(), (service) => service.stop());
+  const settings = { url: redis.url, timeoutMs: config.redisTimeoutMs, log };
+  const store = opened(new RedisStore(settings), (it) => it.close());
+  await store.connect();
+  const feed = opened(new Feed(settings, store, serverId), (it) => it.close());
+  await feed.connect();
+
+  const { statementTimeoutMs, lockTimeoutMs } = config;
+  const pool = opened(
+    openPostgres({ url, size: 4, maxWaiting: 100, statementTimeoutMs, lockTimeoutMs, log }),
+    (it) => it.close(),
+  );
+  const catalogue = new Catalogue(pool, { deadlineMs: statementTimeoutMs });
+  const seatVersions = (showId: string) => catalogue.seatVersions(showId);
+  const leases = opened(new Leases({ ...config, store, seatVersions }), (it) => it.close());
+  const ownLeases = opened(new OwnLeases(leases), (it) => it.close());
+  const { confirmDeadlineMs, sweepMs } = config;
+  const bookings = opened(
+    new Bookings({ confirms: pool, pool, catalogue, leases, log, confirmDeadlineMs }),
+    (it) => it.close(),
+  );
+  const metrics = createMetrics();
+  const listener = { changed: () => undefined, reset: () => undefined };
+  const maps = { feed, leases, ownLeases, versions: catalogue, listener, metrics, sweepMs, log };
+  const seatMaps = opened(new SeatMaps(maps), (it) => it.close());
+  const readiness = async () => ({ ready: true, redis: true, postgres: true, streamLagMs: 3 });
+
+  const app = App();
+  registerHttp(app, { config, log, catalogue, leases, bookings, seatMaps, metrics, readiness, ...deps });
+  const { port, socket } = await listen(app);
+  opened(socket, (it) => us_listen_socket_close(it));
+  opened(app, (it) => it.close());
+
+  const call = (path: string, options?: Call) => send(port, path, options);
+  const newShow = async (seatIds: readonly string[] = ['A1', 'A2', 'A3', 'A4']) => {
+    const id = `show-${randomUUID()}`;
+    const made = await catalogue.create({
+      id,
+      name: 'A show',
+      seats: seatIds.map((seatId) => ({ id: seatId })),
+    });
+    if (!made.ok) throw new Error(made.fault.message);
+    return id;
+  };
+  const close = async () => {
+    for (const closer of closers.reverse()) await closer();
+  };
+  const raw = () => RawConnection.open(port);
+  return { port, config, redis, leases, seatMaps, metrics, call, newShow, raw, close };
+}
+
+/** 1 is LIBUS_LISTEN_EXCLUSIVE_PORT, which the package's types and its code export under different names. */
+const EXCLUSIVE_PORT = 1;
+
+function listen(app: ReturnType<typeof App>) {
+  return new Promise<{ port: number; socket: Parameters<typeof us_listen_socket_close>[0] }>(
+    (resolve, reject) => {
+      app.listen(0, EXCLUSIVE_PORT, (socket) => {
+        if (socket) resolve({ port: us_socket_local_port(socket), socket });
+        else reject(new Error('no free port'));
+      });
+    },
+  );
+}
+
+async function send(port: number, path: string, options: Call = {}): Promise<Reply> {
+  const { body, admin = false, headers = {}, method = body === undefined ? 'GET' : 'POST' } = options;
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+    method,
+    headers: {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(admin ? { authorization: `Bearer ${adminToken}` } : {}),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, text, body: parsed(text) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A client that breaks the rules of HTTP, or leaves when it likes. */
+export class RawConnection {
+  readonly socket: Socket;
+  #received = '';
+  #closed = false;
+  #wake: () => void = () => undefined;
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    socket.setEncoding('latin1');
+    socket.on('data', (text: string) => {
+      this.#received += text;
+      this.#wake();
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.#closed = true;
+      this.#wake();
+    });
+  }
+
+  static async open(port: number): Promise<RawConnection> {
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    return new RawConnection(socket);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get received(): string {
+    return this.#received;
+  }
+
+  write(text: string | Uint8Array): void {
+    this.socket.write(text);
+  }
+
+  /** Resolves with everything received once it contains `text`, or when the server has closed. */
+  async until(text: string | RegExp): Promise<string> {
+    const found = () =>
+      typeof text === 'string' ? this.#received.includes(text) : text.test(this.#received);
+    while (!found() && !this.#closed) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.#received;
+  }
+
+  /** Leaves at once, with a reset. */
+  reset(): void {
+    this.socket.resetAndDestroy();
+  }
+}
