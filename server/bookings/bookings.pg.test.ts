@@ -246,6 +246,18 @@ test('a backend killed under a confirm: the outcome is unknown, nothing is settl
   expect(await bookings.confirm(confirm)).toMatchObject({ ok: true, replayed: false });
 });
 
+test('connections that are all in use until the deadline: busy, for nothing was sent', async () => {
+  const limits = { statementTimeoutMs: 2_000, lockTimeoutMs: 1_000, maxWaiting: 10, log };
+  const confirms = openPostgres({ ...limits, url: postgres.url, size: 1 });
+  const { bookings } = testBookings({ ...postgres, confirms }, { confirmDeadlineMs: 200 });
+  const confirm = confirmOf(await postgres.show(SEATS), ['A1']);
+  const slow = confirms.query({ name: 'slow', text: 'SELECT pg_sleep(0.5)' }, [], { deadlineMs: 2_000 });
+  expect(await bookings.confirm(confirm)).toMatchObject({ ok: false, fault: { code: 'busy' } });
+  await slow;
+  expect(await rowsOf(confirm)).toEqual([]);
+  await confirms.close();
+});
+
 test('nobody listening: unavailable; the lease goes back', async () => {
   const nobody = openPostgres({
     url: 'postgres://nobody@127.0.0.1:1/nothing',

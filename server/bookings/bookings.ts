@@ -7,6 +7,7 @@ import {
   type SeatStates,
 } from '../../protocol/index.ts';
 import type { Catalogue, SeatVersion } from '../catalogue/catalogue.ts';
+import { findSeats } from '../catalogue/find-seats.ts';
 import { monotonicMs } from '../clock.ts';
 import { mintLeaseId } from '../leases/lease-ids.ts';
 import type { Owner } from '../leases/leases.ts';
@@ -165,14 +166,12 @@ export class Bookings {
   }
 
   /** Before anything else, so that names nobody knows never become keys in Redis. */
-  async #unknownPlace({ showId, seatIds }: Confirm): Promise<Fault | undefined> {
+  async #unknownPlace(confirm: Confirm): Promise<Fault | undefined> {
     try {
-      const show = await this.#options.catalogue.show(showId);
-      if (show === undefined) return fault('unknown_show');
-      const unknown = seatIds.filter((seatId) => !show.seatIndex.has(seatId));
-      return unknown.length > 0 ? fault('unknown_seat', { seatIds: unknown }) : undefined;
+      const found = await findSeats(this.#options.catalogue, confirm);
+      return found.ok ? undefined : found.fault;
     } catch (error) {
-      this.#options.log.warn({ err: error, showId }, 'the catalogue gave no answer');
+      this.#options.log.warn({ err: error, showId: confirm.showId }, 'the catalogue gave no answer');
       return fault('unavailable');
     }
   }

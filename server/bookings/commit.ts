@@ -42,6 +42,8 @@ type Attempt =
 export const MAX_BATCH = 256;
 /** How long a request waits whose row somebody else has locked. */
 const BLOCKED_MS = 25;
+/** A call that ends at its deadline knows better than we do whether it was sent: it may say so first. */
+const OWN_WORD_MS = 25;
 /** A request with less time left than this is not worth a call: it would make the whole batch late. */
 const MIN_CALL_MS = 50;
 
@@ -65,7 +67,7 @@ export class Commits {
   }
 
   /**
-   * Resolves by `endsMs` (on `monotonicMs`' clock). When that comes with a call under way the answer is `unknown`, and
+   * Resolves at `endsMs` (on `monotonicMs`' clock) or a moment later. When that comes with a call under way the answer is `unknown`, and
    * `onLate` gets what the call says in the end, if it says anything. Rejects for bugs alone.
    */
   async submit(
@@ -90,11 +92,14 @@ export class Commits {
   ): Promise<Attempt | { outcome: 'busy' }> {
     return new Promise((resolve, reject) => {
       let late = false;
-      const timer = setTimeout(() => {
-        late = true;
-        if (ticket.state === 'waiting') ticket.state = 'abandoned';
-        resolve({ outcome: ticket.state === 'sent' ? 'unknown' : 'busy' });
-      }, ticket.endsMs - monotonicMs());
+      const timer = setTimeout(
+        () => {
+          late = true;
+          if (ticket.state === 'waiting') ticket.state = 'abandoned';
+          resolve({ outcome: ticket.state === 'sent' ? 'unknown' : 'busy' });
+        },
+        ticket.endsMs + OWN_WORD_MS - monotonicMs(),
+      );
       this.#batcher
         .submit(showId, ticket)
         .then((attempt) => {

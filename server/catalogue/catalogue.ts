@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { fault, type Outcome, type SeatLayout, type ShowSummary, seatLayout } from '../../protocol/index.ts';
+import { fault, type Outcome, type SeatLayout, type ShowSummary } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
 import type { PostgresPool } from '../stores/postgres.ts';
 import { sqlArray } from '../stores/sql-arrays.ts';
 import { statement } from '../stores/sql-files.ts';
 import { ShowCache } from './show-cache.ts';
+import { seatsOfRow, showRow } from './show-rows.ts';
 
 /** A show never changes once it is made, so whoever has one may keep it. */
 export interface Show {
@@ -41,10 +42,13 @@ export interface NewShow {
 }
 
 export interface CatalogueOptions {
-  /** Reads. */
+  /** Of everything but `create`. */
   readonly deadlineMs: number;
-  /** `create`, which writes up to 200 000 seats. */
-  readonly createDeadlineMs?: number;
+  /**
+   * For `create` alone: 200 000 seats take seconds on a busy machine, more than the statement timeout of other pools
+   * allows. Absent: the same pool.
+   */
+  readonly createPool?: PostgresPool;
   /** Seats of all the shows that are kept in memory, counted together. */
   readonly maxCachedSeats?: number;
 }
@@ -55,19 +59,14 @@ const showStatement = statement('show');
 const seatVersions = statement('seat_versions');
 const seatVersionsOf = statement('seat_versions_of');
 
+const CREATE_DEADLINE_MS = 30_000;
 const MAX_LISTED = 10_000;
 /** Counting the seats of large shows costs Postgres too much to do it for every request. */
 const LIST_MS = 1_000;
 
 const createdRow = z.object({ created_at: z.date() });
 const listRow = z.object({ id: z.string(), name: z.string(), seats: z.number() });
-const showRow = z.object({
-  id: z.string(),
-  name: z.string(),
-  created_at: z.date(),
-  seats: z.array(seatLayout).nullable(),
-});
-const versionRow = z.object({ id: z.string(), version: z.number() });
+const versionsRow = z.object({ seat_ids: z.array(z.string()), versions: z.array(z.number()) });
 
 /**
  * The shows and their seats, from Postgres. Every method rejects as `PostgresPool.query` does when Postgres gives no
@@ -75,12 +74,14 @@ const versionRow = z.object({ id: z.string(), version: z.number() });
  */
 export class Catalogue {
   readonly #pool: PostgresPool;
+  readonly #createPool: PostgresPool;
   readonly #options: CatalogueOptions;
   readonly #cache: ShowCache;
   #listed: { readonly atMs: number; readonly list: Promise<ShowList> } | undefined;
 
   constructor(pool: PostgresPool, options: CatalogueOptions) {
     this.#pool = pool;
+    this.#createPool = options.createPool ?? pool;
     this.#options = options;
     this.#cache = new ShowCache((id) => this.#read(id), options.maxCachedSeats ?? 1_000_000);
   }
@@ -107,7 +108,7 @@ export class Catalogue {
   async create({ id, name, seats }: NewShow): Promise<Outcome<{ show: Show }>> {
     const column = (read: (seat: SeatLayout) => string | number | undefined) =>
       sqlArray(seats.map((seat) => read(seat) ?? null));
-    const rows = await this.#pool.query(
+    const rows = await this.#createPool.query(
       createShow,
       [
         id,
@@ -119,7 +120,7 @@ export class Catalogue {
         column((seat) => seat.x),
         column((seat) => seat.y),
       ],
-      { deadlineMs: this.#options.createDeadlineMs ?? 30_000 },
+      { deadlineMs: CREATE_DEADLINE_MS },
     );
     const [row] = z.array(createdRow).parse(rows);
     if (row === undefined) return { ok: false, fault: fault('already_exists') };
@@ -146,15 +147,13 @@ export class Catalogue {
   }
 
   async #versions(rows: Promise<unknown>): Promise<SeatVersion[]> {
-    return z
-      .array(versionRow)
-      .parse(await rows)
-      .map(({ id, version }) => ({ seatId: id, version }));
+    const columns = z.array(versionsRow).parse(await rows)[0];
+    return columns?.seat_ids.map((seatId, i) => ({ seatId, version: columns.versions[i] ?? 0 })) ?? [];
   }
 
   async #read(showId: string): Promise<Show | undefined> {
     const [row] = z.array(showRow).parse(await this.#pool.query(showStatement, [showId], this.#options));
-    return row && showOf(row.id, row.name, row.created_at, row.seats ?? []);
+    return row && showOf(row.id, row.name, row.created_at, seatsOfRow(row));
   }
 }
 

@@ -1,3 +1,4 @@
--- The versions of some seats' booking states (odd: booked).
+-- As seat_versions.sql, of some seats, those that were never booked included.
 -- $1 show id  $2 seat ids
-SELECT id, version FROM seats WHERE show_id = $1 AND id = ANY ($2)
+SELECT coalesce(json_agg(id), '[]') AS seat_ids, coalesce(json_agg(version), '[]') AS versions
+FROM seats WHERE show_id = $1 AND id = ANY ($2)
