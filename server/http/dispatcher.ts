@@ -1,5 +1,5 @@
 import { fault } from '../../protocol/index.ts';
-import { monotonicMs } from '../clock.ts';
+import { monotonicMs, withDeadline } from '../clock.ts';
 import { adminCheck } from './admin.ts';
 import { type Answer, refusal } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
@@ -20,6 +20,7 @@ export class Dispatcher {
   readonly #isAdmin: (authorization: string | undefined) => boolean;
   readonly #underWay = new Map<Endpoint, number>();
   #allUnderWay = 0;
+  readonly #onIdle = new Set<() => void>();
 
   constructor(deps: HttpDeps) {
     this.#deps = deps;
@@ -39,7 +40,20 @@ export class Dispatcher {
       .catch((error: unknown) => this.#deps.log.error({ err: error, route: name }, 'an answer was not sent'))
       .finally(() => {
         this.#allUnderWay -= 1;
+        if (this.#allUnderWay === 0) for (const wake of this.#onIdle) wake();
       });
+  }
+
+  /** Resolves when no request is at work, or when `deadlineMs` is over. */
+  async idle(deadlineMs: number): Promise<void> {
+    if (this.#allUnderWay === 0) return;
+    let wake = () => {};
+    const idle = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    this.#onIdle.add(wake);
+    await withDeadline(idle, deadlineMs).catch(() => undefined);
+    this.#onIdle.delete(wake);
   }
 
   /** Runs up to the reading of the body without a pause. Undefined: the client left before its request was complete. */

@@ -277,6 +277,23 @@ describe('a server that is set up otherwise, and fails', () => {
     expect(logged.mock.calls.map(([, message]) => message)).toEqual(['an HTTP request failed']);
   });
 
+  it('tells when no request is at work any more', async () => {
+    const begun = new Promise<(error: Error) => void>((resolve) => {
+      confirming = resolve;
+    });
+    await strict.http.idle(0);
+    const reply = strict.call('/booking/confirm', { body: confirm });
+    const fail = await begun;
+    const start = performance.now();
+    await strict.http.idle(50);
+    expect(performance.now() - start).toBeGreaterThan(45);
+    const idle = strict.http.idle(10_000);
+    fail(new Error('enough'));
+    await idle;
+    expect((await reply).status).toBe(500);
+    expect(performance.now() - start).toBeLessThan(5_000);
+  });
+
   it('is not ready when readiness cannot be told', async () => {
     const reply = await strict.call('/readyz');
     expect(reply.status).toBe(503);

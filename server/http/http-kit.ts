@@ -17,7 +17,7 @@ import { SeatMaps } from '../seatmap/seat-maps.ts';
 import { openPostgres } from '../stores/postgres.ts';
 import { RedisStore } from '../stores/redis.ts';
 import { createDatabase, startRedis } from '../test/harness/services.ts';
-import { type HttpDeps, registerHttp } from './routes.ts';
+import { type HttpDeps, type HttpRoom, registerHttp } from './routes.ts';
 
 export const adminToken = 'an-admin-of-tests';
 
@@ -39,6 +39,7 @@ interface Call {
 
 export interface HttpKit {
   readonly port: number;
+  readonly http: HttpRoom;
   readonly config: Config;
   readonly redis: Awaited<ReturnType<typeof startRedis>>;
   readonly leases: Leases;
@@ -106,7 +107,17 @@ export async function openHttpKit({ env = {}, databaseUrl, deps = {} }: KitOptio
   const readiness = async () => ({ ready: true, redis: true, postgres: true, streamLagMs: 3 });
 
   const app = App();
-  registerHttp(app, { config, log, catalogue, leases, bookings, seatMaps, metrics, readiness, ...deps });
+  const http = registerHttp(app, {
+    config,
+    log,
+    catalogue,
+    leases,
+    bookings,
+    seatMaps,
+    metrics,
+    readiness,
+    ...deps,
+  });
   const { port, socket } = await listen(app);
   opened(socket, (it) => us_listen_socket_close(it));
   opened(app, (it) => it.close());
@@ -126,7 +137,7 @@ export async function openHttpKit({ env = {}, databaseUrl, deps = {} }: KitOptio
     for (const closer of closers.reverse()) await closer();
   };
   const raw = () => RawConnection.open(port);
-  return { port, config, redis, leases, seatMaps, metrics, call, newShow, raw, close };
+  return { port, http, config, redis, leases, seatMaps, metrics, call, newShow, raw, close };
 }
 
 /** 1 is LIBUS_LISTEN_EXCLUSIVE_PORT, which the package's types and its code export under different names. */

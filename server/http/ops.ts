@@ -44,13 +44,16 @@ function readyAnswer({ ready, redis, postgres, streamLagMs }: Readiness): Answer
   return json(ready ? 200 : 503, body);
 }
 
-/** One look under way, believed for a moment: probes cost the stores next to nothing, however many there are. */
+/** One look under way at a time, believed for a moment: probes cost the stores next to nothing, however many there are. */
 function sharedLook<T>(look: () => Promise<T>): () => Promise<T> {
-  let last: { readonly atMs: number; readonly result: Promise<T> } | undefined;
+  let last: Promise<T> | undefined;
+  let believedUntilMs = 0;
   return () => {
-    const now = monotonicMs();
-    if (last === undefined || now - last.atMs > httpLimits.readinessAgeMs)
-      last = { atMs: now, result: look() };
-    return last.result;
+    if (last !== undefined && monotonicMs() < believedUntilMs) return last;
+    believedUntilMs = Number.POSITIVE_INFINITY;
+    last = look().finally(() => {
+      believedUntilMs = monotonicMs() + httpLimits.readinessAgeMs;
+    });
+    return last;
   };
 }

@@ -19,6 +19,11 @@ import { createShow, listShows, readSeats, readShow } from './shows.ts';
 
 export type { HttpDeps, Readiness } from './deps.ts';
 
+export interface HttpRoom {
+  /** Resolves when no request is at work, or when `deadlineMs` is over: a stop waits for it before it cuts the connections. */
+  idle(deadlineMs: number): Promise<void>;
+}
+
 /** Every path of the HTTP table, as patterns of uWebSockets.js. */
 function routesOf(deps: HttpDeps): Record<string, Route> {
   const { livez, readyz, metrics } = opsEndpoints(deps);
@@ -48,11 +53,12 @@ function routesOf(deps: HttpDeps): Record<string, Route> {
  * Serves every HTTP call, and answers every other path with 404. What others register for a path and a method of their own
  * (`/ws`, pages) goes before that.
  */
-export function registerHttp(app: TemplatedApp, deps: HttpDeps): void {
+export function registerHttp(app: TemplatedApp, deps: HttpDeps): HttpRoom {
   const dispatcher = new Dispatcher(deps);
   for (const [pattern, route] of Object.entries(routesOf(deps))) {
     const parameters = pattern.split('/:').length - 1;
     app.any(pattern, (res, req) => dispatcher.serve(pattern, route, new Exchange(res, req, parameters)));
   }
   app.any('/*', (res, req) => dispatcher.serve('other', undefined, new Exchange(res, req, 0)));
+  return dispatcher;
 }
