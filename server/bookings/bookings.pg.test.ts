@@ -182,7 +182,7 @@ test('unknown shows and seats are refused before anybody is asked', async () => 
 });
 
 test('a row that a stranger keeps locked: others go on, it is busy, and its request id stays good', async () => {
-  const { bookings, leases } = testBookings(postgres, { confirmDeadlineMs: 400 });
+  const { bookings, leases } = testBookings(postgres, { confirmDeadlineMs: 1_000 });
   const showId = await postgres.show(SEATS);
   const stranger = await postgres.stranger();
   await stranger.script(
@@ -193,10 +193,10 @@ test('a row that a stranger keeps locked: others go on, it is busy, and its requ
   const startedMs = performance.now();
   const answer = bookings.confirm(blocked);
   expect(await bookings.confirm(confirmOf(showId, ['A3']))).toMatchObject({ ok: true });
-  expect(performance.now() - startedMs).toBeLessThan(150);
+  expect(performance.now() - startedMs).toBeLessThan(500);
 
   expect(await answer).toMatchObject({ ok: false, fault: { code: 'busy' } });
-  expect(performance.now() - startedMs).toBeLessThan(600);
+  expect(performance.now() - startedMs).toBeLessThan(1_500);
   expect(leases.settled.at(-1)).toMatchObject({ won: false });
 
   const again = bookings.confirm(blocked);
