@@ -89,6 +89,17 @@ it('loses the reply of the request that is meant, after the service did it, and 
   await expect.poll(first.heard).toBe('other!');
 });
 
+it('silences what stands: neither end is told; new connections pass', async () => {
+  const silenced = await client();
+  proxy.silence();
+  silenced.socket.write('lost');
+  silenced.socket.end();
+  const { socket, heard } = await client();
+  socket.write('heard');
+  await expect.poll(heard).toBe('heard');
+  expect([got, silenced.heard(), silenced.closed()]).toEqual(['heard', '', false]);
+});
+
 it('cuts what stands, lets new connections through, and can send them elsewhere', async () => {
   const { closed } = await client();
   proxy.cut();

@@ -45,9 +45,9 @@ export class FaultProxy {
     return url.href;
   }
 
-  /** Connections that stand now. */
+  /** Connections that stand now, silenced ones not among them. */
   get connections(): number {
-    return this.#links.size;
+    return [...this.#links].filter((link) => !link.silenced).length;
   }
 
   /** Ends every fault. What a black hole held back arrives now, as retransmitted packets would. */
@@ -83,6 +83,14 @@ export class FaultProxy {
   /** Resets every connection, now, at both ends. New ones are let through. */
   cut(): void {
     for (const link of this.#links) link.cut();
+  }
+
+  /**
+   * The connections that stand go silent for ever, as behind a router that forgot them: what is sent is lost, and neither
+   * end is told. New ones are let through.
+   */
+  silence(): void {
+    for (const link of this.#links) link.silenced = true;
   }
 
   /** New connections go to another port. */
@@ -143,6 +151,7 @@ class Faults {
 
 /** One connection through the proxy: two pipes, each in order. */
 class Link {
+  silenced = false;
   readonly #client: Socket;
   readonly #service: Socket;
   readonly #faults: Faults;
@@ -170,9 +179,10 @@ class Link {
     let turn = Promise.resolve();
     let heldBytes = 0;
     const inTurn = (work: () => Promise<void> | void) => {
-      turn = turn.then(() => this.#faults.open(direction)).then(work);
+      turn = turn.then(() => this.#faults.open(direction)).then(() => (this.silenced ? undefined : work()));
     };
     from.on('data', (bytes: Buffer) => {
+      if (this.silenced) return;
       heldBytes += bytes.length;
       if (heldBytes > maxHeldBytes) from.pause();
       const arrived = pause(this.#faults.delayMs);

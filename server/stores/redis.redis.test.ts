@@ -1,0 +1,195 @@
+import { createServer } from 'node:net';
+import { Writable } from 'node:stream';
+import { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { RedisService } from '../dev/redis.ts';
+import { stepKeys } from '../leases/keys.ts';
+import { redisSettings } from '../test/harness/lease-kit.ts';
+import { FaultProxy } from '../test/harness/proxy.ts';
+import { startRedis } from '../test/harness/services.ts';
+import { RedisStore, StoreUnavailable } from './redis.ts';
+
+let redis: RedisService;
+let proxy: FaultProxy;
+let shows = 0;
+const opened: RedisStore[] = [];
+
+beforeAll(async () => {
+  redis = await startRedis();
+  proxy = await FaultProxy.start(redis.port);
+});
+afterEach(() => {
+  proxy.pass();
+  for (const store of opened.splice(0)) store.close();
+});
+afterAll(async () => {
+  await proxy.stop();
+  await redis.stop();
+});
+
+async function connected(url = proxy.urlFor(redis.url), timeoutMs = 150): Promise<RedisStore> {
+  const store = new RedisStore(redisSettings(url, timeoutMs));
+  opened.push(store);
+  await store.connect();
+  return store;
+}
+
+/** A step that answers whatever the show's state. */
+const step = (store: RedisStore) => store.step('read', stepKeys(`s${++shows}`, []), [0, 1]);
+const failure = (store: RedisStore): Promise<unknown> =>
+  step(store).then(
+    () => 'it answered',
+    (error: unknown) => error,
+  );
+const answers = (store: RedisStore) =>
+  expect.poll(() => step(store).catch(() => undefined), { timeout: 5_000, interval: 10 }).toBeDefined();
+
+describe('the run', () => {
+  it('is known once connected, forgotten with the connection, and learnt again', async () => {
+    const store = await connected();
+    const { runId } = store;
+    expect(runId).toMatch(/^[0-9a-f]{40}$/);
+    proxy.cut();
+    await expect.poll(() => store.runId, { interval: 1 }).toBeUndefined();
+    expect(await failure(store)).toMatchObject({ sent: false });
+    await answers(store);
+    expect(store.runId).toBe(runId);
+  });
+
+  it('is another one after a restart', async () => {
+    const other = await startRedis();
+    const store = await connected(other.url);
+    const { runId } = store;
+    await other.stop();
+    await expect.poll(() => store.runId, { interval: 1 }).toBeUndefined();
+    const again = await startRedis({ port: other.port, dir: other.dir });
+    await answers(store);
+    expect(store.runId).not.toBe(runId);
+    await again.stop();
+  });
+});
+
+describe('no answer', () => {
+  it('within the deadline is StoreUnavailable, and it may have been done', async () => {
+    const store = await connected();
+    proxy.blackHole();
+    const from = performance.now();
+    const error = await failure(store);
+    expect(performance.now() - from).toBeLessThan(300);
+    expect(error).toBeInstanceOf(StoreUnavailable);
+    expect(error).toMatchObject({ sent: true });
+  });
+
+  it('ever again on this connection: it is made anew', async () => {
+    const store = await connected();
+    proxy.silence();
+    expect(await failure(store)).toMatchObject({ sent: true });
+    await answers(store);
+  });
+
+  it('while Redis is frozen comes within the deadline; it recovers by itself', async () => {
+    const store = await connected();
+    redis.signal('SIGSTOP');
+    try {
+      const endMs = performance.now() + 1_000;
+      while (performance.now() < endMs) {
+        const from = performance.now();
+        expect(await failure(store)).toBeInstanceOf(StoreUnavailable);
+        expect(performance.now() - from).toBeLessThan(300);
+      }
+    } finally {
+      redis.signal('SIGCONT');
+    }
+    const from = performance.now();
+    await answers(store);
+    expect(performance.now() - from).toBeLessThan(1_500);
+  });
+
+  it('because nothing listens was not sent', async () => {
+    const other = await startRedis();
+    const store = await connected(other.url);
+    await other.stop();
+    await expect.poll(() => failure(store)).toMatchObject({ name: 'StoreUnavailable', sent: false });
+  });
+
+  it('because the reply was lost may have been done, and is not done twice', async () => {
+    const store = await connected();
+    await store.step('rotate', stepKeys('once', []), ['', 'e', 0]);
+    const dropped = proxy.dropNextReply((request) => request.includes('once'));
+    const args = [1, 'token', 1, 'user', 'lease', 60_000, 60_000, 1];
+    const lost = store.step('hold', stepKeys('once', ['A1']), args);
+    await expect(lost).rejects.toMatchObject({ sent: true });
+    await dropped;
+    await answers(store);
+    expect(await store.step('read', stepKeys('once', []), [0, 9])).toEqual([
+      'OK',
+      'e',
+      1,
+      ['e 1 1 A1:h:lease'],
+    ]);
+  });
+});
+
+describe('a refusal of Redis', () => {
+  const hold = (store: RedisStore) => {
+    const args = [1, 'token', 1, 'user', 'lease', 60_000, 60_000, 1];
+    return store.step('hold', stepKeys('refused', ['A1']), args);
+  };
+
+  it('for full memory, or as a read-only replica, says that nothing happened', async () => {
+    const other = await startRedis();
+    const admin = new Redis(other.url);
+    const store = await connected(other.url);
+    await store.step('rotate', stepKeys('refused', []), ['', 'e', 0]);
+    await admin.config('SET', 'maxmemory', '1');
+    await expect(hold(store)).rejects.toMatchObject({ name: 'StoreUnavailable', sent: false });
+    await admin.config('SET', 'maxmemory', '0');
+    await admin.replicaof('127.0.0.1', '1');
+    await expect(hold(store)).rejects.toMatchObject({ name: 'StoreUnavailable', sent: false });
+    await admin.replicaof('NO', 'ONE');
+    expect(await admin.keys('lock:*')).toEqual([]);
+    admin.disconnect();
+    store.close();
+    await other.stop();
+  });
+});
+
+describe('connect', () => {
+  const settingsOf = (url: string, lines: string[]) => {
+    const sink = new Writable({
+      write: (line, _encoding, done) => {
+        lines.push(String(line));
+        done();
+      },
+    });
+    return { url, timeoutMs: 150, log: pino({ level: 'trace' }, sink) };
+  };
+
+  it('says in one line, without the password, what is wrong', async () => {
+    const free = createServer();
+    await new Promise<void>((resolve) => free.listen(0, '127.0.0.1', resolve));
+    const address = free.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    await new Promise((resolve) => free.close(resolve));
+    const lines: string[] = [];
+    const store = new RedisStore(settingsOf(`redis://:secret-word@127.0.0.1:${port}`, lines));
+    const error: unknown = await store.connect().catch((reason: unknown) => reason);
+    expect(String(error)).toBe(
+      `Error: cannot use Redis at 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
+    );
+    expect(lines.join()).not.toContain('secret-word');
+  });
+
+  it('reads a large hash in slices', async () => {
+    const store = await connected(redis.url, 2_000);
+    const versions = Array.from({ length: 5_000 }, (_, i) => [`S${i}`, i + 1]).flat();
+    await store.step('rotate', stepKeys('large', []), ['', 'e', 5_000, ...versions]);
+    const found = new Map(await store.scanHash('sold:{large}'));
+    expect([found.size, found.get('S4999')]).toEqual([5_000, '5000']);
+  });
+});
+
+it('knows its steps', async () => {
+  await expect((await connected()).step('no-such-step', [], [])).rejects.toThrow('no-such-step');
+});
