@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { monotonicMs } from '../clock.ts';
 import { sqlArray } from '../stores/sql-arrays.ts';
 import { type ConfirmAnswer, ConfirmCall, type ConfirmRequest, type LeaseMode } from './confirm-call.ts';
@@ -193,6 +193,15 @@ async function hangingTwin(showId: string, { requestId, userId, seatIds }: Confi
   return twin;
 }
 
+/** Until a call waits for somebody else's transaction. */
+const untilOneWaits = () =>
+  vi.waitFor(async () => {
+    const waiting = await postgres.query(
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'",
+    );
+    expect(waiting).toHaveLength(1);
+  });
+
 test('a twin on another connection: one books, the other waits for it and replays', async () => {
   const showId = await postgres.show(ALL);
   const twins = request(['A1', 'A2']);
@@ -201,6 +210,7 @@ test('a twin on another connection: one books, the other waits for it and replay
 
   // With its lease lost it would be refused for good, so it asks for the id, and waits for the twin that has it.
   const waiting = run(showId, { ...twins, lease: 'lost' });
+  await untilOneWaits();
   await twin.script('COMMIT', 1_000);
   expect(await waiting).toMatchObject([{ outcome: 'booked', replayed: true }]);
   expect(await liveSeats(showId)).toEqual(['A1', 'A2']);
@@ -211,6 +221,7 @@ test('a twin with other seats makes only its own request a mismatch; what that o
   const first = request(['A1']);
   const twin = await hangingTwin(showId, first);
   const waiting = run(showId, { ...first, seatIds: ['A2', 'A3'] }, request(['A4']), request(['A2']));
+  await untilOneWaits();
   await twin.script('COMMIT', 1_000);
   expect((await waiting).map(({ outcome }) => outcome)).toEqual(['mismatch', 'booked', 'blocked']);
   expect(await outcomes(showId, request(['A2']))).toEqual(['booked']);
@@ -221,6 +232,7 @@ test('a twin that rolls back leaves the id to the other', async () => {
   const twins = request(['A1']);
   const twin = await hangingTwin(showId, twins);
   const waiting = run(showId, { ...twins, seatIds: ['A2'] });
+  await untilOneWaits();
   await twin.script('ROLLBACK', 1_000);
   expect(await waiting).toMatchObject([{ outcome: 'booked', replayed: false }]);
 });
