@@ -124,10 +124,16 @@ async function open(
   const { port, stopListening } = await listen(app, config);
   opened(app, (opened) => void opened.close());
 
-  const stop = async () => {
+  const end = async () => {
     stopListening();
     await connections.drain(config.drainMs);
     await closeAll();
+  };
+  // Once: what is closed natively must not be closed again.
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= end();
+    return stopped;
   };
   log.info({ port }, 'listening');
   return { port, stop };

@@ -1,3 +1,4 @@
+import type { Position } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
 import type { FollowedShow, ShowListener } from '../seatmap/followed-show.ts';
 import { deltaText, snapshotText } from './frames.ts';
@@ -14,6 +15,9 @@ interface Told {
   atMs: number;
   timer: NodeJS.Timeout | undefined;
 }
+
+/** A seq that no map reaches back to: whoever stands here needs a snapshot. */
+const NOTHING = -1;
 
 export const topicOf = (showId: string): string => `show:${showId}`;
 
@@ -34,7 +38,7 @@ export class Broadcaster implements ShowListener {
   changed(show: FollowedShow): void {
     const told = this.#shows.get(show);
     if (told === undefined || told.timer !== undefined) return;
-    const waitMs = told.atMs + this.#tickMs - monotonicMs();
+    const waitMs = Math.ceil(told.atMs + this.#tickMs - monotonicMs());
     if (waitMs <= 0) this.#tell(show, told);
     else told.timer = setTimeout(() => this.#tell(show, told), waitMs);
   }
@@ -45,21 +49,23 @@ export class Broadcaster implements ShowListener {
     const before = this.#shows.get(show);
     clearTimeout(before?.timer);
     const { epoch, seq } = map;
-    this.#shows.set(show, {
+    const told = {
       epoch,
       seq,
-      flushedSeq: seq,
+      flushedSeq: NOTHING,
       flushing: false,
       atMs: monotonicMs(),
       timer: undefined,
-    });
+    };
+    this.#shows.set(show, told);
     if (before !== undefined) this.#publish(topicOf(show.showId), snapshotText(show.showId, map));
+    this.#awaitFlush(told);
   }
 
   /** The position up to which every subscriber that never dropped a frame has everything, whatever becomes of the last one. */
-  surelySent(show: FollowedShow): { epoch: string; seq: number } | undefined {
-    const told = this.#shows.get(show);
-    return told === undefined ? undefined : { epoch: told.epoch, seq: told.flushedSeq };
+  surelySent(show: FollowedShow): Position {
+    const { epoch, flushedSeq } = this.#shows.get(show) ?? { epoch: '', flushedSeq: NOTHING };
+    return { epoch, seq: flushedSeq };
   }
 
   #tell(show: FollowedShow, told: Told): void {

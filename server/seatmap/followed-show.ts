@@ -57,7 +57,7 @@ export class FollowedShow {
   readonly #options: FollowedShowOptions;
   #map: SeatMap | undefined;
   #closed = false;
-  #mending: Promise<void> | undefined;
+  #mending = false;
   #doubtful = false;
   #doubtfulSinceMs: number | undefined;
   #retryMs = RETRY_MIN_MS;
@@ -89,6 +89,8 @@ export class FollowedShow {
 
   /** Begins to load and sweep. Call it once the feed is subscribed: what is published from then on cannot be missed. */
   start(): void {
+    // Let go before its subscription stood: a timer set now would never be cleared.
+    if (this.#closed) return;
     this.#mend();
     void this.#sweep();
     this.#lookTimer = setInterval(() => void this.#look(), LOOK_MS);
@@ -141,10 +143,15 @@ export class FollowedShow {
 
   #hear(seq: number): void {
     this.#heardSeq = Math.max(this.#heardSeq, seq);
-    this.#graceTimer ??= setTimeout(() => {
-      this.#graceTimer = undefined;
-      if (this.#map !== undefined && this.#map.seq < this.#heardSeq) this.#mend();
-    }, FEED_GRACE_MS);
+    this.#graceTimer ??= setTimeout(() => this.#graceIsOver(seq), FEED_GRACE_MS);
+  }
+
+  /** What was heard of since then has a grace of its own: a busy feed is always a little behind the latest reply. */
+  #graceIsOver(heard: number): void {
+    this.#graceTimer = undefined;
+    if (this.#map === undefined || this.#closed) return;
+    if (this.#map.seq < heard) this.#mend();
+    else if (this.#map.seq < this.#heardSeq) this.#hear(this.#heardSeq);
   }
 
   #apply(map: SeatMap, entry: Entry): void {
@@ -157,31 +164,37 @@ export class FollowedShow {
   #mend(): void {
     this.#doubtful = true;
     this.#doubtfulSinceMs ??= monotonicMs();
-    if (this.#mending !== undefined || this.#closed) return;
+    if (this.#mending || this.#closed) return;
     clearTimeout(this.#retryTimer);
-    this.#mending = this.#mendUntilCertain().finally(() => {
-      this.#mending = undefined;
-    });
+    this.#mending = true;
+    void this.#mendUntilCertain();
   }
 
   async #mendUntilCertain(): Promise<void> {
-    while (this.#doubtful && !this.#closed) {
-      this.#doubtful = false;
-      try {
+    try {
+      while (this.#doubtful && !this.#closed) {
+        this.#doubtful = false;
         await (this.#map === undefined ? this.#load() : this.#catchUp(this.#map));
         if (!this.#compared) await this.#compare();
         this.#retryMs = RETRY_MIN_MS;
-      } catch (error) {
-        this.#options.log.debug(
-          { showId: this.showId, error: String(error) },
-          'the map could not be mended yet',
-        );
-        this.#retryTimer = setTimeout(() => this.#mend(), this.#retryMs);
-        this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
-        return;
       }
+      this.#doubtfulSinceMs = undefined;
+    } catch (error) {
+      this.#options.log.debug(
+        { showId: this.showId, error: String(error) },
+        'the map could not be mended yet',
+      );
+      this.#retryLater();
+    } finally {
+      // In the same turn as the last look at what is doubtful: a doubt in between would wake nobody.
+      this.#mending = false;
     }
-    this.#doubtfulSinceMs = undefined;
+  }
+
+  #retryLater(): void {
+    if (this.#closed) return;
+    this.#retryTimer = setTimeout(() => this.#mend(), this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
   }
 
   async #catchUp(map: SeatMap): Promise<void> {
@@ -236,8 +249,13 @@ export class FollowedShow {
   async #sweep(): Promise<void> {
     const { leases, versions, sweepMs } = this.#options;
     let nextInMs = sweepMs;
+    const map = this.#map;
+    const askedAt = map?.seq ?? 0;
     try {
       const swept = await sweep(leases, versions.seatVersionsOf.bind(versions), this.showId);
+      // Behind what the map stood at when it asked: the feed cannot tell, its entries would pass for old ones.
+      const { epoch, seq } = swept.position;
+      if (map !== undefined && map === this.#map && epoch === map.epoch && seq < askedAt) this.#mend();
       nextInMs = Math.min(sweepMs, Math.max(SWEEP_MIN_MS, swept.nextInMs ?? sweepMs));
     } catch (error) {
       this.#options.log.debug({ showId: this.showId, error: String(error) }, 'the sweep got no answer');

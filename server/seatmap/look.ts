@@ -17,7 +17,8 @@ export async function look(leases: Leases, versions: Versions, showId: string): 
   const news = decided.filter(({ seatId, version }) => version > (announced.get(seatId) ?? 0));
   const known = new Map(decided.map(({ seatId, version }) => [seatId, version]));
   for (const [seatId, version] of announced) {
-    if (version > (known.get(seatId) ?? 0)) return leases.rotate(showId, epoch);
+    // Said this way round, what is no number is never true either.
+    if (!(version <= (known.get(seatId) ?? 0))) return leases.rotate(showId, epoch);
   }
   await leases.announce(showId, news);
 }

@@ -16,6 +16,10 @@ export interface SeatMapsOptions {
   readonly sweepMs: number;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Shows that the server follows at the most. */
+  readonly maxFollowed?: number;
+  /** How long a map that nobody needs is kept. */
+  readonly letGoAfterMs?: number;
 }
 
 interface Followed {
@@ -66,15 +70,17 @@ export class SeatMaps {
       known.letGo = undefined;
       return known.followed;
     }
-    if (this.#shows.size >= MAX_FOLLOWED && !this.#letOneGo()) return undefined;
+    const { maxFollowed = MAX_FOLLOWED } = this.#options;
+    if (this.#shows.size >= maxFollowed && !this.#letOneGo()) return undefined;
     return this.#begin(show);
   }
 
   unfollow(showId: string): void {
     const known = this.#shows.get(showId);
     if (known === undefined) return;
+    const { letGoAfterMs = LET_GO_AFTER_MS } = this.#options;
     known.interests -= 1;
-    if (known.interests === 0) known.letGo = setTimeout(() => this.#letGo(showId), LET_GO_AFTER_MS);
+    if (known.interests === 0) known.letGo = setTimeout(() => this.#letGo(showId), letGoAfterMs);
   }
 
   /** The map if the show is followed and loaded: never waits. */

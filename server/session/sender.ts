@@ -15,8 +15,8 @@ const DROPPED = 2;
 
 interface Watch {
   readonly show: FollowedShow;
-  /** While out of step: up to here the client has everything. */
-  since: Position | undefined;
+  /** Set while it is out of step: up to here the client has everything. */
+  behindSince: Position | undefined;
 }
 
 /**
@@ -66,7 +66,7 @@ export class Sender {
     const outOfStep = this.#slowTimer !== undefined;
     this.#watches.set(show.showId, {
       show,
-      since: outOfStep ? { epoch: map.epoch, seq: map.seq } : undefined,
+      behindSince: outOfStep ? { epoch: map.epoch, seq: map.seq } : undefined,
     });
     if (!outOfStep) this.#ws.subscribe(topicOf(show.showId));
   }
@@ -80,7 +80,8 @@ export class Sender {
     if (!this.#open || this.#slowTimer !== undefined) return;
     this.#slowTimer = setTimeout(() => this.close(closeCodes.tooSlow), limits.slowReaderMs);
     for (const [showId, watch] of this.#watches) {
-      watch.since = this.#broadcaster.surelySent(watch.show);
+      // One that was not brought into step since it last fell out of it is as far behind as it was then.
+      watch.behindSince ??= this.#broadcaster.surelySent(watch.show);
       this.#ws.unsubscribe(topicOf(showId));
     }
   }
@@ -117,11 +118,14 @@ export class Sender {
   #resynchronise(watch: Watch): void {
     // Dropped again by what went before.
     if (this.#slowTimer !== undefined || !this.#open) return;
-    const { show, since } = watch;
+    const { show, behindSince } = watch;
     if (show.map === undefined) return;
-    watch.since = undefined;
+    watch.behindSince = undefined;
     this.#ws.subscribe(topicOf(show.showId));
-    this.send(catchUpText(show, show.map, since));
+    if (this.#ws.send(catchUpText(show, show.map, behindSince)) !== DROPPED) return;
+    // Not kept like a reply: it can be made anew, and the next one tells more.
+    watch.behindSince = behindSince;
+    this.dropped();
   }
 
   #keep(text: string): void {
