@@ -4,16 +4,16 @@ import { byShow } from './leased-seats.ts';
 import type { Session } from './session.ts';
 
 /**
- * Releases leases of a session that is gone, sooner or later, whatever the store says now. Pinned leases stay: their owner
- * is on a payment page. Those of a later connection are not touched: the store compares `conn`.
- * @param graceMs leases end after this instead of now
+ * Releases leases of a session that is gone, sooner or later, whatever the store says now; with a grace they end after it.
+ * Pinned leases stay: their owner is on a payment page. Those of a later connection are not touched: the store compares
+ * `conn`.
  */
 export function letGo(
   { leases, config }: SessionContext,
   session: Session,
-  owned: Iterable<OwnLease>,
-  graceMs = 0,
+  owned: Iterable<Pick<OwnLease, 'showId' | 'seatId'>>,
 ): void {
+  const { graceMs } = session;
   for (const [showId, lost] of byShow(owned)) {
     const seatIds = lost.map((lease) => lease.seatId);
     leases.letGo(showId, session.owner, seatIds, { graceMs, ttlMs: config.leaseTtlMaxMs });
@@ -28,10 +28,11 @@ export function letGo(
  */
 export async function endSession(context: SessionContext, session: Session, clean: boolean): Promise<void> {
   session.end('closed');
+  session.graceMs = clean ? 0 : context.config.resumeGraceMs;
   const owned = [...session.leases];
   context.ownLeases.dropAll(session);
   await session.finish();
   if (session.ending !== 'closed') return;
   const free = owned.filter((lease) => lease.confirms === 0);
-  letGo(context, session, free, clean ? 0 : context.config.resumeGraceMs);
+  letGo(context, session, free);
 }

@@ -9,9 +9,11 @@ import {
 import { findSeats } from '../catalogue/find-seats.ts';
 import { monotonicMs } from '../clock.ts';
 import type { OwnLease } from '../leases/own-leases.ts';
+import type { GrantedLease } from '../leases/steps.ts';
 import type { FollowedShow } from '../seatmap/followed-show.ts';
 import { type Answer, refuse } from './answer.ts';
 import type { SessionContext } from './context.ts';
+import { letGo } from './ending.ts';
 import { byEnd, byShow, type SeatEnd } from './leased-seats.ts';
 import type { Session } from './session.ts';
 
@@ -57,12 +59,12 @@ async function take(
   const { leases, ownLeases } = context;
   const { owner } = session;
   const ttlMs = frame.ttlMs ?? context.config.leaseTtlMs;
+  const before = new Set(session.leasesIn(showId).map((lease) => lease.leaseId));
   const sentMs = monotonicMs();
   const { result, position } = await leases.hold(showId, owner, seatIds, ttlMs);
   if (!result.granted) return refuse(fault('seat_unavailable', { conflicts: result.conflicts }));
   if (session.gone) {
-    // Nobody is there any more to keep it. Older leases of the session go, or stay, with its end.
-    for (const { seatId, leaseId } of result.leases) leases.undo(showId, owner, [seatId], leaseId, ttlMs);
+    giveBack(context, session, { showId, before, granted: result.leases, ttlMs });
     return refuse(fault('unavailable', {}));
   }
   ownLeases.grant(session, showId, position, result.leases, sentMs);
@@ -73,6 +75,25 @@ async function take(
   const deadlineInMs = Math.min(...result.leases.map((lease) => lease.deadlineInMs));
   const held = { type: 'held', id: frame.id, showId, seatIds, expiresInMs, deadlineInMs } as const;
   return { ok: true, frame: { ...held, epoch: position.epoch, seq: result.seq } };
+}
+
+/** Nobody is there any more to keep what was granted; what the session had before goes, or stays, as its end says. */
+function giveBack(
+  context: SessionContext,
+  session: Session,
+  hold: { showId: string; before: ReadonlySet<string>; granted: readonly GrantedLease[]; ttlMs: number },
+): void {
+  const { showId, before, granted, ttlMs } = hold;
+  for (const { seatId, leaseId } of granted)
+    if (!before.has(leaseId)) context.leases.undo(showId, session.owner, [seatId], leaseId, ttlMs);
+  const older = granted.filter(({ leaseId }) => before.has(leaseId));
+  // Said again, for this hold may have extended them after the session's end was heard.
+  if (session.ending === 'closed')
+    letGo(
+      context,
+      session,
+      older.map(({ seatId }) => ({ showId, seatId })),
+    );
 }
 
 export async function heartbeat(

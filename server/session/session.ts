@@ -27,6 +27,8 @@ export class Session implements LeaseSession {
   #ending: Ending | undefined;
   /** Seats of holds that have no answer yet: they count against the limit. */
   seatsUnderWay = 0;
+  /** Once its socket is closed: how long its leases go on for somebody who resumes. */
+  graceMs = 0;
 
   constructor(owner: Holder, sender: Sender, seatMaps: SeatMaps) {
     this.#owner = owner;

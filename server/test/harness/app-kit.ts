@@ -15,12 +15,18 @@ export interface TestApp extends App {
   readonly url: string;
 }
 
+/** By way of a proxy, say. */
+export interface StoreUrls {
+  readonly redisUrl?: string;
+  readonly databaseUrl?: string;
+}
+
 /** A database and a Redis of one's own, with servers on them; `close` ends all of it. */
 export interface TestStage {
   readonly database: TestDatabase;
   readonly redis: Awaited<ReturnType<typeof startRedis>>;
-  /** Starts one more server on the same stores. */
-  start(variables?: Variables): Promise<TestApp>;
+  /** Starts one more server on the same stores, or by another way to them. */
+  start(variables?: Variables, stores?: StoreUrls): Promise<TestApp>;
   /** A show with seats A1..An, in Postgres only. */
   createShow(showId: string, seats?: number): Promise<void>;
   close(): Promise<void>;
@@ -35,9 +41,7 @@ export function testConfig(variables: Variables): Config {
   return read.config;
 }
 
-export async function openStage(
-  stores: { redisUrl?: string; databaseUrl?: string } = {},
-): Promise<TestStage> {
+export async function openStage(): Promise<TestStage> {
   const [database, redis] = await Promise.all([createDatabase(), startRedis()]);
   const limits = { statementTimeoutMs: 5_000, lockTimeoutMs: 5_000 };
   const pool = openPostgres({ url: database.url, size: 1, maxWaiting: 100, log, ...limits });
@@ -46,7 +50,7 @@ export async function openStage(
   return {
     database,
     redis,
-    start: async (variables = {}) => {
+    start: async (variables = {}, stores = {}) => {
       const databaseUrl = stores.databaseUrl ?? database.url;
       const redisUrl = stores.redisUrl ?? redis.url;
       const app = await startApp({ ...testConfig(variables), databaseUrl, redisUrl }, log);
