@@ -1,0 +1,85 @@
+/**
+ * What stands beside the server under test: uWebSockets.js alone, set up alike. It sends the bytes it is given, to the same
+ * number of sockets and at the same moments, and knows nothing of shows.
+ */
+import { App, us_socket_local_port, type WebSocket } from 'uWebSockets.js';
+import { limits } from '../../protocol/index.ts';
+import { sessionLimits } from '../../server/session/limits.ts';
+import { serve } from './kit/served.ts';
+import { usageHandlers } from './kit/usage.ts';
+import type { Frame } from './sockets/observer.ts';
+
+interface SocketData {
+  messages: number;
+}
+
+const TOPIC = 'show';
+let welcome: Uint8Array = Buffer.from('{}');
+let snapshot: Uint8Array = Buffer.from('{}');
+
+const app = App();
+
+/** Hello and watch are answered with what the real server answered; what comes later is published as it is. */
+function message(ws: WebSocket<SocketData>, data: ArrayBuffer): void {
+  const turn = ++ws.getUserData().messages;
+  const id = /"id":"(\w+)"/.exec(Buffer.from(data).toString())?.[1];
+  if (turn === 1) ws.send(id === undefined ? welcome : withId(welcome, id), false);
+  else if (id !== undefined) {
+    ws.subscribe(TOPIC);
+    ws.send(withId(snapshot, id), false);
+  } else app.publish(TOPIC, data, false);
+}
+
+/** As short a way to an answer of one's own as there is: all but the id was encoded long before. */
+const withId = (frame: Uint8Array, id: string): Uint8Array =>
+  Buffer.concat([Buffer.from(`{"id":"${id}",`), frame.subarray(1)]);
+
+app.ws<SocketData>('/ws', {
+  maxPayloadLength: limits.maxFrameBytes,
+  maxBackpressure: sessionLimits.maxBackpressureBytes,
+  closeOnBackpressureLimit: false,
+  idleTimeout: sessionLimits.idleTimeoutS,
+  sendPingsAutomatically: true,
+  upgrade: (res, req, socket) => {
+    const key = req.getHeader('sec-websocket-key');
+    res.upgrade({ messages: 0 }, key, '', req.getHeader('sec-websocket-extensions'), socket);
+  },
+  message,
+});
+
+function listen(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    app.listen('127.0.0.1', 0, (socket) => {
+      if (socket) resolve(us_socket_local_port(socket));
+      else reject(new Error('the bare server cannot listen'));
+    });
+  });
+}
+
+function answerWith(answers: { welcome: string; snapshot: string }): void {
+  welcome = Buffer.from(withoutId(answers.welcome));
+  snapshot = Buffer.from(withoutId(answers.snapshot));
+}
+
+const withoutId = (frame: string): string => frame.replace(/"id":"\w+",/, '');
+
+/** Publishes each at its moment; resolves after the last. */
+function replay({ frames }: { frames: readonly Frame[] }): Promise<void> {
+  const fromMs = performance.now();
+  return new Promise((resolve) => {
+    const next = (at: number) => {
+      const frame = frames[at];
+      if (frame === undefined) return resolve();
+      const publish = () => {
+        app.publish(TOPIC, frame.text, false);
+        next(at + 1);
+      };
+      setTimeout(publish, frame.atMs - (performance.now() - fromMs));
+    };
+    next(0);
+  });
+}
+
+const handlers = { ...usageHandlers, listen, answerWith, replay };
+export type BareServer = typeof handlers;
+serve(handlers);

@@ -1,0 +1,82 @@
+/** npm run bench -- <name> [--quick]: measures, prints a table, and writes all figures to load/results/<name>.json. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { Bench, BenchResult } from './kit/bench.ts';
+import { Closers } from './kit/closers.ts';
+import { checkLimits, describeMachine, type Machine } from './kit/machine.ts';
+import { progress } from './kit/progress.ts';
+import { table } from './kit/table.ts';
+import { watchBench } from './watch/watch.ts';
+
+const benches: ReadonlyMap<string, Bench> = new Map([['watch', watchBench]]);
+const resultsDir = fileURLToPath(new URL('../results/', import.meta.url));
+
+const USAGE = [
+  'usage: npm run bench -- <name> [--quick] [--profile]',
+  ...[...benches].map(([name, { describe }]) => `  ${name.padEnd(10)} ${describe}`),
+  '  --quick    a smoke test: small, no figure of it means anything',
+  '  --profile  the server writes load/results/*.cpuprofile when it ends',
+];
+
+const closers = new Closers();
+let interrupted = false;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { quick: { type: 'boolean', default: false }, profile: { type: 'boolean', default: false } },
+  });
+  const [name = ''] = positionals;
+  const bench = benches.get(name);
+  if (bench === undefined || positionals.length !== 1) return fail(USAGE.join('\n'));
+  const { quick } = values;
+  const problem = checkLimits(bench.sockets(quick));
+  if (problem !== undefined) return fail(`bench: ${problem}`);
+
+  const machine = describeMachine();
+  const fromMs = performance.now();
+  const profile = values.profile ? ['--cpu-prof', `--cpu-prof-dir=${resultsDir}`] : [];
+  const say = (what: string) =>
+    progress(`bench ${name}, ${Math.round((performance.now() - fromMs) / 1000)} s: ${what}`);
+  const result = await bench.run({ quick, profile, closers, say });
+  progress('');
+  await report(quick ? `${name}.quick` : name, machine, result);
+  return 0;
+}
+
+async function report(name: string, machine: Machine, { rows, beside, figures }: BenchResult): Promise<void> {
+  const facts = Object.entries(machine).map(([fact, value]) => `${fact} ${value}`);
+  await mkdir(resultsDir, { recursive: true });
+  const file = `${resultsDir}${name}.json`;
+  await writeFile(file, `${JSON.stringify({ at: new Date(), machine, rows, figures }, null, 2)}\n`);
+  process.stdout.write(
+    `\n${table(rows, beside)}\n\n${facts.join(', ')}\nAll figures: load/results/${name}.json\n`,
+  );
+}
+
+function fail(message: string): number {
+  process.stderr.write(`${message}\n`);
+  return 1;
+}
+
+async function end(code: number): Promise<never> {
+  await closers.close();
+  process.exit(code);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    // npm passes on what the terminal has sent already.
+    if (interrupted) return;
+    interrupted = true;
+    progress('ending what was started');
+    void end(130);
+  });
+}
+
+await main()
+  .catch((error: unknown) =>
+    interrupted ? 130 : fail(`bench: ${error instanceof Error ? error.message : error}`),
+  )
+  .then((code) => interrupted || end(code));

@@ -1,0 +1,38 @@
+import { type Child, startChild } from './child.ts';
+import type { Services } from './services.ts';
+import type { UsageHandlers } from './usage.ts';
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The server under test: its own main file in a process of its own, with a probe beside it. */
+export interface ServerUnderTest {
+  readonly process: Child<UsageHandlers>;
+  readonly address: Address;
+}
+
+const settings = {
+  PORT: '0',
+  HOST: '127.0.0.1',
+  LOG_LEVEL: 'warn',
+  // All the load comes from one machine, and limits would measure themselves.
+  MAX_SESSIONS_PER_ADDRESS: '0',
+  MAX_SESSIONS_PER_USER: '0',
+  MAX_FRAMES_PER_S: '0',
+};
+
+/** @param flags of Node, as for a profile */
+export async function startServer(
+  { databaseUrl, redisUrl }: Services,
+  flags: readonly string[] = [],
+): Promise<ServerUnderTest> {
+  const process = startChild<UsageHandlers>({
+    script: 'server/main.ts',
+    flags: ['--expose-gc', '--import', './load/bench/kit/probe.ts', ...flags],
+    settings: { ...settings, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl },
+  });
+  const [, host = '', port] = await process.says(/^ {2}HTTP +http:\/\/([\d.]+):(\d+)\/$/m);
+  return { process, address: { host, port: Number(port) } };
+}

@@ -1,0 +1,102 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { Catalogue } from '../../../server/catalogue/catalogue.ts';
+import { startPostgres } from '../../../server/dev/postgres.ts';
+import { startRedis } from '../../../server/dev/redis.ts';
+import { createLog } from '../../../server/observability/log.ts';
+import { migrate } from '../../../server/stores/migrate.ts';
+import { openPostgres } from '../../../server/stores/postgres.ts';
+import { PostgresConnection } from '../../../server/stores/postgres-connection.ts';
+import { sqlArray } from '../../../server/stores/sql-arrays.ts';
+import type { Closers } from './closers.ts';
+
+const log = createLog('silent');
+const DEADLINE_MS = 30_000;
+const patience = { statementTimeoutMs: DEADLINE_MS, lockTimeoutMs: DEADLINE_MS };
+
+/** How often the stores were asked, since they started. */
+export interface StoreCalls {
+  /** By the name of the command, those inside scripts included. */
+  readonly redis: ReadonlyMap<string, number>;
+  /** By the text of the statement, the bench's own left out. */
+  readonly postgres: ReadonlyMap<string, number>;
+}
+
+/** A Redis and a Postgres of the bench's own, with the schema in place. */
+export interface Services {
+  readonly redisUrl: string;
+  readonly databaseUrl: string;
+  /** @param booked those of its seats that are booked in Postgres */
+  createShow(showId: string, seatIds: readonly string[], booked: readonly string[]): Promise<void>;
+  calls(): Promise<StoreCalls>;
+}
+
+/** Their data is in a temporary folder that goes with them. Postgres writes to disk as it always does. */
+export async function openServices(closers: Closers): Promise<Services> {
+  const dir = await mkdtemp(join(tmpdir(), 'rowlock-bench-'));
+  closers.add(dir, (path) => rm(path, { recursive: true, force: true }));
+  const redis = closers.add(await startRedis({ dir: join(dir, 'redis') }), (service) => service.stop());
+  const settings = { shared_preload_libraries: 'pg_stat_statements' };
+  const postgres = closers.add(await startPostgres({ dataDir: join(dir, 'postgres'), settings }), (service) =>
+    service.stop(),
+  );
+  await migrate({ url: postgres.url, log });
+  const connection = closers.add(
+    await PostgresConnection.open({ url: postgres.url, ...patience }, DEADLINE_MS),
+    (opened) => opened.close(),
+  );
+  await connection.script('CREATE EXTENSION pg_stat_statements', DEADLINE_MS);
+  return {
+    redisUrl: redis.url,
+    databaseUrl: postgres.url,
+    createShow: (...show) => createShow(postgres.url, connection, ...show),
+    calls: async () => ({ redis: await redisCalls(redis.port), postgres: await postgresCalls(connection) }),
+  };
+}
+
+async function createShow(
+  url: string,
+  connection: PostgresConnection,
+  showId: string,
+  seatIds: readonly string[],
+  booked: readonly string[],
+): Promise<void> {
+  const pool = openPostgres({ url, size: 1, maxWaiting: 1, log, ...patience });
+  try {
+    const seats = seatIds.map((id) => ({ id }));
+    await new Catalogue(pool, { deadlineMs: DEADLINE_MS }).create({ id: showId, name: showId, seats });
+  } finally {
+    await pool.close();
+  }
+  const book = "UPDATE seats SET status = 'BOOKED' WHERE show_id = $1 AND id = ANY($2::text[])";
+  await connection.query(book, [showId, sqlArray(booked)], DEADLINE_MS);
+}
+
+const statementCalls = z.array(z.object({ query: z.string(), calls: z.coerce.number() }));
+
+async function postgresCalls(connection: PostgresConnection): Promise<ReadonlyMap<string, number>> {
+  const text = `SELECT query, sum(calls) AS calls FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat%' GROUP BY query`;
+  const rows = statementCalls.parse(await connection.query(text, [], DEADLINE_MS));
+  return new Map(rows.map(({ query, calls }) => [query, calls]));
+}
+
+async function redisCalls(port: number): Promise<ReadonlyMap<string, number>> {
+  const stats = (await askRedis(port, 'INFO commandstats')).matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm);
+  return new Map([...stats].map(([, command = '', calls]) => [command, Number(calls)]));
+}
+
+/** As a person would with telnet: one command, and all that comes until Redis hangs up. */
+function askRedis(port: number, command: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let reply = '';
+    const socket = connect({ host: '127.0.0.1', port }, () => socket.write(`${command}\r\nQUIT\r\n`));
+    socket.setTimeout(DEADLINE_MS, () => socket.destroy(new Error('Redis gives no answer')));
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      reply += text;
+    });
+    socket.once('error', reject).once('close', () => resolve(reply));
+  });
+}

@@ -1,0 +1,96 @@
+/**
+ * A process that changes seats at a steady rate, straight through the Lua steps: the server under test has only the feed
+ * to follow, so that its processor time is what watching costs.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { Steps } from '../../../server/leases/steps.ts';
+import { createLog } from '../../../server/observability/log.ts';
+import { RedisStore } from '../../../server/stores/redis.ts';
+import { serve } from '../kit/served.ts';
+import { usage } from '../kit/usage.ts';
+
+export interface ChangesOptions {
+  readonly redisUrl: string;
+  readonly showId: string;
+  /** Held one after the other, then released in the same order, and so on. */
+  readonly seatIds: readonly string[];
+  readonly perS: number;
+}
+
+const TTL_MS = 600_000;
+/** Seats of one step; more are due at once only when the store is slower than the rate. */
+const MAX_BATCH = 64;
+const WAKE_EVERY_MS = 1;
+
+const owner = { token: randomBytes(24).toString('base64url'), conn: 1, userId: randomUUID() };
+let store: RedisStore | undefined;
+let running: Promise<void> | undefined;
+let stopping = false;
+/** Changes so far: tells what is held and what comes next. */
+let done = 0;
+
+async function change(options: ChangesOptions): Promise<void> {
+  const steps = new Steps(await connected(options));
+  const before = done;
+  const fromMs = performance.now();
+  while (!stopping) {
+    const due = Math.floor(((performance.now() - fromMs) * options.perS) / 1000) - (done - before);
+    if (due > 0) done += await changeSome(steps, options, Math.min(due, MAX_BATCH));
+    else await new Promise((resolve) => setTimeout(resolve, WAKE_EVERY_MS));
+  }
+}
+
+async function connected({ redisUrl }: ChangesOptions): Promise<RedisStore> {
+  if (store !== undefined) return store;
+  store = new RedisStore({ url: redisUrl, timeoutMs: 5_000, log: createLog('silent') });
+  await store.connect();
+  return store;
+}
+
+/** One step; resolves to the number of seats that it changed. */
+async function changeSome(steps: Steps, { showId, seatIds }: ChangesOptions, most: number): Promise<number> {
+  const at = done % seatIds.length;
+  const holding = Math.floor(done / seatIds.length) % 2 === 0;
+  const changing = seatIds.slice(at, at + most);
+  const maxHoldMs = TTL_MS;
+  const stepped = holding
+    ? await steps.hold(
+        showId,
+        changing.map((seatId) => ({
+          owner,
+          seatIds: [seatId],
+          leaseId: `b${done}-${seatId}`,
+          ttlMs: TTL_MS,
+          maxHoldMs,
+        })),
+      )
+    : await steps.release(
+        showId,
+        changing.map((seatId) => ({ owner, seatIds: [seatId], named: true, graceMs: 0 })),
+      );
+  if (stepped.stale) throw new Error('the show is not known to Redis yet: somebody has to watch it first');
+  return changing.length;
+}
+
+function start(options: ChangesOptions): void {
+  stopping = false;
+  running = change(options);
+  running.catch(() => undefined);
+}
+
+/** Resolves to the number of changes in the life of this process; rejects with what went wrong since `start`. */
+async function stop(): Promise<number> {
+  stopping = true;
+  await running;
+  return done;
+}
+
+/** Releases what is still held. */
+async function tidy(options: ChangesOptions): Promise<void> {
+  const steps = new Steps(await connected(options));
+  while (done % (options.seatIds.length * 2) !== 0) done += await changeSome(steps, options, MAX_BATCH);
+}
+
+const handlers = { start, stop, tidy, usage };
+export type Changes = typeof handlers;
+serve(handlers);

@@ -1,0 +1,71 @@
+const FIN = 0x80;
+const LENGTH_16 = 126;
+const LENGTH_64 = 127;
+const OPCODES = { close: 8, ping: 9 } as const;
+
+/**
+ * Counts what a WebSocket server sends, in pieces of any size, and looks at no payload: with ten thousand sockets,
+ * parsing would cost the generator more than sending costs the server. A server's frames carry no mask.
+ */
+export class FrameCounter {
+  /** Whole messages: a fragmented one counts once. */
+  messages = 0;
+  /** Everything that came, headers included. */
+  bytes = 0;
+  /** Each is owed a pong. */
+  pings = 0;
+  closed = false;
+  /** Payload bytes of the latest message, or of its last fragment. */
+  lastLength = 0;
+  /** Of the frame under way: its header as far as it came, and how much of its payload is still to come. */
+  readonly #header = new Uint8Array(10);
+  #headerLength = 0;
+  #left = 0;
+  #length = 0;
+
+  /** @param length how much of the chunk counts */
+  feed(chunk: Uint8Array, length: number, from = 0): void {
+    this.bytes += length - from;
+    let at = from;
+    while (at < length) {
+      if (this.#left > 0) {
+        const taken = Math.min(this.#left, length - at);
+        at += taken;
+        this.#left -= taken;
+        if (this.#left === 0) this.#ended();
+      } else {
+        this.#header[this.#headerLength++] = chunk[at++] ?? 0;
+        if (this.#headerLength >= 2 && this.#headerLength === this.#headerSize()) this.#begun();
+      }
+    }
+  }
+
+  #headerSize(): number {
+    const length = this.#lengthByte;
+    return length === LENGTH_64 ? 10 : length === LENGTH_16 ? 4 : 2;
+  }
+
+  get #lengthByte(): number {
+    return (this.#header[1] ?? 0) & 0x7f;
+  }
+
+  #begun(): void {
+    let length = 0;
+    for (let i = 2; i < this.#headerLength; i++) length = length * 256 + (this.#header[i] ?? 0);
+    this.#left = this.#headerLength === 2 ? this.#lengthByte : length;
+    this.#length = this.#left;
+    if (this.#left === 0) this.#ended();
+  }
+
+  #ended(): void {
+    const first = this.#header[0] ?? 0;
+    const opcode = first & 0x0f;
+    this.#headerLength = 0;
+    if (opcode === OPCODES.ping) this.pings += 1;
+    else if (opcode === OPCODES.close) this.closed = true;
+    else if (opcode < OPCODES.close && (first & FIN) !== 0) {
+      this.messages += 1;
+      this.lastLength = this.#length;
+    }
+  }
+}

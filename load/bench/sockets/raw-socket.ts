@@ -1,0 +1,76 @@
+import { connect, type Socket } from 'node:net';
+import { FrameCounter } from './frame-counter.ts';
+
+export interface RawSocketOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Another loopback address has ports of its own. */
+  readonly localAddress: string;
+  /** After everything that came. */
+  readonly onRead: (socket: RawSocket) => void;
+  readonly onClose: (socket: RawSocket) => void;
+}
+
+/** Shared by all sockets of the process: each read is done with before the next begins. */
+const buffer = new Uint8Array(256 * 1024);
+const HEADERS_END = '\r\n\r\n';
+const PONG = Uint8Array.of(0x8a, 0x80, 0, 0, 0, 0);
+
+/** TCP and just enough WebSocket to be a watcher that costs its process next to nothing. */
+export class RawSocket {
+  readonly frames = new FrameCounter();
+  readonly #options: RawSocketOptions;
+  readonly #socket: Socket;
+  #answer: string | undefined = '';
+  #pongs = 0;
+
+  constructor(options: RawSocketOptions) {
+    this.#options = options;
+    const { host, port, localAddress } = options;
+    const onread = { buffer, callback: (length: number) => this.#read(length) };
+    this.#socket = connect({ host, port, localAddress, noDelay: true, onread });
+    this.#socket.on('error', () => undefined).on('close', () => options.onClose(this));
+    this.#socket.write(
+      `GET /ws HTTP/1.1\r\nHost: ${host}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    );
+  }
+
+  /** The server has agreed to speak WebSocket. */
+  get open(): boolean {
+    return this.#answer === undefined;
+  }
+
+  send(text: string): void {
+    this.#socket.write(textFrame(text));
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #read(length: number): boolean {
+    if (this.#answer === undefined) this.frames.feed(buffer, length);
+    else this.#readAnswer(length);
+    for (; this.#pongs < this.frames.pings; this.#pongs++) this.#socket.write(PONG);
+    this.#options.onRead(this);
+    return true;
+  }
+
+  #readAnswer(length: number): void {
+    const before = this.#answer?.length ?? 0;
+    const answer = this.#answer + Buffer.from(buffer.subarray(0, length)).toString('latin1');
+    const end = answer.indexOf(HEADERS_END);
+    this.#answer = end < 0 ? answer : undefined;
+    if (end < 0) return;
+    if (!answer.startsWith('HTTP/1.1 101 ')) this.destroy();
+    else this.frames.feed(buffer, length, end + HEADERS_END.length - before);
+  }
+}
+
+/** Clients must mask; a mask of zeros leaves the payload as it is. */
+function textFrame(text: string): Uint8Array {
+  const payload = Buffer.from(text);
+  if (payload.length > 125) throw new Error('a watcher has only short frames to send');
+  return Buffer.concat([Uint8Array.of(0x81, 0x80 | payload.length, 0, 0, 0, 0), payload]);
+}
