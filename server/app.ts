@@ -5,29 +5,13 @@ import {
   us_socket_local_port,
   App as uWebSocketsApp,
 } from 'uWebSockets.js';
-import { randomBytes } from 'node:crypto';
-import { Bookings } from './bookings/bookings.ts';
-import { Broadcaster } from './broadcast/broadcaster.ts';
-import { Catalogue } from './catalogue/catalogue.ts';
+import { Closers } from './closers.ts';
 import type { Config } from './config.ts';
-import { Feed } from './feed/feed.ts';
 import { registerHttp } from './http/routes.ts';
-import { Leases } from './leases/leases.ts';
-import { OwnLeases } from './leases/own-leases.ts';
 import type { Log } from './observability/log.ts';
-import { createMetrics } from './observability/metrics.ts';
-import { askReadiness } from './observability/readiness.ts';
-import { SeatMaps } from './seatmap/seat-maps.ts';
+import { type AppConfig, openRooms } from './rooms.ts';
 import { Connections } from './session/connections.ts';
 import { registerWebSocket } from './session/websocket.ts';
-import { openPostgres } from './stores/postgres.ts';
-import { RedisStore } from './stores/redis.ts';
-import { statement } from './stores/sql-files.ts';
-
-const clock = statement('clock');
-
-/** A configuration whose services are known. */
-export type AppConfig = Config & { readonly databaseUrl: string; readonly redisUrl: string };
 
 export interface App {
   readonly port: number;
@@ -35,107 +19,44 @@ export interface App {
   stop(): Promise<void>;
 }
 
-/** Few: one confirm call carries a batch, and Postgres does more with fewer at a time. */
-const CONFIRM_CONNECTIONS = 4;
-const READ_CONNECTIONS = 4;
-const MAX_WAITING_CALLS = 1_000;
-
-/**
- * Opens the stores, wires the rooms together and listens. What was opened is closed in reverse order, also when the start
- * fails half-way. Rejects with one line that says what is wrong. The database must be migrated.
- */
+/** Opens everything and listens. Rejects with one line that says what is wrong. The database must be migrated. */
 export async function startApp(config: AppConfig, log: Log): Promise<App> {
-  const closers: (() => void | Promise<void>)[] = [];
-  const opened = <T>(value: T, close: (value: T) => void | Promise<void>): T => {
-    closers.push(() => close(value));
-    return value;
-  };
-  const closeAll = async () => {
-    for (const close of closers.splice(0).reverse()) await close();
-  };
+  const closers = new Closers();
   try {
-    return await open(config, log, opened, closeAll);
+    return await start(config, log, closers);
   } catch (error) {
-    await closeAll();
+    await closers.close();
     throw error;
   }
 }
 
-type Opened = <T>(value: T, close: (value: T) => void | Promise<void>) => T;
-
-async function open(
-  config: AppConfig,
-  log: Log,
-  opened: Opened,
-  closeAll: () => Promise<void>,
-): Promise<App> {
-  const { statementTimeoutMs, lockTimeoutMs, redisTimeoutMs } = config;
-  const redis = { url: config.redisUrl, timeoutMs: redisTimeoutMs, log };
-  const postgres = {
-    url: config.databaseUrl,
-    maxWaiting: MAX_WAITING_CALLS,
-    statementTimeoutMs,
-    lockTimeoutMs,
-    log,
-  };
-  const reads = opened(openPostgres({ ...postgres, size: READ_CONNECTIONS }), (pool) => pool.close());
-  const confirms = opened(openPostgres({ ...postgres, size: CONFIRM_CONNECTIONS }), (pool) => pool.close());
-  const store = opened(new RedisStore(redis), (opened) => opened.close());
-  await store.connect();
-  const feed = opened(new Feed(redis, store, randomBytes(9).toString('base64url')), (opened) =>
-    opened.close(),
-  );
-  await feed.connect();
-
-  const catalogue = new Catalogue(reads, { deadlineMs: statementTimeoutMs });
-  const seatVersions = (showId: string) => catalogue.seatVersions(showId);
-  const leases = opened(new Leases({ ...config, store, seatVersions }), (opened) => opened.close());
-  const ownLeases = opened(new OwnLeases(leases), (opened) => opened.close());
-  const { confirmDeadlineMs } = config;
-  const bookings = opened(
-    new Bookings({ confirms, pool: reads, catalogue, leases, log, confirmDeadlineMs }),
-    (opened) => opened.close(),
-  );
-
-  const metrics = createMetrics();
+async function start(config: AppConfig, log: Log, closers: Closers): Promise<App> {
   const app = uWebSocketsApp();
-  const publish = (topic: string, text: string) => {
-    metrics.broadcastFrames.inc();
-    app.publish(topic, text);
-  };
-  const broadcaster = new Broadcaster(publish, config.broadcastTickMs);
-  const { sweepMs } = config;
-  const maps = { feed, leases, ownLeases, versions: catalogue, listener: broadcaster, sweepMs, log, metrics };
-  const seatMaps = opened(new SeatMaps(maps), (opened) => opened.close());
+  const publish = (topic: string, text: string) => void app.publish(topic, text);
+  const rooms = await openRooms(config, log, closers, publish);
+  const { metrics } = rooms;
+
   const connections = new Connections(config);
-  const context = { config, log, metrics, catalogue, leases, ownLeases, bookings, seatMaps, broadcaster };
-  registerWebSocket(app, context, connections);
-  const readiness = () =>
-    askReadiness({
-      redis: () => store.ping(),
-      postgres: () => reads.query(clock, [], { deadlineMs: statementTimeoutMs }),
-      streamLagMs: () => Math.max(seatMaps.lagMs, feed.lagMs),
-    });
-  registerHttp(app, { ...context, readiness });
   metrics.connections.readFrom(() => connections.size);
   metrics.watchers.readFrom(() => connections.watches);
-  metrics.leasesOwned.readFrom(() => ownLeases.count);
-  metrics.showsFollowed.readFrom(() => seatMaps.followed);
-  const { port, stopListening } = await listen(app, config);
-  opened(app, (opened) => void opened.close());
+  registerWebSocket(app, rooms, connections);
+  let stopping = false;
+  const readiness = async () => {
+    const now = await rooms.readiness();
+    return { ...now, ready: now.ready && !stopping };
+  };
+  const http = registerHttp(app, { ...rooms, readiness });
 
-  const end = async () => {
-    stopListening();
-    await connections.drain(config.drainMs);
-    await closeAll();
-  };
-  // Once: what is closed natively must not be closed again.
-  let stopped: Promise<void> | undefined;
-  const stop = () => {
-    stopped ??= end();
-    return stopped;
-  };
+  const { port, stopListening } = await listen(app, config);
+  closers.opened(app, (it) => void it.close());
   log.info({ port }, 'listening');
+
+  const stop = async () => {
+    stopping = true;
+    stopListening();
+    await Promise.all([connections.drain(config.drainMs), http.idle(config.drainMs)]);
+    await closers.close();
+  };
   return { port, stop };
 }
 

@@ -5,23 +5,11 @@ import { monotonicMs } from '../clock.ts';
 import type { PostgresPool } from '../stores/postgres.ts';
 import { sqlArray } from '../stores/sql-arrays.ts';
 import { statement } from '../stores/sql-files.ts';
+import type { Show } from './show.ts';
 import { ShowCache } from './show-cache.ts';
 import { seatsOfRow, showRow } from './show-rows.ts';
 
-/** A show never changes once it is made, so whoever has one may keep it. */
-export interface Show {
-  readonly id: string;
-  readonly name: string;
-  readonly createdAtMs: number;
-  /** In layout order. */
-  readonly seats: readonly SeatLayout[];
-  /** The same seats by id, in the same order. */
-  readonly seatIds: readonly string[];
-  /** Where each seat stands in that order. */
-  readonly seatIndex: ReadonlyMap<string, number>;
-  /** Changes when the show does: quoted, as the ETag header wants it. */
-  readonly etag: string;
-}
+export type { Show } from './show.ts';
 
 export interface ShowList {
   readonly shows: readonly ShowSummary[];

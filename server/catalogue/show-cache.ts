@@ -1,5 +1,5 @@
 import { monotonicMs } from '../clock.ts';
-import type { Show } from './catalogue.ts';
+import type { Show } from './show.ts';
 
 /** How long "no such show" is believed: long enough to break a flood of guesses, short enough for a show made elsewhere. */
 const ABSENT_MS = 1_000;

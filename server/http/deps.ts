@@ -2,17 +2,11 @@ import type { Bookings } from '../bookings/bookings.ts';
 import type { Catalogue } from '../catalogue/catalogue.ts';
 import type { Config } from '../config.ts';
 import type { Leases } from '../leases/leases.ts';
+import type { OwnLeases } from '../leases/own-leases.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Readiness } from '../observability/readiness.ts';
 import type { SeatMaps } from '../seatmap/seat-maps.ts';
-
-export interface Readiness {
-  readonly ready: boolean;
-  readonly redis: boolean;
-  readonly postgres: boolean;
-  /** How far the slowest followed show is behind, 0 when none is. */
-  readonly streamLagMs: number;
-}
 
 /** What the HTTP calls are served with. */
 export interface HttpDeps {
@@ -20,6 +14,7 @@ export interface HttpDeps {
   readonly log: Log;
   readonly catalogue: Pick<Catalogue, 'show' | 'list' | 'create'>;
   readonly leases: Pick<Leases, 'hold' | 'release'>;
+  readonly ownLeases: Pick<OwnLeases, 'of' | 'drop'>;
   readonly bookings: Pick<Bookings, 'confirm' | 'find' | 'refund'>;
   readonly seatMaps: Pick<SeatMaps, 'follow' | 'unfollow'>;
   readonly metrics: Metrics;

@@ -1,11 +1,11 @@
 import { fault } from '../../protocol/index.ts';
 import { monotonicMs, withDeadline } from '../clock.ts';
+import { faultOf } from '../refusals.ts';
 import { adminCheck } from './admin.ts';
 import { type Answer, refusal } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
 import { type Endpoint, headFault } from './endpoint.ts';
 import type { Exchange, RequestHead } from './exchange.ts';
-import { faultOfError } from './failures.ts';
 import { httpLimits } from './limits.ts';
 
 export type Route = Readonly<Partial<Record<'get' | 'post' | 'delete', Endpoint>>>;
@@ -92,7 +92,7 @@ export class Dispatcher {
     try {
       return await endpoint.run({ head: exchange.head, bytes: body.bytes });
     } catch (error) {
-      return refusal(faultOfError(error, this.#deps.log, name));
+      return refusal(faultOf(error, this.#deps.log, name));
     }
   }
 

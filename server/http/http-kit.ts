@@ -4,18 +4,10 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { expect } from 'vitest';
 import { errorBody, type FaultCode, faultTable } from '../../protocol/index.ts';
-import { Bookings } from '../bookings/bookings.ts';
-import { Catalogue } from '../catalogue/catalogue.ts';
+import { Closers } from '../closers.ts';
 import { type Config, readConfig } from '../config.ts';
-import { Feed } from '../feed/feed.ts';
-import { serverId } from '../leases/lease-ids.ts';
-import { Leases } from '../leases/leases.ts';
-import { OwnLeases } from '../leases/own-leases.ts';
 import { createLog } from '../observability/log.ts';
-import { createMetrics, type Metrics } from '../observability/metrics.ts';
-import { SeatMaps } from '../seatmap/seat-maps.ts';
-import { openPostgres } from '../stores/postgres.ts';
-import { RedisStore } from '../stores/redis.ts';
+import { openRooms, type Rooms } from '../rooms.ts';
 import { createDatabase, startRedis } from '../test/harness/services.ts';
 import { type HttpDeps, type HttpRoom, registerHttp } from './routes.ts';
 
@@ -42,9 +34,9 @@ export interface HttpKit {
   readonly http: HttpRoom;
   readonly config: Config;
   readonly redis: Awaited<ReturnType<typeof startRedis>>;
-  readonly leases: Leases;
-  readonly seatMaps: SeatMaps;
-  readonly metrics: Metrics;
+  readonly leases: Rooms['leases'];
+  readonly seatMaps: Rooms['seatMaps'];
+  readonly metrics: Rooms['metrics'];
   call(path: string, call?: Call): Promise<Reply>;
   /** Makes a show of one's own with these seats. */
   newShow(seatIds?: readonly string[]): Promise<string>;
@@ -69,58 +61,21 @@ export function expectFault(reply: Reply, code: FaultCode, details: object = {})
 
 /** The HTTP calls on real services and a port of their own. */
 export async function openHttpKit({ env = {}, databaseUrl, deps = {} }: KitOptions = {}): Promise<HttpKit> {
-  const closers: (() => unknown)[] = [];
-  const opened = <T>(value: T, close: (value: T) => unknown): T => {
-    closers.push(() => close(value));
-    return value;
-  };
+  const closers = new Closers();
   const read = readConfig({ ADMIN_TOKEN: adminToken, ...env });
   if (!read.ok) throw new Error(read.problems.join('\n'));
-  const { config } = read;
-  const log = createLog('silent');
-  const url = databaseUrl ?? opened(await createDatabase(), (database) => database.drop()).url;
-  const redis = opened(await startRedis(), (service) => service.stop());
-  const settings = { url: redis.url, timeoutMs: config.redisTimeoutMs, log };
-  const store = opened(new RedisStore(settings), (it) => it.close());
-  await store.connect();
-  const feed = opened(new Feed(settings, store, serverId), (it) => it.close());
-  await feed.connect();
-
-  const { statementTimeoutMs, lockTimeoutMs } = config;
-  const pool = opened(
-    openPostgres({ url, size: 4, maxWaiting: 100, statementTimeoutMs, lockTimeoutMs, log }),
-    (it) => it.close(),
-  );
-  const catalogue = new Catalogue(pool, { deadlineMs: statementTimeoutMs });
-  const seatVersions = (showId: string) => catalogue.seatVersions(showId);
-  const leases = opened(new Leases({ ...config, store, seatVersions }), (it) => it.close());
-  const ownLeases = opened(new OwnLeases(leases), (it) => it.close());
-  const { confirmDeadlineMs, sweepMs } = config;
-  const bookings = opened(
-    new Bookings({ confirms: pool, pool, catalogue, leases, log, confirmDeadlineMs }),
-    (it) => it.close(),
-  );
-  const metrics = createMetrics();
-  const listener = { changed: () => undefined, reset: () => undefined };
-  const maps = { feed, leases, ownLeases, versions: catalogue, listener, metrics, sweepMs, log };
-  const seatMaps = opened(new SeatMaps(maps), (it) => it.close());
+  const url = databaseUrl ?? closers.opened(await createDatabase(), (database) => database.drop()).url;
+  const redis = closers.opened(await startRedis(), async (service) => void (await service.stop()));
+  const config = { ...read.config, databaseUrl: url, redisUrl: redis.url };
+  const rooms = await openRooms(config, createLog('silent'), closers, () => undefined);
+  const { catalogue, leases, seatMaps, metrics } = rooms;
   const readiness = async () => ({ ready: true, redis: true, postgres: true, streamLagMs: 3 });
 
   const app = App();
-  const http = registerHttp(app, {
-    config,
-    log,
-    catalogue,
-    leases,
-    bookings,
-    seatMaps,
-    metrics,
-    readiness,
-    ...deps,
-  });
+  const http = registerHttp(app, { ...rooms, readiness, ...deps });
   const { port, socket } = await listen(app);
-  opened(socket, (it) => us_listen_socket_close(it));
-  opened(app, (it) => it.close());
+  closers.opened(socket, (it) => us_listen_socket_close(it));
+  closers.opened(app, (it) => void it.close());
 
   const call = (path: string, options?: Call) => send(port, path, options);
   const newShow = async (seatIds: readonly string[] = ['A1', 'A2', 'A3', 'A4']) => {
@@ -133,9 +88,7 @@ export async function openHttpKit({ env = {}, databaseUrl, deps = {} }: KitOptio
     if (!made.ok) throw new Error(made.fault.message);
     return id;
   };
-  const close = async () => {
-    for (const closer of closers.reverse()) await closer();
-  };
+  const close = () => closers.close();
   const raw = () => RawConnection.open(port);
   return { port, http, config, redis, leases, seatMaps, metrics, call, newShow, raw, close };
 }

@@ -1,7 +1,8 @@
 import type { LivezResponse, ReadyzResponse } from '../../protocol/index.ts';
 import { monotonicMs, withDeadline } from '../clock.ts';
+import type { Readiness } from '../observability/readiness.ts';
 import { type Answer, json } from './answer.ts';
-import type { HttpDeps, Readiness } from './deps.ts';
+import type { HttpDeps } from './deps.ts';
 import type { Endpoint } from './endpoint.ts';
 import { httpLimits } from './limits.ts';
 

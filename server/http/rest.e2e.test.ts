@@ -12,6 +12,7 @@ import {
   showSummary,
   showsResponse,
 } from '../../protocol/index.ts';
+import { mintToken } from '../leases/tokens.ts';
 import { expectFault, type HttpKit, openHttpKit } from './http-kit.ts';
 
 let kit: HttpKit;
@@ -145,12 +146,12 @@ describe('POST /booking/confirm', () => {
 
   it('books the leases of a session for who knows its secret', async () => {
     const show = await kit.newShow();
-    const session = { token: 'abcdefghijklmnopqrstuvwxyz_-0123', conn: 3, userId: randomUUID() };
+    const userId = randomUUID();
+    const session = { token: mintToken(userId), conn: 3, userId };
     await kit.leases.hold(show, session, ['A1'], 30_000);
-    expectFault(
-      await confirm(show, ['A1'], session.userId, randomUUID(), 'another-session-of-somebody'),
-      'lease_lost',
-    );
+    expectFault(await confirm(show, ['A1'], userId, randomUUID(), mintToken(userId)), 'lease_lost');
+    // The secret alone does not make its leases another user's.
+    expectFault(await confirm(show, ['A1'], randomUUID(), randomUUID(), session.token), 'lease_lost');
     const booked = await confirm(show, ['A1'], session.userId, randomUUID(), session.token);
     expect(bookingConfirmResponse.parse(booked.body).booked_seats).toEqual(['A1']);
   });

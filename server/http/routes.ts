@@ -17,7 +17,7 @@ import { findBooking, refundBooking } from './refunds.ts';
 import { confirmBooking, lockSeats, unlockSeats } from './seats.ts';
 import { createShow, listShows, readSeats, readShow } from './shows.ts';
 
-export type { HttpDeps, Readiness } from './deps.ts';
+export type { HttpDeps } from './deps.ts';
 
 export interface HttpRoom {
   /** Resolves when no request is at work, or when `deadlineMs` is over: a stop waits for it before it cuts the connections. */

@@ -10,23 +10,19 @@ import type {
 } from '../../protocol/index.ts';
 import { fault } from '../../protocol/index.ts';
 import type { Confirmed } from '../bookings/bookings.ts';
+import { confirmOwned } from '../bookings/confirm-owned.ts';
 import { findSeats } from '../catalogue/find-seats.ts';
-import type { Holder, Owner } from '../leases/leases.ts';
+import type { Owner } from '../leases/leases.ts';
+import { belongsTo, userOverHttp } from '../leases/tokens.ts';
+import { faultOf } from '../refusals.ts';
 import { type Answer, json, refusal } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
-import { faultOfError } from './failures.ts';
-
-/**
- * Who owns a lease that was taken over HTTP. A session's token is base64url and has no colon, so no session can own, or be
- * owned by, a user this way.
- */
-const userOverHttp = (userId: string): Holder => ({ token: `user:${userId}`, conn: 0, userId });
 
 /** Takes leases that end by their TTL alone: there is no connection whose end could end them. */
 export async function lockSeats(deps: HttpDeps, body: SeatLockBody): Promise<Answer> {
   const held = await hold(deps, body).catch((error: unknown) => ({
     ok: false as const,
-    fault: faultOfError(error, deps.log, '/seat-lock'),
+    fault: faultOf(error, deps.log, '/seat-lock'),
   }));
   deps.metrics.holds.inc({ via: 'http', outcome: held.ok ? 'held' : held.fault.code });
   return held.ok ? json(200, held.answer) : refusal(held.fault);
@@ -65,18 +61,18 @@ export async function confirmBooking(deps: HttpDeps, body: BookingConfirmBody): 
   if (seatIds.length > maxSeatsPerHold) {
     return refusal(fault('too_many_seats', {}, `At most ${maxSeatsPerHold} seats in one request.`));
   }
-  const owner: Owner = { token: session ?? userOverHttp(userId).token, conn: undefined, userId };
-  const confirmed = await deps.bookings.confirm({
-    showId,
-    seatIds,
-    requestId,
-    owner,
-    // A session that left its seats to a payment page wants them back when the booking fails.
-    isGone: () => false,
-  });
+  const token = session === undefined ? userOverHttp(userId).token : sessionOf(session, userId);
+  const owner: Owner = { token, conn: undefined, userId };
+  // A session that left its seats to a payment page wants them back when the booking fails.
+  const isGone = () => false;
+  const confirm = { showId, seatIds, requestId, owner, isGone };
+  const confirmed = await confirmOwned(deps.bookings, deps.ownLeases, confirm);
   deps.metrics.confirms.inc({ via: 'http', outcome: outcomeOf(confirmed) });
   return confirmed.ok ? json(200, confirmation(confirmed)) : refusal(confirmed.fault);
 }
+
+/** Another user's session owns nothing for this one; the booking may still be the repeat of one. */
+const sessionOf = (session: string, userId: string): string => (belongsTo(session, userId) ? session : '');
 
 function outcomeOf(confirmed: Outcome<Confirmed>): 'confirmed' | 'replayed' | FaultCode {
   if (!confirmed.ok) return confirmed.fault.code;

@@ -76,6 +76,14 @@ export class OwnLeases {
     return this.#shows.get(showId)?.get(seatId);
   }
 
+  /** Those of a session, by its token, on these seats. */
+  of(token: string, showId: string, seatIds: readonly string[]): OwnLease[] {
+    return seatIds.flatMap((seatId) => {
+      const lease = this.get(showId, seatId);
+      return lease?.session.owner.token === token ? [lease] : [];
+    });
+  }
+
   /**
    * The store granted these leases to the session, or extended those it had.
    * @param sentMs when the request left: the store counts from later, so what ends by this clock has not ended before

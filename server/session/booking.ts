@@ -1,7 +1,6 @@
 import type { ConfirmFrame } from '../../protocol/index.ts';
+import { confirmOwned } from '../bookings/confirm-owned.ts';
 import { findSeats } from '../catalogue/find-seats.ts';
-import { monotonicMs } from '../clock.ts';
-import type { OwnLease } from '../leases/own-leases.ts';
 import type { Answer } from './answer.ts';
 import type { SessionContext } from './context.ts';
 import { letGo } from './ending.ts';
@@ -12,47 +11,20 @@ export async function confirm(
   session: Session,
   frame: ConfirmFrame,
 ): Promise<Answer> {
-  const { showId, seatIds, requestId } = frame;
-  const found = await findSeats(context.catalogue, frame, context.config.maxSeatsPerHold);
+  const { bookings, catalogue, config, ownLeases } = context;
+  const { id, showId, seatIds, requestId } = frame;
+  const found = await findSeats(catalogue, frame, config.maxSeatsPerHold);
   if (!found.ok) return found;
-  const asked = new Set(seatIds);
-  const owned = session.leasesIn(showId).filter((lease) => asked.has(lease.seatId));
-  // The confirm decides about these now: neither the clock nor a closing socket ends them.
-  for (const lease of owned) lease.confirms += 1;
-  const outcome = await context.bookings
-    .confirm({
-      showId,
-      seatIds,
-      requestId,
-      owner: session.owner,
-      ownLeases: () => leaseIdsOf(owned, seatIds),
-      isGone: () => session.ending === 'closed',
-    })
-    .finally(() => {
-      for (const lease of owned) lease.confirms -= 1;
-    });
+  const { owner } = session;
+  const owned = ownLeases.of(owner.token, showId, seatIds);
+  const isGone = () => session.ending === 'closed';
+  const outcome = await confirmOwned(bookings, ownLeases, { showId, seatIds, requestId, owner, isGone });
   if (!outcome.ok) {
     // A guard that never reached the store left nothing behind that a settle would end.
-    if (session.ending === 'closed') letGo(context, session, owned);
+    if (isGone()) letGo(context, session, owned);
     return outcome;
   }
-  const { bookings, replayed, refunded } = outcome;
-  // The repeat of a refunded booking books nothing: leases taken since go on.
-  if (!refunded) for (const lease of owned) context.ownLeases.drop(lease);
   session.tidy(showId);
-  const confirmed = { type: 'confirmed', id: frame.id, showId, seatIds, requestId } as const;
-  const rest = { bookings: [...bookings], replayed };
-  return { ok: true, frame: { ...confirmed, ...rest, ...(refunded ? { refunded } : {}) } };
-}
-
-/** The lease of each seat by this server's own record, as long as all of them run. */
-function leaseIdsOf(owned: readonly OwnLease[], seatIds: readonly string[]): string[] | undefined {
-  const now = monotonicMs();
-  const running = new Map(
-    owned
-      .filter((lease) => lease.endsAtMs > now && !lease.ended)
-      .map((lease) => [lease.seatId, lease.leaseId]),
-  );
-  const leaseIds = seatIds.flatMap((seatId) => running.get(seatId) ?? []);
-  return leaseIds.length === seatIds.length ? leaseIds : undefined;
+  const { ok, bookings: booked, ...rest } = outcome;
+  return { ok, frame: { type: 'confirmed', id, showId, seatIds, ...rest, bookings: [...booked] } };
 }

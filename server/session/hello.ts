@@ -3,11 +3,11 @@ import { type HelloFrame, protocolVersion, type ShowSeats, type WelcomeFrame } f
 import { monotonicMs } from '../clock.ts';
 import type { Holder } from '../leases/leases.ts';
 import type { GrantedLease } from '../leases/steps.ts';
+import { belongsTo, mintToken } from '../leases/tokens.ts';
 import type { SessionContext } from './context.ts';
 import { byEnd, byShow } from './leased-seats.ts';
 import type { Sender } from './sender.ts';
 import { Session } from './session.ts';
-import { belongsTo, mintToken } from './tokens.ts';
 
 /**
  * Who this connection is. A token of another user is no session of this one: it gets a fresh one.

@@ -8,12 +8,20 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 /** Rooms by layer: a file may import from its own room and from rooms of lower layers. */
 const LAYERS = [
   ['protocol'],
-  ['server/clock.ts', 'server/config.ts', 'server/batcher.ts', 'server/observability', 'server/stores'],
+  [
+    'server/clock.ts',
+    'server/closers.ts',
+    'server/config.ts',
+    'server/batcher.ts',
+    'server/observability',
+    'server/stores',
+  ],
   ['server/refusals.ts', 'server/feed', 'server/catalogue'],
   ['server/leases'],
   ['server/bookings'],
   ['server/seatmap'],
   ['server/broadcast'],
+  ['server/rooms.ts'],
   ['server/session', 'server/http'],
   ['server/app.ts'],
   ['server/dev'],

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { BatcherFullError } from '../batcher.ts';
-import { DeadlineError } from '../clock.ts';
-import { createLog, type Log } from '../observability/log.ts';
-import { PostgresBusy, PostgresUnavailable, PostgresUnknown } from '../stores/postgres.ts';
-import { StoreUnavailable } from '../stores/redis.ts';
-import { faultOfError } from './failures.ts';
+import { BatcherFullError } from './batcher.ts';
+import { DeadlineError } from './clock.ts';
+import { createLog, type Log } from './observability/log.ts';
+import { faultOf } from './refusals.ts';
+import { PostgresBusy, PostgresUnavailable, PostgresUnknown } from './stores/postgres.ts';
+import { StoreUnavailable } from './stores/redis.ts';
 
 const silent = createLog('silent');
 
-describe('faultOfError', () => {
+describe('faultOf', () => {
   it.each([
     ['unavailable', new StoreUnavailable('no answer', true)],
     ['unavailable', new PostgresUnavailable('no connection')],
@@ -17,17 +17,17 @@ describe('faultOfError', () => {
     ['busy', new BatcherFullError()],
     ['busy', new PostgresBusy('no slot')],
   ])('is %s, and says when to come back, for %s', (code, error) => {
-    expect(faultOfError(error, silent, '/x')).toMatchObject({ code, retryable: true, retryInMs: 1_000 });
+    expect(faultOf(error, silent, '/x')).toMatchObject({ code, retryable: true, retryInMs: 1_000 });
   });
 
   it('gives a bug a reference that the log has too, and keeps what the error carries to itself', () => {
     const logged: object[] = [];
     const log = { error: (fields: object) => logged.push(fields) } as unknown as Log;
     const bug = Object.assign(new Error('boom'), { command: { args: ['a-session-token'] } });
-    const fault = faultOfError(bug, log, '/x');
+    const fault = faultOf(bug, log, '/x');
     expect(fault).toMatchObject({ code: 'internal', reference: expect.stringMatching(/^[\w-]{12}$/) });
     expect(JSON.stringify(fault)).not.toContain('boom');
-    expect(logged).toMatchObject([{ reference: 'reference' in fault && fault.reference, route: '/x' }]);
+    expect(logged).toMatchObject([{ reference: 'reference' in fault && fault.reference, place: '/x' }]);
     expect(JSON.stringify(logged)).toContain('boom');
     expect(JSON.stringify(logged)).not.toContain('a-session-token');
   });

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { Holder } from './leases.ts';
 
 const RANDOM_CHARS = 22;
 
@@ -16,3 +17,9 @@ export function mintToken(userId: string): string {
 
 export const belongsTo = (token: string, userId: string): boolean =>
   token.slice(RANDOM_CHARS) === bindingOf(token.slice(0, RANDOM_CHARS), userId);
+
+/**
+ * Who owns a lease that was taken over HTTP. A session's token is base64url and has no colon, so no session can own, or be
+ * owned by, a user this way.
+ */
+export const userOverHttp = (userId: string): Holder => ({ token: `user:${userId}`, conn: 0, userId });

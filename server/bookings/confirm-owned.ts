@@ -1,0 +1,35 @@
+import type { Outcome } from '../../protocol/index.ts';
+import { monotonicMs } from '../clock.ts';
+import type { OwnLease, OwnLeases } from '../leases/own-leases.ts';
+import type { Bookings, Confirm, Confirmed } from './bookings.ts';
+
+/**
+ * Confirms seats whose leases a session of this server may own, whoever asks (its socket, or a shop's backend with the
+ * session's token). Meanwhile neither the clock nor a closing socket ends those leases; what is booked is no lease any more.
+ */
+export async function confirmOwned(
+  bookings: Pick<Bookings, 'confirm'>,
+  ownLeases: Pick<OwnLeases, 'of' | 'drop'>,
+  confirm: Omit<Confirm, 'ownLeases'>,
+): Promise<Outcome<Confirmed>> {
+  const { showId, seatIds, owner } = confirm;
+  const owned = ownLeases.of(owner.token, showId, seatIds);
+  for (const lease of owned) lease.confirms += 1;
+  try {
+    const outcome = await bookings.confirm({ ...confirm, ownLeases: () => running(owned, seatIds) });
+    // The repeat of a refunded booking books nothing: leases taken since go on.
+    if (outcome.ok && !outcome.refunded) for (const lease of owned) ownLeases.drop(lease);
+    return outcome;
+  } finally {
+    for (const lease of owned) lease.confirms -= 1;
+  }
+}
+
+/** The lease of each seat by this server's own record, if all of them run. */
+function running(owned: readonly OwnLease[], seatIds: readonly string[]): string[] | undefined {
+  const now = monotonicMs();
+  const alive = owned.filter((lease) => lease.endsAtMs > now && !lease.ended);
+  const leaseIds = new Map(alive.map((lease) => [lease.seatId, lease.leaseId]));
+  const all = seatIds.flatMap((seatId) => leaseIds.get(seatId) ?? []);
+  return all.length === seatIds.length ? all : undefined;
+}

@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto';
+import { Bookings } from './bookings/bookings.ts';
+import { Broadcaster, type Publish } from './broadcast/broadcaster.ts';
+import { Catalogue } from './catalogue/catalogue.ts';
+import type { Closers } from './closers.ts';
+import type { Config } from './config.ts';
+import { Feed } from './feed/feed.ts';
+import { Leases } from './leases/leases.ts';
+import { OwnLeases } from './leases/own-leases.ts';
+import type { Log } from './observability/log.ts';
+import { createMetrics, type Metrics } from './observability/metrics.ts';
+import { askReadiness, type Readiness } from './observability/readiness.ts';
+import { SeatMaps } from './seatmap/seat-maps.ts';
+import { openPostgres } from './stores/postgres.ts';
+import { RedisStore } from './stores/redis.ts';
+import { statement } from './stores/sql-files.ts';
+
+/** A configuration whose services are known. */
+export type AppConfig = Config & { readonly databaseUrl: string; readonly redisUrl: string };
+
+/** Everything that serves frames and calls, without the sockets. */
+export interface Rooms {
+  readonly config: AppConfig;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly catalogue: Catalogue;
+  readonly leases: Leases;
+  readonly ownLeases: OwnLeases;
+  readonly bookings: Bookings;
+  readonly broadcaster: Broadcaster;
+  readonly seatMaps: SeatMaps;
+  readonly readiness: () => Promise<Readiness>;
+}
+
+/** Few: one confirm call carries a batch, and Postgres does more with fewer at a time. */
+const CONFIRM_CONNECTIONS = 4;
+const READ_CONNECTIONS = 4;
+const MAX_WAITING_CALLS = 1_000;
+/** A show of 200 000 seats takes seconds to write; these calls have a connection and a time of their own. */
+const CREATE_TIMEOUT_MS = 30_000;
+
+const clock = statement('clock');
+
+/**
+ * Opens the stores and wires the rooms together. Rejects with one line that says what is wrong; the caller closes what was
+ * opened.
+ */
+export async function openRooms(
+  config: AppConfig,
+  log: Log,
+  closers: Closers,
+  publish: Publish,
+): Promise<Rooms> {
+  const redis = { url: config.redisUrl, timeoutMs: config.redisTimeoutMs, log };
+  const store = closers.opened(new RedisStore(redis), (it) => it.close());
+  await store.connect();
+  const feed = closers.opened(new Feed(redis, store, randomBytes(9).toString('base64url')), (it) =>
+    it.close(),
+  );
+  await feed.connect();
+
+  const { statementTimeoutMs, lockTimeoutMs, confirmDeadlineMs, broadcastTickMs, sweepMs } = config;
+  const pool = (size: number, timeoutMs: number) => {
+    const timeouts = { statementTimeoutMs: timeoutMs, lockTimeoutMs };
+    const options = { url: config.databaseUrl, size, maxWaiting: MAX_WAITING_CALLS, log, ...timeouts };
+    return closers.opened(openPostgres(options), (it) => it.close());
+  };
+  const reads = pool(READ_CONNECTIONS, statementTimeoutMs);
+  const confirms = pool(CONFIRM_CONNECTIONS, statementTimeoutMs);
+  const createPool = pool(1, CREATE_TIMEOUT_MS);
+  const catalogue = new Catalogue(reads, { deadlineMs: statementTimeoutMs, createPool });
+
+  const seatVersions = (showId: string) => catalogue.seatVersions(showId);
+  const leases = closers.opened(new Leases({ ...config, store, seatVersions }), (it) => it.close());
+  const ownLeases = closers.opened(new OwnLeases(leases), (it) => it.close());
+  const bookings = closers.opened(
+    new Bookings({ confirms, pool: reads, catalogue, leases, log, confirmDeadlineMs }),
+    (it) => it.close(),
+  );
+
+  const metrics = createMetrics();
+  const broadcaster = new Broadcaster((topic, text) => {
+    metrics.broadcastFrames.inc();
+    publish(topic, text);
+  }, broadcastTickMs);
+  const maps = { feed, leases, ownLeases, versions: catalogue, listener: broadcaster, sweepMs, log, metrics };
+  const seatMaps = closers.opened(new SeatMaps(maps), (it) => it.close());
+  metrics.leasesOwned.readFrom(() => ownLeases.count);
+  metrics.showsFollowed.readFrom(() => seatMaps.followed);
+
+  const readiness = () =>
+    askReadiness({
+      redis: () => store.ping(),
+      postgres: () => reads.query(clock, [], { deadlineMs: statementTimeoutMs }),
+      streamLagMs: () => Math.max(seatMaps.lagMs, feed.lagMs),
+    });
+  return { config, log, metrics, catalogue, leases, ownLeases, bookings, broadcaster, seatMaps, readiness };
+}
