@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStage, type TestApp, type TestStage } from './harness/app-kit.ts';
 import { Backdoor, POLL } from './harness/backdoor.ts';
 import type { TestClient } from './harness/client.ts';
-import { Crowd } from './harness/crowd.ts';
+import { Crowd, confirmOf } from './harness/crowd.ts';
 import { FaultProxy } from './harness/proxy.ts';
 
 /** A watcher sees the seats of a closed socket freed within this. */
@@ -86,8 +85,7 @@ describe('a disconnect', () => {
       leases: [{ showId, seatIds: ['A1'] }],
       lost: [],
     });
-    const requestId = randomUUID();
-    await rival.request<'confirmed'>({ type: 'confirm', showId, seatIds: ['A1'], requestId });
+    await rival.request<'confirmed'>(confirmOf(showId, ['A1']));
     await watcher.untilSeat(showId, 'A1', 'booked');
     const states = watcher.frames.flatMap((frame) => (frame.type === 'delta' ? [frame.changes] : []));
     expect(states.filter(({ A1 }) => A1 === 'available')).toEqual([]);
@@ -128,8 +126,7 @@ describe('what was under way when the socket died', () => {
   it('a confirm books, and its repeat from a new session tells', async () => {
     const { showId, holder, watcher } = await scene('late-confirm');
     const gate = await backdoor.closeGate();
-    const requestId = randomUUID();
-    const confirm = { type: 'confirm', showId, seatIds: ['A1', 'A2'], requestId } as const;
+    const confirm = confirmOf(showId, ['A1', 'A2']);
     holder.send(confirm);
     await gate.reached();
     await holder.terminate();
@@ -161,7 +158,7 @@ describe('what was under way when the socket died', () => {
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2', 'A3'] });
     await watcher.untilSeat(showId, 'A2', 'held');
     const stranger = await backdoor.lockRows(showId, 'A1');
-    holder.send({ type: 'confirm', showId, seatIds: ['A1', 'A2'], requestId: randomUUID() });
+    holder.send(confirmOf(showId, ['A1', 'A2']));
     await expect.poll(() => backdoor.isGuarded(showId, 'A1'), POLL).toBe(true);
     await holder.terminate();
     await watcher.untilSeat(showId, 'A3', 'available');

@@ -1,5 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { type Joined, TestClient } from './client.ts';
+
+/** A `confirm` with a `requestId` of its own, to be sent once or again and again. */
+export const confirmOf = (showId: string, seatIds: string[], requestId: string = randomUUID()) =>
+  ({ type: 'confirm', showId, seatIds, requestId }) as const;
 
 type Hello = NonNullable<Parameters<typeof TestClient.join>[1]>;
 export type Guest = TestClient & Joined;
