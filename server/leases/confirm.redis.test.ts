@@ -51,7 +51,7 @@ describe('guard', () => {
 
   it('keeps the lease past its end: nobody else holds, confirms go on', async () => {
     const show = await kit.show();
-    await show.take(alice, 'A1', { ttlMs: 30, maxHoldMs: 30 });
+    await show.take(alice, 'A1', { ttlMs: 120, maxHoldMs: 120 });
     await show.guard('g', alice, ['A1'], 20_000);
     await show.passed(Number((await show.lock('A1')).ends));
     expect(await show.hold(bob, ['A1'])).toMatchObject({ granted: false });
@@ -147,7 +147,7 @@ describe('settle', () => {
   it('frees what a loser held when its end has passed, or its session is gone; not what is pinned', async () => {
     const show = await kit.show();
     await show.hold(alice, ['A1', 'A2'], { leaseId: 'x' });
-    await show.take(alice, 'A3', { leaseId: 'x', ttlMs: 30 });
+    await show.take(alice, 'A3', { leaseId: 'x', ttlMs: 120 });
     await show.checkout(alice, ['A2']);
     await show.guard('g', alice, ['A1', 'A2', 'A3']);
     await show.passed(Number((await show.lock('A3')).ends));
@@ -257,8 +257,8 @@ describe('sweep', () => {
 
   it('asks about a lease under a confirm whose guard ran out, and does not end it', async () => {
     const show = await kit.show();
-    await show.take(alice, 'A1', { ttlMs: 30 });
-    await show.guard('g', alice, ['A1'], 40);
+    await show.take(alice, 'A1', { ttlMs: 120 });
+    await show.guard('g', alice, ['A1'], 130);
     const found = await due(show, 'A1');
     const swept = await show.sweep(found);
     expect(swept).toMatchObject({ ask: ['A1'], due: found });
@@ -267,8 +267,8 @@ describe('sweep', () => {
 
   it('says booked when Postgres answers an odd version', async () => {
     const show = await kit.show();
-    const leaseId = await show.take(alice, 'A1', { ttlMs: 30 });
-    await show.guard('g', alice, ['A1'], 40);
+    const leaseId = await show.take(alice, 'A1', { ttlMs: 120 });
+    await show.guard('g', alice, ['A1'], 130);
     const [seat] = await due(show, 'A1');
     if (seat === undefined) throw new Error('nothing is due');
     await show.sweep([{ ...seat, version: 1 }]);
@@ -313,8 +313,8 @@ describe('sweep', () => {
 
   it('frees a lease that is over when the version is even', async () => {
     const show = await kit.show();
-    const leaseId = await show.take(alice, 'A1', { ttlMs: 30 });
-    await show.guard('g', alice, ['A1'], 40);
+    const leaseId = await show.take(alice, 'A1', { ttlMs: 120 });
+    await show.guard('g', alice, ['A1'], 130);
     const [seat] = await due(show, 'A1');
     if (seat === undefined) throw new Error('nothing is due');
     await show.sweep([{ ...seat, version: 0 }]);

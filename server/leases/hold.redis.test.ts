@@ -134,8 +134,8 @@ describe('hold', () => {
 
   it('refuses a lease under a confirm whose guard ran out unswept, to everybody', async () => {
     const show = await kit.show();
-    await show.take(alice, 'A1', { ttlMs: 30 });
-    await show.guard('g', alice, ['A1'], 40);
+    await show.take(alice, 'A1', { ttlMs: 120 });
+    await show.guard('g', alice, ['A1'], 130);
     await show.passed(await show.due('A1'));
     const conflict = { granted: false, conflicts: [{ seatId: 'A1', state: 'held' }] };
     expect(await show.hold(bob, ['A1'])).toEqual(conflict);
@@ -178,9 +178,9 @@ describe('renew', () => {
 
   it('never passes the deadline', async () => {
     const show = await kit.show();
-    await show.take(alice, 'A1', { ttlMs: 50, maxHoldMs: 60 });
+    await show.take(alice, 'A1', { ttlMs: 300, maxHoldMs: 320 });
     const { ends, deadline } = await endsOf(show, 'A1');
-    await show.passed(ends - 20);
+    await show.passed(ends - 200);
     await show.renew(alice, ['A1']);
     expect((await endsOf(show, 'A1')).ends).toBe(deadline);
     await show.passed(deadline);
@@ -197,8 +197,8 @@ describe('renew', () => {
 
   it('does not bring back a lease whose guard ran out unswept', async () => {
     const show = await kit.show();
-    await show.take(alice, 'A1', { ttlMs: 30 });
-    await show.guard('g', alice, ['A1'], 40);
+    await show.take(alice, 'A1', { ttlMs: 120 });
+    await show.guard('g', alice, ['A1'], 130);
     await show.passed(await show.due('A1'));
     const before = await show.lock('A1');
     expect(await show.renew(alice, ['A1'])).toEqual([undefined]);
@@ -415,7 +415,7 @@ describe('adopt', () => {
 
   it('adopts a lease under a confirm although its own end has passed', async () => {
     const show = await kit.show();
-    await show.take(alice, 'A1', { ttlMs: 30, maxHoldMs: 30 });
+    await show.take(alice, 'A1', { ttlMs: 120, maxHoldMs: 120 });
     await show.guard('g', alice, ['A1']);
     await show.passed(Number((await show.lock('A1')).ends) + 5);
     expect((await show.adopt(resumed, ['A1'])).leases).toMatchObject([{ seatId: 'A1', expiresInMs: 0 }]);

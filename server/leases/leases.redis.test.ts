@@ -39,7 +39,7 @@ function server(store = kit.store, versions: readonly SeatVersion[] | Error = []
 }
 
 /** A server behind a proxy, with a short deadline. */
-async function proxied(timeoutMs = 150): Promise<{ leases: Leases; proxy: FaultProxy }> {
+async function proxied(timeoutMs = 300): Promise<{ leases: Leases; proxy: FaultProxy }> {
   const proxy = await FaultProxy.start(kit.redis.port);
   const store = new RedisStore(redisSettings(proxy.urlFor(kit.redis.url), timeoutMs));
   await store.connect();
@@ -166,14 +166,14 @@ describe('a hold without an answer', () => {
       const from = performance.now();
       const frozen = await leases.hold(showId, alice, ['A1'], 60_000).catch((error: unknown) => error);
       expect(frozen).toMatchObject({ name: 'StoreUnavailable', sent: true });
-      expect(performance.now() - from).toBeLessThan(400);
+      expect(performance.now() - from).toBeLessThan(1_000);
       const rest = await Promise.all(
         Array.from({ length: 600 }, (_, i) =>
           leases.hold(showId, bob, [`S${i}`], 60_000).catch((error: unknown) => error),
         ),
       );
       expect(rest.every((one) => one instanceof StoreUnavailable)).toBe(true);
-      expect(performance.now() - from).toBeLessThan(1_500);
+      expect(performance.now() - from).toBeLessThan(3_000);
     } finally {
       kit.redis.signal('SIGCONT');
     }
@@ -211,12 +211,12 @@ describe('the sweep', () => {
     const leases = new Leases({
       store,
       seatVersions: async () => [],
-      guardMs: 30,
+      guardMs: 250,
       maxHoldMs: 600_000,
       checkoutMs: 300_000,
     });
     const showId = newShow();
-    await leases.hold(showId, alice, ['A1', 'A2'], 20);
+    await leases.hold(showId, alice, ['A1', 'A2'], 200);
     await leases.hold(showId, alice, ['A3'], 60_000);
     await leases.guard(showId, { owner: alice, seatIds: ['A1', 'A2', 'A3'], guardId: 'g' });
     await passed(showId, 'A3');

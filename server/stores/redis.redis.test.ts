@@ -28,7 +28,7 @@ afterAll(async () => {
   await redis.stop();
 });
 
-async function connected(url = proxy.urlFor(redis.url), timeoutMs = 150): Promise<RedisStore> {
+async function connected(url = proxy.urlFor(redis.url), timeoutMs = 300): Promise<RedisStore> {
   const store = new RedisStore(redisSettings(url, timeoutMs));
   opened.push(store);
   await store.connect();
@@ -76,7 +76,7 @@ describe('no answer', () => {
     proxy.blackHole();
     const from = performance.now();
     const error = await failure(store);
-    expect(performance.now() - from).toBeLessThan(300);
+    expect(performance.now() - from).toBeLessThan(900);
     expect(error).toBeInstanceOf(StoreUnavailable);
     expect(error).toMatchObject({ sent: true });
   });
@@ -96,14 +96,14 @@ describe('no answer', () => {
       while (performance.now() < endMs) {
         const from = performance.now();
         expect(await failure(store)).toBeInstanceOf(StoreUnavailable);
-        expect(performance.now() - from).toBeLessThan(300);
+        expect(performance.now() - from).toBeLessThan(900);
       }
     } finally {
       redis.signal('SIGCONT');
     }
     const from = performance.now();
     await answers(store);
-    expect(performance.now() - from).toBeLessThan(1_500);
+    expect(performance.now() - from).toBeLessThan(3_000);
   });
 
   it('because nothing listens was not sent', async () => {
@@ -163,7 +163,7 @@ describe('connect', () => {
         done();
       },
     });
-    return { url, timeoutMs: 150, log: pino({ level: 'trace' }, sink) };
+    return { url, timeoutMs: 300, log: pino({ level: 'trace' }, sink) };
   };
 
   it('says in one line, without the password, what is wrong', async () => {

@@ -190,7 +190,9 @@ export class RedisStore {
     const message = error instanceof Error ? error.message : String(error);
     this.#settings.log.debug({ step, error: message }, 'Redis step failed');
     // Without an open connection the client refuses before it writes; scripts that may not write refuse before they begin.
-    const unsent = message.includes("isn't writeable") || /^(OOM|READONLY|MASTERDOWN|LOADING)/.test(message);
+    const unsent =
+      message.includes("isn't writeable") ||
+      /^(OOM|READONLY|MASTERDOWN|LOADING|MISCONF|NOREPLICAS|CLUSTERDOWN|BUSY)/.test(message);
     return new StoreUnavailable(message, !unsent);
   }
 }

@@ -100,3 +100,20 @@ local function publish()
   for i = 1, 4 do redis.call('EXPIRE', KEYS[i], WEEK_S) end
   redis.call('SPUBLISH', FEED, entry)
 end
+
+-- Applies the versions of any number of seats, read from the arguments (their number, then id and version of each), as
+-- one change. What is known is read in slices: of a large show hardly anything is news.
+local function announce()
+  local left = takeNumber()
+  while left > 0 do
+    local seats, versions = {}, {}
+    for i = 1, math.min(left, 1000) do seats[i], versions[i] = take(), take() end
+    local known = redis.call('HMGET', SOLD, unpack(seats))
+    for i, seat in ipairs(seats) do
+      if tonumber(versions[i]) > tonumber(known[i] or '0') and applyVersion(seat, versions[i]) then change(seat) end
+    end
+    left = left - #seats
+  end
+  steps = #changes > 0 and 1 or 0
+  publish()
+end

@@ -3,10 +3,5 @@
 -- reply nothing but the position
 if stale then return STALE end
 
-for _ = 1, takeNumber() do
-  local seat, version = take(), take()
-  if applyVersion(seat, version) then change(seat) end
-end
-steps = #changes > 0 and 1 or 0
-publish()
+announce()
 return { 'OK', epoch, seq }

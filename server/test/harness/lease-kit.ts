@@ -30,7 +30,7 @@ export const session = (name: string, conn = 1, user = name): Holder => ({
   userId: `user-${user}`,
 });
 
-export const redisSettings = (url: string, timeoutMs = 2_000): RedisSettings => ({
+export const redisSettings = (url: string, timeoutMs = 10_000): RedisSettings => ({
   url,
   timeoutMs,
   log: silent,
