@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Redis } from 'ioredis';
 import postgres, { type Sql } from 'postgres';
 import { expect } from 'vitest';
@@ -141,12 +142,25 @@ export class Stores {
     await this.sql`UPDATE seats SET status = ${status} WHERE show_id = ${showId} AND id = ${seatId}`;
   }
 
-  /** Everybody stands where the stores do, and sees what is there. */
+  /** Everybody stands where the stores do and sees what is there; within 2 s, as it is promised. */
   async expectEqual(...watchers: readonly Watcher[]): Promise<void> {
-    for (const watcher of watchers) {
-      await watcher.reaches(await this.position(watcher.showId));
-      expect(watcher.map.taken).toEqual(await this.truth(watcher.showId));
+    for (const { showId } of watchers) {
+      await expect
+        .poll(() => this.#difference(showId, watchers), { timeout: 2_000, interval: 10 })
+        .toEqual([]);
     }
+  }
+
+  async #difference(showId: string, watchers: readonly Watcher[]): Promise<unknown[]> {
+    const position = await this.position(showId);
+    const truth = await this.truth(showId);
+    const after = await this.position(showId);
+    if (after.seq !== position.seq || after.epoch !== position.epoch) return ['it goes on changing'];
+    const isEqual = ({ map }: Watcher) =>
+      isDeepStrictEqual([map.epoch, map.seq, map.taken], [position.epoch, position.seq, truth]);
+    return watchers
+      .filter((watcher) => watcher.showId === showId && !isEqual(watcher))
+      .map(({ map }) => ({ map: [map.epoch, map.seq, map.taken], stores: [position, truth] }));
   }
 
   async close(): Promise<void> {
