@@ -40,10 +40,10 @@ async function start(config: AppConfig, log: Log, closers: Closers): Promise<App
   metrics.connections.readFrom(() => connections.size);
   metrics.watchers.readFrom(() => connections.watches);
   registerWebSocket(app, rooms, connections);
-  let stopping = false;
+  let stopping: Promise<void> | undefined;
   const readiness = async () => {
     const now = await rooms.readiness();
-    return { ...now, ready: now.ready && !stopping };
+    return { ...now, ready: now.ready && stopping === undefined };
   };
   const http = registerHttp(app, { ...rooms, readiness });
 
@@ -51,11 +51,15 @@ async function start(config: AppConfig, log: Log, closers: Closers): Promise<App
   closers.opened(app, (it) => void it.close());
   log.info({ port }, 'listening');
 
-  const stop = async () => {
-    stopping = true;
+  const end = async () => {
     stopListening();
     await Promise.all([connections.drain(config.drainMs), http.idle(config.drainMs)]);
     await closers.close();
+  };
+  // Once: a listening socket that is closed a second time takes the process with it.
+  const stop = () => {
+    stopping ??= end();
+    return stopping;
   };
   return { port, stop };
 }
