@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RedisStore, StoreUnavailable } from '../stores/redis.ts';
 import { LeaseKit, redisSettings, session } from '../test/harness/lease-kit.ts';
@@ -157,6 +158,20 @@ describe('a hold without an answer', () => {
     expect(await heldSeats(showId)).toEqual(['A1']);
   });
 
+  it('asked for again and granted by the lease that landed is kept', async () => {
+    const { leases, proxy } = await proxied();
+    const showId = newShow();
+    await leases.position(showId);
+    const dropped = proxy.dropNextReply((request) => request.includes(showId));
+    await expect(leases.hold(showId, alice, ['A1'], 60_000)).rejects.toThrow();
+    await dropped;
+    const again = () => leases.hold(showId, alice, ['A1'], 60_000).catch(() => undefined);
+    await expect.poll(async () => (await again())?.result.granted, { interval: 5 }).toBe(true);
+    // An undo is said three times, 250 ms apart: none of them may take this seat away.
+    await pause(900);
+    expect(await heldSeats(showId)).toEqual(['A1']);
+  });
+
   it('is undone however long Redis was frozen', async () => {
     const { leases } = await proxied();
     const showId = newShow();
@@ -183,6 +198,19 @@ describe('a hold without an answer', () => {
       .poll(async () => (await leases.hold(showId, bob, ['A1'], 60_000)).result.granted, { timeout: 5_000 })
       .toBe(true);
   });
+});
+
+it('what a session lets go is released, as soon as Redis answers', async () => {
+  const { leases, proxy } = await proxied();
+  const showId = newShow();
+  await leases.hold(showId, alice, ['A1', 'A2'], 60_000);
+  leases.letGo(showId, alice, ['A1'], { graceMs: 0, ttlMs: 60_000 });
+  await expect.poll(() => heldSeats(showId)).toEqual(['A2']);
+  proxy.blackHole();
+  leases.letGo(showId, alice, ['A2'], { graceMs: 0, ttlMs: 60_000 });
+  await expect.poll(() => leases.position(showId).catch(() => 'away')).toBe('away');
+  proxy.pass();
+  await expect.poll(() => heldSeats(showId), { timeout: 5_000 }).toEqual([]);
 });
 
 describe('the sweep', () => {
