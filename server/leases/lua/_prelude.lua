@@ -39,12 +39,14 @@ end
 -- nil when there is no lease. It is alive until `till`; the sweep looks at it at `due`: a lease under a confirm when the
 -- guard runs out (its transaction cannot begin any more, so Postgres' word is final), any other at its end.
 local function readLease(lock)
-  local f = redis.call('HMGET', lock, 'token', 'conn', 'user', 'lease', 'ttl', 'ends', 'deadline', 'pinned', 'confirming', 'guarded')
+  local f = redis.call('HMGET', lock,
+    'token', 'conn', 'user', 'lease', 'ttl', 'ends', 'deadline', 'pinned', 'confirming', 'guarded')
   if not f[1] then return nil end
   local ends, guarded = tonumber(f[6]), f[9] and tonumber(f[10])
   return {
-    token = f[1], conn = tonumber(f[2]), user = f[3], id = f[4], ttl = tonumber(f[5]), ends = ends, deadline = tonumber(f[7]),
-    pinned = f[8], confirming = f[9], guarded = guarded, till = guarded and math.max(ends, guarded) or ends,
+    token = f[1], conn = tonumber(f[2]), user = f[3], id = f[4], ttl = tonumber(f[5]),
+    ends = ends, deadline = tonumber(f[7]), pinned = f[8], confirming = f[9], guarded = guarded,
+    till = guarded and math.max(ends, guarded) or ends,
   }
 end
 

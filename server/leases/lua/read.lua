@@ -5,5 +5,6 @@ if stale then return STALE end
 
 local after, most = takeNumber(), take()
 local entries = {}
-for i, entry in ipairs(redis.call('XRANGE', LOG, (after + 1) .. '-0', '+', 'COUNT', most)) do entries[i] = entry[2][2] end
+local found = redis.call('XRANGE', LOG, (after + 1) .. '-0', '+', 'COUNT', most)
+for i, entry in ipairs(found) do entries[i] = entry[2][2] end
 return { 'OK', epoch, seq, entries }
