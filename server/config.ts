@@ -244,8 +244,10 @@ const relations: readonly { message: string; holds: (settings: Settings) => bool
     holds: (s) => s.leaseTtlMs <= s.leaseTtlMaxMs,
   },
   {
-    message: 'REDIS_TIMEOUT_MS must be smaller than CONFIRM_DEADLINE_MS: the guard comes before the booking',
-    holds: (s) => s.redisTimeoutMs < s.confirmDeadlineMs,
+    message:
+      'Twice REDIS_TIMEOUT_MS must be smaller than CONFIRM_DEADLINE_MS: ' +
+      'the guard comes before the booking, and may have to wait for the one that is under way',
+    holds: (s) => 2 * s.redisTimeoutMs < s.confirmDeadlineMs,
   },
   {
     message: 'LOCK_TIMEOUT_MS must be smaller than STATEMENT_TIMEOUT_MS',

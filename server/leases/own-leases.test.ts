@@ -181,6 +181,15 @@ describe('a load', () => {
     expect(own.get('s', 'A1')).toBeDefined();
   });
 
+  it('ends one whose seat was booked in spite of it, and gives up its lock', async () => {
+    grant(alice, 1, lease('A1'), lease('A2'));
+    stillHeld = new Set(['A1', 'A2']);
+    await own.compare('s', (seatId) => (seatId === 'A1' ? 'booked' : 'held'));
+    expect(alice.told).toEqual([{ seatIds: ['A1'], reason: 'booked_elsewhere' }]);
+    expect(undone).toEqual(['lease-A1']);
+    expect(own.get('s', 'A2')).toBeDefined();
+  });
+
   it('does not speak of a lease that was granted while it asked', async () => {
     grant(alice, 1, lease('A1'));
     const compared = own.compare('s', () => 'available');

@@ -169,37 +169,46 @@ export class OwnLeases {
    */
   async compare(showId: string, stateOf: (seatId: string) => SeatState): Promise<void> {
     const bySession = groupBy(this.#shows.get(showId)?.values() ?? [], (lease) => lease.session);
-    const reasonOf = (lease: OwnLease): LeaseLostReason =>
-      stateOf(lease.seatId) === 'booked' ? 'booked_elsewhere' : 'store_reset';
     await Promise.all(
-      [...bySession].map(([session, leases]) => this.#ask(session, showId, leases, reasonOf)),
+      [...bySession].map(([session, leases]) =>
+        this.#ask(session, showId, leases, stateOf, () => 'store_reset'),
+      ),
     );
   }
 
   /** Like `compare`, for seats of one session whose grant the feed overtook. */
-  async verify(session: LeaseSession, showId: string, seatIds: readonly string[]): Promise<void> {
+  async verify(
+    session: LeaseSession,
+    showId: string,
+    seatIds: readonly string[],
+    stateOf: (seatId: string) => SeatState,
+  ): Promise<void> {
     const asked = new Set(seatIds);
     const leases = [...session.leases].filter((lease) => lease.showId === showId && asked.has(lease.seatId));
-    await this.#ask(session, showId, leases, (lease) => this.#reason(lease));
+    await this.#ask(session, showId, leases, stateOf, (lease) => this.#reason(lease));
   }
 
   close(): void {
     clearInterval(this.#clock);
   }
 
-  /** Ends those that the store does not know as the session's. */
+  /** Ends those that the store does not know as the session's, and those whose seat is booked in spite of them. */
   async #ask(
     session: LeaseSession,
     showId: string,
     leases: readonly OwnLease[],
+    stateOf: (seatId: string) => SeatState,
     reasonOf: (lease: OwnLease) => LeaseLostReason,
   ): Promise<void> {
     const seatIds = leases.map((lease) => lease.seatId);
     const leftMs = await this.#leases.look(showId, session.owner, seatIds);
-    this.#tell(
-      leases.filter((lease, i) => leftMs[i] === undefined && !lease.ended && lease.confirms === 0),
-      reasonOf,
-    );
+    const isBooked = ({ seatId }: OwnLease) => stateOf(seatId) === 'booked';
+    const over = leases.filter((lease, i) => {
+      const isOver = leftMs[i] === undefined || isBooked(lease);
+      return isOver && !lease.ended && lease.confirms === 0;
+    });
+    for (const lease of over) if (isBooked(lease)) this.#giveUp(lease);
+    this.#tell(over, (lease) => (isBooked(lease) ? 'booked_elsewhere' : reasonOf(lease)));
   }
 
   #add(lease: OwnLease): void {

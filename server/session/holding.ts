@@ -4,6 +4,7 @@ import {
   type HeartbeatFrame,
   type HoldFrame,
   type ReleaseFrame,
+  type SeatState,
   type ShowSeats,
 } from '../../protocol/index.ts';
 import { findSeats } from '../catalogue/find-seats.ts';
@@ -70,7 +71,8 @@ async function take(
   ownLeases.grant(session, showId, position, result.leases, sentMs);
   const overtaken = seatIds.filter((seatId) => show.changedAfter(position, seatId));
   // Without an answer now the next heartbeat tells.
-  if (overtaken.length > 0) ownLeases.verify(session, showId, overtaken).catch(() => {});
+  const stateOf = (seatId: string): SeatState => show.map?.stateOf(seatId) ?? 'available';
+  if (overtaken.length > 0) ownLeases.verify(session, showId, overtaken, stateOf).catch(() => {});
   const expiresInMs = Math.min(...result.leases.map((lease) => lease.expiresInMs));
   const deadlineInMs = Math.min(...result.leases.map((lease) => lease.deadlineInMs));
   const held = { type: 'held', id: frame.id, showId, seatIds, expiresInMs, deadlineInMs } as const;
