@@ -14,8 +14,9 @@ interface SocketData {
 }
 
 const TOPIC = 'show';
-let welcome: Uint8Array = Buffer.from('{}');
-let snapshot: Uint8Array = Buffer.from('{}');
+/** Answers without their id. As text, like the real server's: memory then has the same shape. */
+let welcome = '}';
+let snapshot = '}';
 
 const app = App();
 
@@ -23,16 +24,15 @@ const app = App();
 function message(ws: WebSocket<SocketData>, data: ArrayBuffer): void {
   const turn = ++ws.getUserData().messages;
   const id = /"id":"(\w+)"/.exec(Buffer.from(data).toString())?.[1];
-  if (turn === 1) ws.send(id === undefined ? welcome : withId(welcome, id), false);
+  if (turn === 1) ws.send(withId(welcome, id), false);
   else if (id !== undefined) {
     ws.subscribe(TOPIC);
     ws.send(withId(snapshot, id), false);
   } else app.publish(TOPIC, data, false);
 }
 
-/** As short a way to an answer of one's own as there is: all but the id was encoded long before. */
-const withId = (frame: Uint8Array, id: string): Uint8Array =>
-  Buffer.concat([Buffer.from(`{"id":"${id}",`), frame.subarray(1)]);
+const withId = (answer: string, id = ''): string => `{"id":"${id}",${answer}`;
+const withoutId = (frame: string): string => frame.replace(/"id":"\w+",/, '').slice(1);
 
 app.ws<SocketData>('/ws', {
   maxPayloadLength: limits.maxFrameBytes,
@@ -57,11 +57,9 @@ function listen(): Promise<number> {
 }
 
 function answerWith(answers: { welcome: string; snapshot: string }): void {
-  welcome = Buffer.from(withoutId(answers.welcome));
-  snapshot = Buffer.from(withoutId(answers.snapshot));
+  welcome = withoutId(answers.welcome);
+  snapshot = withoutId(answers.snapshot);
 }
-
-const withoutId = (frame: string): string => frame.replace(/"id":"\w+",/, '');
 
 /** Publishes each at its moment; resolves after the last. */
 function replay({ frames }: { frames: readonly Frame[] }): Promise<void> {

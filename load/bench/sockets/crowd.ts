@@ -84,6 +84,11 @@ function count() {
   return { watchers: sockets.size, messages, bytes, each: [...sockets].map(({ frames }) => frames.messages) };
 }
 
+/** So that no wave of pings falls into one window and not into the other. */
+function refresh(): void {
+  for (const socket of sockets) socket.refresh();
+}
+
 async function leave({ keep }: { keep: number }): Promise<void> {
   const leaving = [...sockets].slice(keep);
   for (const socket of leaving) socket.destroy();
@@ -108,6 +113,6 @@ function napAndRead(): void {
   setImmediate(napAndRead);
 }
 
-const handlers = { join: joinAll, count, leave, nap, usage };
+const handlers = { join: joinAll, count, refresh, leave, nap, usage };
 export type Crowd = typeof handlers;
 serve(handlers);

@@ -5,7 +5,7 @@ import { serve } from '../kit/served.ts';
 import { usage } from '../kit/usage.ts';
 
 export interface Frame {
-  /** Since the recording began. */
+  /** Since the first one. */
   readonly atMs: number;
   readonly text: string;
 }
@@ -34,7 +34,7 @@ type Listener = (text: string, watcher: WebSocket) => void;
 let watchers: WebSocket[] = [];
 let holder: WebSocket | undefined;
 const listeners = new Set<Listener>();
-let recording: { readonly fromMs: number; readonly frames: Frame[] } | undefined;
+let recording: Frame[] | undefined;
 let ids = 0;
 
 async function open({ host, port }: ObserveOptions): Promise<WebSocket> {
@@ -47,9 +47,7 @@ async function open({ host, port }: ObserveOptions): Promise<WebSocket> {
 }
 
 function heard(text: string, socket: WebSocket): void {
-  if (recording !== undefined && socket === watchers[0]) {
-    recording.frames.push({ atMs: performance.now() - recording.fromMs, text });
-  }
+  if (socket === watchers[0]) recording?.push({ atMs: performance.now(), text });
   for (const listener of listeners) listener(text, socket);
 }
 
@@ -99,14 +97,15 @@ async function observe(options: ObserveOptions): Promise<{ welcome: string; snap
 }
 
 function record(): void {
-  recording = { fromMs: performance.now(), frames: [] };
+  recording = [];
 }
 
 /** What one of them got since `record`. */
 function recorded(): Frame[] {
-  const frames = recording?.frames ?? [];
+  const frames = recording ?? [];
   recording = undefined;
-  return frames;
+  const fromMs = frames[0]?.atMs ?? 0;
+  return frames.map(({ atMs, text }) => ({ atMs: atMs - fromMs, text }));
 }
 
 /** From sending until the change is there, for every sampled watcher and every change. */

@@ -45,6 +45,11 @@ export class RawSocket {
     this.#socket.write(textFrame(text));
   }
 
+  /** A pong that nobody asked for: the server's idle timeout begins anew, and no ping is due for a while. */
+  refresh(): void {
+    this.#socket.write(PONG);
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }

@@ -81,6 +81,7 @@ export interface Watched {
 /** What `changing` costs the server, until the last frame of it has reached the crowd. */
 export async function watchWhile(side: Side, changing: () => Promise<unknown>): Promise<Watched> {
   const { server, crowd } = side;
+  await crowd.call('refresh');
   await crowd.call('nap', { ms: napMs });
   const before = await countQuiet(side);
   const [crowdBefore, serverBefore, fromMs] = [
