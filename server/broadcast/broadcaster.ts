@@ -1,6 +1,6 @@
 import type { Position } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
-import type { FollowedShow, ShowListener } from '../seatmap/followed-show.ts';
+import type { ShowListener, Shown } from '../seatmap/followed-show.ts';
 import { deltaText, snapshotText } from './frames.ts';
 
 /** Sends a frame to every socket that is subscribed to the topic. */
@@ -28,14 +28,14 @@ export const topicOf = (showId: string): string => `show:${showId}`;
 export class Broadcaster implements ShowListener {
   readonly #publish: Publish;
   readonly #tickMs: number;
-  readonly #shows = new WeakMap<FollowedShow, Told>();
+  readonly #shows = new WeakMap<Shown, Told>();
 
   constructor(publish: Publish, tickMs: number) {
     this.#publish = publish;
     this.#tickMs = tickMs;
   }
 
-  changed(show: FollowedShow): void {
+  changed(show: Shown): void {
     const told = this.#shows.get(show);
     if (told === undefined || told.timer !== undefined) return;
     const waitMs = Math.ceil(told.atMs + this.#tickMs - monotonicMs());
@@ -43,7 +43,7 @@ export class Broadcaster implements ShowListener {
     else told.timer = setTimeout(() => this.#tell(show, told), waitMs);
   }
 
-  reset(show: FollowedShow): void {
+  reset(show: Shown): void {
     const map = show.map;
     if (map === undefined) return;
     const before = this.#shows.get(show);
@@ -63,12 +63,12 @@ export class Broadcaster implements ShowListener {
   }
 
   /** The position up to which every subscriber that never dropped a frame has everything, whatever becomes of the last one. */
-  surelySent(show: FollowedShow): Position {
+  surelySent(show: Shown): Position {
     const { epoch, flushedSeq } = this.#shows.get(show) ?? { epoch: '', flushedSeq: NOTHING };
     return { epoch, seq: flushedSeq };
   }
 
-  #tell(show: FollowedShow, told: Told): void {
+  #tell(show: Shown, told: Told): void {
     told.timer = undefined;
     told.atMs = monotonicMs();
     const map = show.map;

@@ -1,4 +1,4 @@
-import type { FollowedShow } from '../seatmap/followed-show.ts';
+import type { Shown } from '../seatmap/followed-show.ts';
 import type { SeatMap } from '../seatmap/seat-map.ts';
 
 /**
@@ -37,7 +37,7 @@ export function deltaText(showId: string, map: SeatMap, since: number, id?: stri
 
 /** What a client that stands at `since` needs to stand where the map does. */
 export function catchUpText(
-  { showId }: FollowedShow,
+  { showId }: Shown,
   map: SeatMap,
   since: { epoch: string; seq: number } | undefined,
   id?: string,

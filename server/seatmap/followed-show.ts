@@ -16,11 +16,14 @@ export interface Versions {
   seatVersionsOf(showId: string, seatIds: readonly string[]): Promise<readonly SeatVersion[]>;
 }
 
+/** What watchers are told of. */
+export type Shown = Pick<FollowedShow, 'showId' | 'map'>;
+
 export interface ShowListener {
   /** The map moved on by changes: `map.changesSince` tells them. */
-  changed(show: FollowedShow): void;
+  changed(show: Shown): void;
   /** The map was replaced: what was told before is void. */
-  reset(show: FollowedShow): void;
+  reset(show: Shown): void;
 }
 
 export interface FollowedShowOptions {

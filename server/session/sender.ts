@@ -2,19 +2,23 @@ import type { WebSocket as UwsSocket } from 'uWebSockets.js';
 import { closeCodes, limits, type Position } from '../../protocol/index.ts';
 import { type Broadcaster, topicOf } from '../broadcast/broadcaster.ts';
 import { catchUpText } from '../broadcast/frames.ts';
-import type { FollowedShow } from '../seatmap/followed-show.ts';
+import type { Shown } from '../seatmap/followed-show.ts';
 import { sessionLimits } from './limits.ts';
 
 export interface SocketData {
   readonly address: string;
 }
-export type WebSocket = UwsSocket<SocketData>;
+/** What of a socket is used here. */
+export type WebSocket = Pick<
+  UwsSocket<SocketData>,
+  'send' | 'subscribe' | 'unsubscribe' | 'getBufferedAmount' | 'end'
+>;
 
 /** What `ws.send` answers for a frame that it did not take; 0 (buffered) and 1 (sent) are both well. */
 const DROPPED = 2;
 
 interface Watch {
-  readonly show: FollowedShow;
+  readonly show: Shown;
   /** Set while it is out of step: up to here the client has everything. */
   behindSince: Position | undefined;
 }
@@ -59,7 +63,7 @@ export class Sender {
    * how a client that found a gap gets in step.
    * @param since what the client has; undefined or out of reach: it gets a snapshot
    */
-  watch(show: FollowedShow, id: string, since: Position | undefined): void {
+  watch(show: Shown, id: string, since: Position | undefined): void {
     const map = show.map;
     if (!this.#open || map === undefined) return;
     this.send(catchUpText(show, map, since, id));

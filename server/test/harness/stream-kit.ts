@@ -35,6 +35,7 @@ export class Watcher {
 
   static async join(url: string, showId: string): Promise<Watcher> {
     const watcher = new Watcher(await TestClient.join(url), showId);
+    watcher.#listen();
     await watcher.#watch();
     return watcher;
   }
@@ -56,6 +57,13 @@ export class Watcher {
   async reconnect(url: string): Promise<void> {
     await this.client.terminate();
     this.client = await TestClient.join(url);
+    this.#listen();
+    await this.#watch();
+  }
+
+  /** Looks away for a moment. */
+  async blink(): Promise<void> {
+    await this.client.request<'unwatched'>({ type: 'unwatch', showId: this.showId });
     await this.#watch();
   }
 
@@ -68,18 +76,20 @@ export class Watcher {
     await expect.poll(() => this.position, POLL).toEqual(position);
   }
 
-  async #watch(): Promise<void> {
-    const { client, showId } = this;
+  #listen(): void {
+    const { client } = this;
     let cursor = client.frames.length;
-    const fold = () => {
+    client.socket.on('message', () => {
       for (; cursor < client.frames.length; cursor++) {
         const frame = client.frames[cursor];
         if (frame?.type === 'snapshot' || frame?.type === 'delta') this.#fold(client, frame);
       }
-    };
-    client.socket.on('message', fold);
+    });
+  }
+
+  async #watch(): Promise<void> {
     const since = this.map.epoch === '' ? {} : { since: this.position };
-    await client.request<'snapshot' | 'delta'>({ type: 'watch', showId, ...since });
+    await this.client.request<'snapshot' | 'delta'>({ type: 'watch', showId: this.showId, ...since });
   }
 
   #fold(client: TestClient, frame: MapFrame): void {

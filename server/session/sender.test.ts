@@ -1,0 +1,208 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { decodeServerFrame, limits, type ServerFrame } from '../../protocol/index.ts';
+import { Broadcaster, topicOf } from '../broadcast/broadcaster.ts';
+import { SeatMap } from '../seatmap/seat-map.ts';
+import { FoldedMap } from '../test/harness/client.ts';
+import { sessionLimits } from './limits.ts';
+import { Sender, type WebSocket } from './sender.ts';
+
+const [SENT, DROPPED] = [1, 2];
+const seatIds = Array.from({ length: 9 }, (_, i) => `A${i + 1}`);
+const seating = { seatIds, seatIndex: new Map(seatIds.map((seatId, i) => [seatId, i])) };
+
+/** A socket that takes so many frames, and then none until it is read. */
+class FakeSocket implements WebSocket {
+  readonly topics = new Set<string>();
+  readonly sent: ServerFrame[] = [];
+  room = Number.POSITIVE_INFINITY;
+  closeCode: number | undefined;
+
+  send(text: string): number {
+    if (this.room <= 0) return DROPPED;
+    this.room -= 1;
+    const decoded = decodeServerFrame(text);
+    if (!decoded.ok) throw new Error(text);
+    this.sent.push(decoded.frame);
+    return SENT;
+  }
+  subscribe(topic: string): boolean {
+    this.topics.add(topic);
+    return true;
+  }
+  unsubscribe(topic: string): boolean {
+    return this.topics.delete(topic);
+  }
+  getBufferedAmount(): number {
+    return 0;
+  }
+  end(code?: number): void {
+    this.closeCode = code;
+  }
+}
+
+/** One socket that watches these shows. */
+function stage(...showIds: string[]) {
+  const socket = new FakeSocket();
+  const broadcaster = new Broadcaster((topic, text) => {
+    if (socket.topics.has(topic) && socket.send(text) === DROPPED) sender.dropped();
+  }, 25);
+  const sender = new Sender(socket, broadcaster);
+  const shows = showIds.map((showId) => ({
+    showId,
+    map: new SeatMap(seating, 'e1', 0, [], []),
+  }));
+  const [first] = shows;
+  if (first === undefined) throw new Error('no show');
+  for (const show of shows) {
+    broadcaster.reset(show);
+    sender.watch(show, `watch-${show.showId}`, undefined);
+  }
+  vi.advanceTimersByTime(1_000);
+  let changes = 0;
+  return {
+    socket,
+    sender,
+    show: first,
+    shows,
+    change: (show = first) => {
+      const seatId = seatIds[changes++ % seatIds.length] ?? '';
+      show.map.apply(show.map.seq + 1, [
+        { seatId, state: show.map.stateOf(seatId) === 'held' ? 'available' : 'held' },
+      ]);
+      broadcaster.changed(show);
+      vi.advanceTimersByTime(100);
+    },
+    replace: (epoch: string, seq: number) => {
+      first.map = new SeatMap(seating, epoch, seq, ['A5'], ['A6']);
+      broadcaster.reset(first);
+      vi.advanceTimersByTime(100);
+    },
+    /** The client reads again, and this many frames find room. */
+    read: (room = Number.POSITIVE_INFINITY) => {
+      socket.room = room;
+      sender.drained();
+      vi.advanceTimersByTime(100);
+    },
+  };
+}
+
+/** What the client has is what the server has, and it saw no gap. */
+function expectInStep(socket: FakeSocket, { showId, map }: { showId: string; map: SeatMap }): void {
+  const folded = new FoldedMap(showId);
+  for (const frame of socket.sent)
+    if (frame.type === 'snapshot' || frame.type === 'delta') folded.fold(frame);
+  expect(folded.gaps).toBe(0);
+  expect([folded.epoch, folded.seq]).toEqual([map.epoch, map.seq]);
+  expect(Object.keys(folded.taken)).toEqual(seatIds.filter((seatId) => map.stateOf(seatId) !== 'available'));
+  expect(socket.topics.has(topicOf(showId))).toBe(true);
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'performance'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('a socket that is not read', () => {
+  it('is unsubscribed when a frame is dropped, and gets what it missed when it is read again', () => {
+    const { socket, show, change, read } = stage('s');
+    change();
+    socket.room = 0;
+    for (let i = 0; i < 5; i++) change();
+    expect(socket.topics.size).toBe(0);
+    read();
+    expect(socket.sent.at(-1)).toMatchObject({ type: 'delta', from: 2, to: 6 });
+    change();
+    expectInStep(socket, show);
+  });
+
+  it('gets a snapshot when the map was replaced meanwhile', () => {
+    const { socket, show, change, replace, read } = stage('s');
+    socket.room = 0;
+    change();
+    replace('e2', 3);
+    read();
+    expect(socket.sent.at(-1)).toMatchObject({ type: 'snapshot', epoch: 'e2', seq: 3 });
+    expectInStep(socket, show);
+  });
+
+  it('gets another snapshot when it was one that was dropped, even in the same epoch', () => {
+    const { socket, show, replace, read } = stage('s');
+    socket.room = 0;
+    replace('e1', 1);
+    read();
+    expect(socket.sent.at(-1)).toMatchObject({ type: 'snapshot', epoch: 'e1', seq: 1 });
+    expectInStep(socket, show);
+  });
+
+  it('stays as far behind as it was when what should bring it into step is dropped as well', () => {
+    const { socket, shows, change, read } = stage('s', 't', 'u');
+    socket.room = 0;
+    for (const show of shows) for (let i = 0; i < 3; i++) change(show);
+    read(1);
+    for (const show of shows) change(show);
+    read(2);
+    for (const show of shows) change(show);
+    read();
+    for (const show of shows) {
+      change(show);
+      expectInStep(socket, show);
+    }
+  });
+
+  it('loses no reply: they are kept in order, and come before what it missed', () => {
+    const { socket, sender, show, change, read } = stage('s');
+    socket.room = 0;
+    change();
+    sender.send('{"type":"unwatched","id":"r1","showId":"x"}');
+    sender.watch(show, 'r2', { epoch: 'e1', seq: 0 });
+    change();
+    sender.send('{"type":"unwatched","id":"r3","showId":"x"}');
+    const before = socket.sent.length;
+    read();
+    const ids = socket.sent.slice(before).map((frame) => ('id' in frame ? frame.id : frame.type));
+    expect(ids).toEqual(['r1', 'r2', 'r3', 'delta']);
+    expectInStep(socket, show);
+  });
+
+  it('is closed with 4008 after 30 s, and not when it was read before', () => {
+    const { socket, sender, change, read } = stage('s');
+    socket.room = 0;
+    change();
+    vi.advanceTimersByTime(limits.slowReaderMs - 1_000);
+    read();
+    vi.advanceTimersByTime(limits.slowReaderMs);
+    expect(socket.closeCode).toBeUndefined();
+    socket.room = 0;
+    change();
+    vi.advanceTimersByTime(limits.slowReaderMs);
+    expect(socket.closeCode).toBe(4008);
+    sender.ended();
+  });
+
+  it('is closed with 4008 when more replies wait for it than one may keep', () => {
+    const { socket, sender } = stage('s');
+    socket.room = 0;
+    const reply = '{"type":"unwatched","id":"r","showId":"x"}';
+    for (let i = 0; i < sessionLimits.maxUnsentReplies; i++) sender.send(reply);
+    expect(socket.closeCode).toBeUndefined();
+    sender.send(reply);
+    expect(socket.closeCode).toBe(4008);
+    const large = stage('s');
+    large.socket.room = 0;
+    for (let i = 0; i < 5; i++) large.sender.send('x'.repeat(sessionLimits.maxUnsentBytes / 4));
+    expect(large.socket.closeCode).toBe(4008);
+  });
+
+  it('costs nothing once it is gone', () => {
+    const { socket, sender, change } = stage('s');
+    socket.room = 0;
+    change();
+    sender.ended();
+    expect(vi.getTimerCount()).toBe(0);
+    sender.send('{"type":"unwatched","id":"r","showId":"x"}');
+    sender.drained();
+    expect(sender.watching).toBe(0);
+  });
+});

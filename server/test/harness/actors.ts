@@ -1,0 +1,296 @@
+import { expect } from 'vitest';
+import { z } from 'zod';
+import type { ServerFrame } from '../../../protocol/index.ts';
+import { ADMIN_TOKEN } from './app-kit.ts';
+import { type Joined, TestClient } from './client.ts';
+import type { Stores } from './stream-kit.ts';
+
+/** The longest that a lease may outlive its owner here: the grace of a resume, or a checkout, and a sweep on a busy machine. */
+const GHOST_MS = 3_500;
+
+/** What became of one `requestId`, as far as its user was told. */
+interface Request {
+  readonly requestId: string;
+  readonly userId: string;
+  readonly seatIds: readonly string[];
+  outcome: 'unknown' | 'refused' | 'booked' | 'refunded';
+  /** Of the first `confirmed`: every later one must be equal. */
+  bookings: string | undefined;
+}
+
+const bookingRows = z.array(z.object({ request_id: z.string(), seat_id: z.string(), live: z.boolean() }));
+const tables = z.object({ bookings: bookingRows, booked: z.array(z.string()).nullable() });
+
+/** One show, what its users were told, and what must therefore be true of the stores. */
+export class World {
+  readonly showId: string;
+  readonly sessions: Actor[] = [];
+  readonly #stores: Stores;
+  /** Leases that no session has any more: until when they may still stand. */
+  readonly #requests: Request[] = [];
+  #requestsBefore = 0;
+  readonly #ghosts = new Map<string, number>();
+
+  constructor(showId: string, stores: Stores) {
+    this.showId = showId;
+    this.#stores = stores;
+  }
+
+  beginRound(): void {
+    this.#requestsBefore = this.#requests.length;
+  }
+
+  ask(request: Request): Request {
+    this.#requests.push(request);
+    return request;
+  }
+
+  /** One of an earlier round: a stranger who is the first to use an id would take it away. */
+  choose(choice: number, suits: (request: Request) => boolean = () => true): Request | undefined {
+    const suitable = this.#requests.slice(0, this.#requestsBefore).filter(suits);
+    return suitable[choice % Math.max(1, suitable.length)];
+  }
+
+  /** Nobody has these any more, though Redis may not know it yet. */
+  haunt(seatIds: Iterable<string>): void {
+    for (const seatId of seatIds) this.#ghosts.set(seatId, performance.now() + GHOST_MS);
+  }
+
+  /** Every seat that Redis has as held is somebody's, every lease that a session has is held there, and no seat is two sessions'. */
+  async expectOwned(): Promise<void> {
+    await expect.poll(() => this.#misowned(), { timeout: 4_000, interval: 20 }).toEqual([]);
+  }
+
+  /** At most one live booking for each seat, all seats of a request or none, and each outcome as it was told. */
+  async expectBooked(): Promise<void> {
+    const { sql } = this.#stores;
+    // One statement: one moment.
+    const [row] = await sql`
+      SELECT
+        (SELECT coalesce(json_agg(json_build_object('request_id', request_id, 'seat_id', seat_id, 'live', cancelled_at IS NULL)), '[]')
+         FROM bookings WHERE show_id = ${this.showId}) AS bookings,
+        (SELECT json_agg(id) FROM seats WHERE show_id = ${this.showId} AND status = 'BOOKED') AS booked`;
+    const { bookings: rows, booked } = tables.parse(row);
+    const live = rows.filter((row) => row.live).map((row) => row.seat_id);
+    expect(live.sort()).toEqual((booked ?? []).sort());
+    for (const request of this.#requests) this.#expectOutcome(request, rows);
+  }
+
+  #expectOutcome({ requestId, seatIds, outcome }: Request, rows: z.infer<typeof bookingRows>): void {
+    const mine = rows.filter((row) => row.request_id === requestId);
+    const told = `${outcome} ${requestId}`;
+    if (mine.length > 0) expect(mine.map((row) => row.seat_id).sort(), told).toEqual([...seatIds].sort());
+    if (outcome === 'refused') expect(mine, told).toEqual([]);
+    if (outcome === 'booked' || outcome === 'refunded') {
+      expect(mine.length, told).toBe(seatIds.length);
+      expect(new Set(mine.map((row) => row.live)), told).toEqual(new Set([outcome === 'booked']));
+    }
+  }
+
+  async #misowned(): Promise<string[]> {
+    const truth = await this.#stores.truth(this.showId);
+    const owners = new Map<string, string[]>();
+    for (const { name, leases } of this.sessions) {
+      for (const seatId of leases.keys()) owners.set(seatId, [...(owners.get(seatId) ?? []), name]);
+    }
+    const wrong: string[] = [];
+    for (const [seatId, names] of owners) {
+      if (names.length > 1) wrong.push(`${seatId} is ${names.join(' and ')}'s`);
+      if (truth[seatId] !== 'held') wrong.push(`${names[0]}'s ${seatId} is ${truth[seatId] ?? 'available'}`);
+    }
+    for (const [seatId, state] of Object.entries(truth)) {
+      const ghostUntilMs = this.#ghosts.get(seatId) ?? 0;
+      if (state === 'held' && !owners.has(seatId) && performance.now() > ghostUntilMs)
+        wrong.push(`${seatId} is held for nobody`);
+    }
+    return wrong;
+  }
+}
+
+/** A user with one session at a time: what it does, and which leases it has by what it was told. */
+export class Actor {
+  readonly name: string;
+  readonly userId: string;
+  /** Seat → pinned or not. */
+  readonly leases = new Map<string, boolean>();
+  readonly #world: World;
+  #client: TestClient & Joined;
+  #cursor = 0;
+
+  private constructor(world: World, name: string, client: TestClient & Joined) {
+    this.#world = world;
+    this.name = name;
+    this.userId = client.userId;
+    this.#client = client;
+    this.#listen(client);
+    world.sessions.push(this);
+  }
+
+  static async join(world: World, name: string, url: string): Promise<Actor> {
+    return new Actor(world, name, await TestClient.join(url));
+  }
+
+  async hold(seatIds: readonly string[], ttlMs: number): Promise<void> {
+    const reply = await this.#ask({ type: 'hold', showId: this.#world.showId, seatIds: [...seatIds], ttlMs });
+    if (reply.type === 'held') return;
+    expect(reply).toMatchObject({ type: 'error', code: 'seat_unavailable' });
+  }
+
+  /** All that it has, or a seat that it has not when there is none. */
+  someLeases(): string[] {
+    return this.leases.size > 0 ? [...this.leases.keys()] : ['A1'];
+  }
+
+  async heartbeat(): Promise<void> {
+    expect((await this.#ask({ type: 'heartbeat' })).type).toBe('renewed');
+  }
+
+  async release(seatIds: readonly string[] | undefined): Promise<void> {
+    const seats = seatIds === undefined ? {} : { seatIds: [...seatIds] };
+    expect((await this.#ask({ type: 'release', showId: this.#world.showId, ...seats })).type).toBe(
+      'released',
+    );
+  }
+
+  async checkout(seatIds: readonly string[]): Promise<void> {
+    const reply = await this.#ask({ type: 'checkout', showId: this.#world.showId, seatIds: [...seatIds] });
+    if (reply.type !== 'pinned') expect(reply).toMatchObject({ type: 'error', code: 'lease_lost' });
+  }
+
+  async confirm(seatIds: readonly string[]): Promise<void> {
+    await this.#confirm(this.#newRequest(seatIds));
+  }
+
+  /** The same confirm again, or somebody else's. */
+  async repeat(choice: number): Promise<void> {
+    const request = this.#world.choose(
+      choice,
+      ({ userId, outcome }) => userId === this.userId || outcome !== 'unknown',
+    );
+    if (request !== undefined) await this.#confirm(request);
+  }
+
+  /** Asks for something and is gone before the answer. */
+  async vanish(
+    doing: 'hold' | 'confirm' | 'checkout',
+    seatIds: readonly string[],
+    url: string,
+  ): Promise<void> {
+    const frame = { showId: this.#world.showId, seatIds: [...seatIds] };
+    if (doing === 'hold') this.#client.send({ type: 'hold', ...frame });
+    else if (doing === 'checkout') this.#client.send({ type: 'checkout', ...frame });
+    else this.#client.send({ type: 'confirm', ...frame, requestId: this.#newRequest(seatIds).requestId });
+    this.#world.haunt(seatIds);
+    // Its frame leaves with the close, or a moment before it.
+    await this.leave(doing !== 'checkout', url);
+  }
+
+  /** Begins anew, as nobody's heir. */
+  async leave(clean: boolean, url: string): Promise<void> {
+    this.#world.haunt(this.leases.keys());
+    this.leases.clear();
+    const left = this.#client;
+    await (clean ? left.close() : left.terminate());
+    this.#listen(await TestClient.join(url, { userId: this.userId }));
+  }
+
+  /** Comes back for its leases; the socket it had is gone, or lives on and is superseded. */
+  async resume(from: 'closed' | 'open', url: string): Promise<void> {
+    const earlier = this.#client;
+    const wanted = [...this.leases.keys()];
+    if (from === 'closed') await earlier.terminate();
+    this.#world.haunt(wanted);
+    const { showId } = this.#world;
+    const leases = wanted.length > 0 ? [{ showId, seatIds: wanted }] : [];
+    const client = await TestClient.join(url, { userId: this.userId, session: earlier.session, leases });
+    expect(client.welcome.resumed).toBe(true);
+    const pinned = new Map(this.leases);
+    this.leases.clear();
+    for (const { seatIds } of client.welcome.leases)
+      for (const seatId of seatIds) this.leases.set(seatId, pinned.get(seatId) ?? false);
+    this.#listen(client);
+    if (from === 'closed') return;
+    // Elsewhere, and without a lease in common, nobody knows that it is superseded.
+    if (this.leases.size > 0) expect(await earlier.closed()).toBe(4504);
+    else await earlier.terminate();
+  }
+
+  async refund(choice: number, url: string): Promise<void> {
+    const request = this.#world.choose(choice);
+    if (request === undefined) return;
+    const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
+    const reply = await fetch(`${url}/bookings/${request.requestId}`, { method: 'DELETE', headers });
+    await reply.arrayBuffer();
+    expect([200, 404]).toContain(reply.status);
+    if (reply.status === 200) request.outcome = 'refunded';
+  }
+
+  async close(): Promise<void> {
+    await this.#client.terminate();
+  }
+
+  #newRequest(seatIds: readonly string[]): Request {
+    const { userId } = this;
+    const requestId = crypto.randomUUID();
+    return this.#world.ask({ requestId, userId, seatIds, outcome: 'unknown', bookings: undefined });
+  }
+
+  async #confirm(request: Request): Promise<void> {
+    const { requestId, seatIds } = request;
+    const { showId } = this.#world;
+    const reply = await this.#ask({ type: 'confirm', showId, seatIds: [...seatIds], requestId });
+    const isMine = request.userId === this.userId;
+    if (reply.type === 'error' && ['busy', 'outcome_unknown', 'unavailable'].includes(reply.code)) return;
+    if (!isMine) {
+      expect(reply).toMatchObject({ type: 'error', code: 'request_mismatch' });
+      return;
+    }
+    if (reply.type !== 'confirmed') {
+      expect(reply).toMatchObject({ type: 'error' });
+      expect(['seat_unavailable', 'lease_lost']).toContain(reply.type === 'error' ? reply.code : '');
+      expect(['unknown', 'refused']).toContain(request.outcome);
+      request.outcome = 'refused';
+      return;
+    }
+    expect(request.outcome).not.toBe('refused');
+    const bookings = JSON.stringify(reply.bookings.toSorted((a, b) => (a.seatId < b.seatId ? -1 : 1)));
+    request.bookings ??= bookings;
+    expect(bookings).toBe(request.bookings);
+    if (request.outcome !== 'refunded') request.outcome = reply.refunded ? 'refunded' : 'booked';
+  }
+
+  async #ask(frame: Parameters<TestClient['send']>[0]): Promise<ServerFrame> {
+    const client = this.#client;
+    return client.reply(client.send(frame));
+  }
+
+  /** What it is told of its leases, in the order in which it is told. */
+  #listen(client: TestClient & Joined): void {
+    this.#client = client;
+    this.#cursor = client.frames.length;
+    client.socket.on('message', () => {
+      if (client !== this.#client) return;
+      for (; this.#cursor < client.frames.length; this.#cursor++) this.#hear(client.frames[this.#cursor]);
+    });
+  }
+
+  #hear(frame: ServerFrame | undefined): void {
+    switch (frame?.type) {
+      case 'held':
+        for (const seatId of frame.seatIds) this.leases.set(seatId, this.leases.get(seatId) ?? false);
+        break;
+      case 'pinned':
+        for (const seatId of frame.seatIds) this.leases.set(seatId, true);
+        break;
+      case 'confirmed':
+        if (!frame.refunded) for (const seatId of frame.seatIds) this.leases.delete(seatId);
+        break;
+      case 'released':
+      case 'lease_lost':
+        for (const seatId of frame.seatIds) this.leases.delete(seatId);
+        break;
+      case 'renewed':
+        for (const { seatIds } of frame.lost) for (const seatId of seatIds) this.leases.delete(seatId);
+    }
+  }
+}
