@@ -38,6 +38,7 @@ export interface LeaseGuard {
       }[];
       readonly won: boolean;
       readonly gone: boolean;
+      readonly conn?: number | undefined;
     },
   ): Promise<void>;
   announce(showId: string, versions: readonly SeatVersion[]): Promise<void>;
@@ -192,7 +193,11 @@ export class Bookings {
   }
 
   /** Of an unknown outcome Redis is told nothing: the guard runs out by itself, and the sweep asks Postgres then. */
-  async #settle({ showId, seatIds, isGone }: Confirm, guarded: Guarded, commit: Commit): Promise<void> {
+  async #settle(
+    { showId, seatIds, owner, isGone }: Confirm,
+    guarded: Guarded,
+    commit: Commit,
+  ): Promise<void> {
     if (commit.outcome === 'unknown') return;
     const { leases } = this.#options;
     const versions = 'versions' in commit ? commit.versions : [];
@@ -204,7 +209,7 @@ export class Bookings {
       );
       const { guardId } = guarded;
       await this.#settlements.add(showId, () =>
-        leases.settle(showId, { guardId, seats, won: isBooked, gone: isGone() }),
+        leases.settle(showId, { guardId, seats, won: isBooked, gone: isGone(), conn: owner.conn }),
       );
     } else if (isBooked) {
       // The repeat of a booking: whoever made it may have died before its settle.

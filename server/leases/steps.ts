@@ -81,6 +81,8 @@ export interface SettleRequest {
   readonly won: boolean;
   /** The session is gone: its lease is ended instead of given back. */
   readonly gone: boolean;
+  /** The connection that is gone; a later one may have adopted the lease meanwhile. Undefined: any. */
+  readonly conn?: number | undefined;
 }
 
 export type CheckoutResult =
@@ -214,10 +216,11 @@ export class Steps {
 
   settle(showId: string, requests: readonly SettleRequest[]): Promise<Stepped<object>> {
     const seatIds = requests.flatMap(({ seats }) => seats.map(({ seatId }) => seatId));
-    const args = requests.flatMap(({ guardId, won, gone, seats }) => [
+    const args = requests.flatMap(({ guardId, won, gone, conn, seats }) => [
       guardId,
       flag(won),
       flag(gone),
+      conn ?? '',
       seats.length,
       ...seats.flatMap(({ leaseId, version }) => [leaseId, version ?? '']),
     ]);

@@ -17,11 +17,12 @@ export async function confirm(
   if (!found.ok) return found;
   const { owner } = session;
   const owned = ownLeases.of(owner.token, showId, seatIds);
-  const isGone = () => session.ending === 'closed';
+  // With a grace its leases go on for whoever resumes; letting go shortens them.
+  const isGone = () => session.ending === 'closed' && session.graceMs === 0;
   const outcome = await confirmOwned(bookings, ownLeases, { showId, seatIds, requestId, owner, isGone });
   if (!outcome.ok) {
-    // A guard that never reached the store left nothing behind that a settle would end.
-    if (isGone()) letGo(context, session, owned);
+    // A settle knows no grace, and there is none for a guard that never reached the store.
+    if (session.ending === 'closed') letGo(context, session, owned);
     return outcome;
   }
   session.tidy(showId);

@@ -22,7 +22,7 @@ beforeAll(async () => {
   proxy = await FaultProxy.start(stage.redis.port);
   // Redis and Postgres may be slow here without being given up.
   const patient = {
-    REDIS_TIMEOUT_MS: '3000',
+    REDIS_TIMEOUT_MS: '2500',
     LOCK_TIMEOUT_MS: '4000',
     STATEMENT_TIMEOUT_MS: '5000',
     CONFIRM_DEADLINE_MS: '6000',
@@ -42,6 +42,9 @@ afterAll(async () => {
   await stage.close();
   await proxy.stop();
 });
+
+/** A confirm that cannot get its rows is given up soon; its guard would go on. */
+const hurried = { LOCK_TIMEOUT_MS: '200', STATEMENT_TIMEOUT_MS: '500', CONFIRM_DEADLINE_MS: '900' };
 
 const now = () => performance.now();
 
@@ -148,12 +151,7 @@ describe('what was under way when the socket died', () => {
   it('a confirm that comes to nothing frees its seats', async () => {
     await stage.createShow('late-loser');
     const showId = 'late-loser';
-    const hasty = await stage.start({
-      LOCK_TIMEOUT_MS: '200',
-      STATEMENT_TIMEOUT_MS: '500',
-      CONFIRM_DEADLINE_MS: '600',
-      GUARD_MS: '4000',
-    });
+    const hasty = await stage.start(hurried);
     const [holder, watcher] = await Promise.all([crowd.join(hasty.url), crowd.watch(other.url, showId)]);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2', 'A3'] });
     await watcher.untilSeat(showId, 'A2', 'held');
@@ -195,6 +193,25 @@ describe('with RESUME_GRACE_MS', () => {
     expect(resumed.welcome).toMatchObject({ resumed: true, session, leases: [{ seatIds: ['A1', 'A2'] }] });
     expect(resumed.welcome.leases[0]?.expiresInMs).toBeGreaterThan(29_000);
     expect(watcher.frames.filter((frame) => frame.type === 'delta')).toHaveLength(1);
+  });
+
+  it('a confirm that comes to nothing leaves its seats to whoever resumes within it', async () => {
+    const hasty = await stage.start({ ...hurried, RESUME_GRACE_MS: '1500' });
+    const { showId, holder, watcher } = await scene('grace-confirm', hasty.url);
+    const stranger = await backdoor.lockRows(showId, 'A1');
+    const confirm = confirmOf(showId, ['A1', 'A2']);
+    holder.send(confirm);
+    await expect.poll(() => backdoor.isGuarded(showId, 'A1'), POLL).toBe(true);
+    await holder.terminate();
+    await expect.poll(() => backdoor.isGuarded(showId, 'A1'), POLL).toBe(false);
+    await stranger.open();
+    const { session, userId } = holder;
+    const leases = [{ showId, seatIds: ['A1', 'A2'] }];
+    const resumed = await crowd.join(other.url, { session, userId, leases });
+    expect(resumed.welcome).toMatchObject({ leases, lost: [] });
+    // It was busy, which is not final: the same id is still good.
+    expect(await resumed.request<'confirmed'>(confirm)).toMatchObject({ replayed: false });
+    await watcher.untilSeat(showId, 'A2', 'booked');
   });
 
   it('a hold again that lands afterwards neither ends the lease at once nor outlives the grace', async () => {

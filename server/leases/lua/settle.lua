@@ -1,6 +1,7 @@
 -- After a confirm: ends the winners' leases, gives the losers' back as they were, announces what Postgres said.
 -- Only the lease that the guard saw is touched; a rival who holds the seat meanwhile learns of the booking from the feed.
--- ARGV  per request: guard id, '1' won, '1' the session is gone, number of seats (their locks in KEYS);
+-- ARGV  per request: guard id, '1' won, '1' the session is gone, conn that it was ('' any), number of seats (their locks in
+--       KEYS); what a later connection of the session has adopted is given back all the same;
 --       per seat: lease id that the guard saw, version of its booking state ('' unknown)
 -- reply nothing but the position
 if stale then return STALE end
@@ -21,7 +22,7 @@ local function lift(lock, seat, lease, guard, gone)
 end
 
 for _ = 1, takeNumber() do
-  local guard, won, gone, count = take(), take() == '1', take() == '1', takeNumber()
+  local guard, won, gone, conn, count = take(), take() == '1', take() == '1', take(), takeNumber()
   local before = #changes
   for _ = 1, count do
     local id, version, lock = take(), take(), takeLock()
@@ -33,7 +34,8 @@ for _ = 1, takeNumber() do
         endLease(lock, seat)
         changed = true
       else
-        changed = lift(lock, seat, lease, guard, gone and not lease.pinned) or changed
+        local nobodys = gone and not lease.pinned and (conn == '' or lease.conn == tonumber(conn))
+        changed = lift(lock, seat, lease, guard, nobodys) or changed
       end
     end
     if changed then change(seat, id) end
