@@ -14,6 +14,8 @@ const seating = { seatIds, seatIndex: new Map(seatIds.map((seatId, i) => [seatId
 class FakeSocket implements WebSocket {
   readonly topics = new Set<string>();
   readonly sent: ServerFrame[] = [];
+  /** The subscribers are being walked: whoever leaves now takes the process with it. */
+  isPublishing = false;
   room = Number.POSITIVE_INFINITY;
   closeCode: number | undefined;
 
@@ -30,6 +32,7 @@ class FakeSocket implements WebSocket {
     return true;
   }
   unsubscribe(topic: string): boolean {
+    if (this.isPublishing) throw new Error('it left the topic while its subscribers were walked');
     return this.topics.delete(topic);
   }
   getBufferedAmount(): number {
@@ -44,7 +47,10 @@ class FakeSocket implements WebSocket {
 function stage(...showIds: string[]) {
   const socket = new FakeSocket();
   const broadcaster = new Broadcaster((topic, text) => {
-    if (socket.topics.has(topic) && socket.send(text) === DROPPED) sender.dropped();
+    if (!socket.topics.has(topic)) return;
+    socket.isPublishing = true;
+    if (socket.send(text) === DROPPED) sender.dropped();
+    socket.isPublishing = false;
   }, 25);
   const sender = new Sender(socket, broadcaster);
   const shows = showIds.map((showId) => ({
@@ -62,6 +68,7 @@ function stage(...showIds: string[]) {
   return {
     socket,
     sender,
+    broadcaster,
     show: first,
     shows,
     change: (show = first) => {
@@ -114,6 +121,17 @@ describe('a socket that is not read', () => {
     read();
     expect(socket.sent.at(-1)).toMatchObject({ type: 'delta', from: 2, to: 6 });
     change();
+    expectInStep(socket, show);
+  });
+
+  it('stays subscribed when it is read again before it could be unsubscribed', () => {
+    const { socket, sender, show, broadcaster } = stage('s');
+    socket.room = 0;
+    show.map.apply(1, [{ seatId: 'A1', state: 'held' }]);
+    broadcaster.changed(show);
+    socket.room = Number.POSITIVE_INFINITY;
+    sender.drained();
+    vi.advanceTimersByTime(100);
     expectInStep(socket, show);
   });
 

@@ -83,11 +83,18 @@ export class Sender {
   dropped(): void {
     if (!this.#open || this.#slowTimer !== undefined) return;
     this.#slowTimer = setTimeout(() => this.close(closeCodes.tooSlow), limits.slowReaderMs);
-    for (const [showId, watch] of this.#watches) {
+    for (const watch of this.#watches.values()) {
       // One that was not brought into step since it last fell out of it is as far behind as it was then.
       watch.behindSince ??= this.#broadcaster.surelySent(watch.show);
-      this.#ws.unsubscribe(topicOf(showId));
     }
+    // Not now: uWebSockets.js tells of a drop while it walks the topic's subscribers, and crashes when one of them leaves.
+    setImmediate(() => this.#leaveTopics());
+  }
+
+  #leaveTopics(): void {
+    // In step again already: then it has to stay.
+    if (!this.#open || this.#slowTimer === undefined) return;
+    for (const showId of this.#watches.keys()) this.#ws.unsubscribe(topicOf(showId));
   }
 
   /** The socket takes more. */
