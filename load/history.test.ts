@@ -27,6 +27,7 @@ describe('a history', () => {
     recorder.sent('c1', { type: 'hold', id: '1', showId: 'S', seatIds: ['A1'] });
     recorder.received('c1', { type: 'released', id: '1', showId: 'S', seatIds: ['A1'] });
     recorder.received('c1', { type: 'lease_lost', showId: 'S', seatIds: ['A1'], reason: 'expired' });
+    recorder.closing('c1');
     recorder.closed('c1', 1000);
     recorder.fault({ ms: fromMs, name: 'lie', forgets: true, showId: 'S', seatIds: ['A1'] });
     recorder.end([{ showId: 'S', epoch: 'e', seq: 3, held: [], booked: [] }]);
@@ -37,6 +38,7 @@ describe('a history', () => {
       'invoke',
       'return',
       'push',
+      'closing',
       'close',
       'fault',
       'end',

@@ -35,6 +35,8 @@ const line = z.discriminatedUnion('kind', [
   /** A frame with an id: the reply to the invoke of the same client and id. */
   at('return', { client, frame: serverFrame }),
   at('push', { client, frame: serverFrame }),
+  /** The client is about to end its socket, one way or another: from now on the server may let its leases go. */
+  at('closing', { client }),
   at('close', { client, code: z.int() }),
   /**
    * Something was done to the stores between `ms` and `untilMs`. `forgets`: leases may have been lost, of these seats,
@@ -96,6 +98,14 @@ export class HistoryRecorder {
   received(client: string, frame: ServerFrame): void {
     const kind = 'id' in frame && frame.id !== undefined ? 'return' : 'push';
     this.#write({ kind, ms: machineMs(), client, frame: this.#veilReceived(frame) });
+  }
+
+  /**
+   * Call it before the socket is closed or terminated from this side. Without it nothing is known of the client's
+   * leases after the last frame that it sent.
+   */
+  closing(client: string): void {
+    this.#write({ kind: 'closing', ms: machineMs(), client });
   }
 
   closed(client: string, code: number): void {
