@@ -31,7 +31,7 @@ export function table(rows: readonly Row[], besideName: string): string {
       )
       .join('  ')
       .trimEnd();
-  const rule = '-'.repeat(print(lines[0] ?? []).length);
   const [head = '', ...body] = lines.map(print);
+  const rule = '-'.repeat(Math.max(...[head, ...body].map((line) => line.length)));
   return [head, rule, ...body].join('\n');
 }
