@@ -5,6 +5,8 @@ import {
   us_socket_local_port,
   App as uWebSocketsApp,
 } from 'uWebSockets.js';
+import { setTimeout as pause } from 'node:timers/promises';
+import { monotonicMs } from './clock.ts';
 import { Closers } from './closers.ts';
 import type { Config } from './config.ts';
 import { registerHttp } from './http/routes.ts';
@@ -18,6 +20,8 @@ export interface App {
   /** Drains within `drainMs`, then closes everything. */
   stop(): Promise<void>;
 }
+
+const LOOK_AGAIN_MS = 20;
 
 /** Opens everything and listens. Rejects with one line that says what is wrong. The database must be migrated. */
 export async function startApp(config: AppConfig, log: Log): Promise<App> {
@@ -53,7 +57,8 @@ async function start(config: AppConfig, log: Log, closers: Closers): Promise<App
 
   const end = async () => {
     stopListening();
-    await Promise.all([connections.drain(config.drainMs), http.idle(config.drainMs)]);
+    const { drainMs } = config;
+    await Promise.all([connections.drain(drainMs), http.idle(drainMs), confirmsEnd(rooms.bookings, drainMs)]);
     await closers.close();
   };
   // Once: a listening socket that is closed a second time takes the process with it.
@@ -62,6 +67,12 @@ async function start(config: AppConfig, log: Log, closers: Closers): Promise<App
     return stopping;
   };
   return { port, stop };
+}
+
+/** Those whose socket is gone count too: nobody else would tell the watchers before the guard runs out. */
+async function confirmsEnd(bookings: { readonly underWay: number }, deadlineMs: number): Promise<void> {
+  const endMs = monotonicMs() + deadlineMs;
+  while (bookings.underWay > 0 && monotonicMs() < endMs) await pause(LOOK_AGAIN_MS);
 }
 
 /** Exclusive: without it a port that somebody else has would silently be shared. */

@@ -59,7 +59,7 @@ export async function openRooms(
   );
   await feed.connect();
 
-  const { statementTimeoutMs, lockTimeoutMs, confirmDeadlineMs, broadcastTickMs, sweepMs } = config;
+  const { statementTimeoutMs, lockTimeoutMs, broadcastTickMs, sweepMs } = config;
   const pool = (size: number, timeoutMs: number) => {
     const timeouts = { statementTimeoutMs: timeoutMs, lockTimeoutMs };
     const options = { url: config.databaseUrl, size, maxWaiting: MAX_WAITING_CALLS, log, ...timeouts };
@@ -74,7 +74,7 @@ export async function openRooms(
   const leases = closers.opened(new Leases({ ...config, store, seatVersions }), (it) => it.close());
   const ownLeases = closers.opened(new OwnLeases(leases), (it) => it.close());
   const bookings = closers.opened(
-    new Bookings({ confirms, pool: reads, catalogue, leases, log, confirmDeadlineMs }),
+    new Bookings({ ...config, confirms, pool: reads, catalogue, leases, log }),
     (it) => it.close(),
   );
 

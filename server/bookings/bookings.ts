@@ -52,6 +52,8 @@ export interface BookingsOptions {
   readonly leases: LeaseGuard;
   readonly log: Log;
   readonly confirmDeadlineMs: number;
+  /** From the start of a confirm; a transaction that begins later might outlive the guard. */
+  readonly transactionStartMs: number;
 }
 
 export interface Confirm {
@@ -149,7 +151,9 @@ export class Bookings {
   }
 
   async #confirm(confirm: Confirm): Promise<Outcome<Confirmed>> {
-    const endsMs = monotonicMs() + this.#options.confirmDeadlineMs;
+    const { confirmDeadlineMs, transactionStartMs } = this.#options;
+    const beganMs = monotonicMs();
+    const times = { endsMs: beganMs + confirmDeadlineMs, beginBeforeMs: beganMs + transactionStartMs };
     const unknown = await this.#unknownPlace(confirm);
     if (unknown !== undefined) return { ok: false, fault: unknown };
     const guarded = await this.#guard(confirm);
@@ -161,7 +165,7 @@ export class Bookings {
       lease: guarded.mode,
     };
     const settle = (commit: Commit) => this.#settle(confirm, guarded, commit);
-    const commit = await this.#commits.submit(showId, request, endsMs, (late) => void settle(late));
+    const commit = await this.#commits.submit(showId, request, times, (late) => void settle(late));
     await settle(commit);
     return answer(confirm, guarded, commit);
   }

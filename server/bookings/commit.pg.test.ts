@@ -28,12 +28,14 @@ const request = (seatId: string): ConfirmRequest => ({
 const requestsOf = (showId: string) =>
   postgres.query(`SELECT FROM booking_requests WHERE show_id = '${showId}'`);
 
+const within = (ms: number) => ({ endsMs: monotonicMs() + ms, beginBeforeMs: monotonicMs() + ms });
+
 test('a call that outlasts a deadline: unknown at the deadline, and what came of it is told later', async () => {
   const commits = new Commits({ pool: postgres.confirms, log });
   const showId = await slowShow();
   const lateAnswers: Commit[] = [];
   const submit = (seatId: string, ms: number) =>
-    commits.submit(showId, request(seatId), monotonicMs() + ms, (late) => lateAnswers.push(late));
+    commits.submit(showId, request(seatId), within(ms), (late) => lateAnswers.push(late));
 
   const first = submit('1', 1_400);
   const startedMs = monotonicMs();
@@ -52,8 +54,7 @@ test('who was told that nothing happened is never sent', async () => {
   const commits = new Commits({ pool: postgres.confirms, log, maxWaiting: 2 });
   const showId = await slowShow();
   const onLate = vi.fn();
-  const submit = (seatId: string, ms: number) =>
-    commits.submit(showId, request(seatId), monotonicMs() + ms, onLate);
+  const submit = (seatId: string, ms: number) => commits.submit(showId, request(seatId), within(ms), onLate);
 
   const first = submit('300', 1_000);
   const inLine = submit('1', 100);

@@ -28,9 +28,15 @@ export interface CommitOptions {
   readonly maxWaiting?: number;
 }
 
-interface Ticket {
-  readonly request: ConfirmRequest;
+/** Both on `monotonicMs`' clock. */
+interface Times {
+  /** The answer is due. */
   readonly endsMs: number;
+  /** From then on its transaction might outlive its guard. */
+  readonly beginBeforeMs: number;
+}
+interface Ticket extends Times {
+  readonly request: ConfirmRequest;
   /** `abandoned`: its caller was told that nothing happened, so it must never be sent. */
   state: 'waiting' | 'sent' | 'abandoned';
 }
@@ -67,17 +73,17 @@ export class Commits {
   }
 
   /**
-   * Resolves at `endsMs` (on `monotonicMs`' clock) or a moment later. When that comes with a call under way the answer is `unknown`, and
-   * `onLate` gets what the call says in the end, if it says anything. Rejects for bugs alone.
+   * Resolves at `endsMs` or a moment later. When that comes with a call under way the answer is `unknown`, and `onLate`
+   * gets what the call says in the end, if it says anything. Rejects for bugs alone.
    */
   async submit(
     showId: string,
     request: ConfirmRequest,
-    endsMs: number,
+    times: Times,
     onLate: (commit: Commit) => void,
   ): Promise<Commit> {
-    while (endsMs - monotonicMs() > MIN_CALL_MS) {
-      const attempt = await this.#attempt(showId, { request, endsMs, state: 'waiting' }, onLate);
+    while (isInTime(times)) {
+      const attempt = await this.#attempt(showId, { request, ...times, state: 'waiting' }, onLate);
       if (attempt.outcome === 'failed') throw attempt.error;
       if (attempt.outcome !== 'blocked') return attempt;
       await new Promise((resolve) => setTimeout(resolve, BLOCKED_MS));
@@ -115,8 +121,7 @@ export class Commits {
   }
 
   async #run(showId: string, tickets: readonly Ticket[]): Promise<Attempt[]> {
-    const now = monotonicMs();
-    const live = tickets.filter(({ state, endsMs }) => state === 'waiting' && endsMs - now > MIN_CALL_MS);
+    const live = tickets.filter((ticket) => ticket.state === 'waiting' && isInTime(ticket));
     for (const ticket of live) ticket.state = 'sent';
     const attempts = live.length > 0 ? await this.#send(showId, live) : [];
     const byTicket = new Map(live.map((ticket, i) => [ticket, attempts[i]]));
@@ -129,7 +134,10 @@ export class Commits {
       return await this.#call.run(
         showId,
         tickets.map(({ request }) => request),
-        { beginBeforeMs: Math.min(...ends), deadlineMs: Math.max(...ends) - monotonicMs() },
+        {
+          beginBeforeMs: Math.min(...tickets.map(latestBegin)),
+          deadlineMs: Math.max(...ends) - monotonicMs(),
+        },
       );
     } catch (error) {
       const attempt = attemptOf(error);
@@ -148,12 +156,16 @@ export class Commits {
     );
     const attempts: Attempt[] = [];
     for (const ticket of tickets) {
-      const inTime = ticket.endsMs - monotonicMs() > MIN_CALL_MS;
-      attempts.push(...(inTime ? await this.#send(showId, [ticket]) : [{ outcome: 'blocked' as const }]));
+      attempts.push(
+        ...(isInTime(ticket) ? await this.#send(showId, [ticket]) : [{ outcome: 'blocked' as const }]),
+      );
     }
     return attempts;
   }
 }
+
+const latestBegin = ({ endsMs, beginBeforeMs }: Times): number => Math.min(endsMs, beginBeforeMs);
+const isInTime = (times: Times): boolean => latestBegin(times) - monotonicMs() > MIN_CALL_MS;
 
 /** What an error of the call says about its requests. `failed`: a bug, or the constraint that one ran into. */
 function attemptOf(error: unknown): Attempt {

@@ -85,6 +85,7 @@ export class FakeLeases implements LeaseGuard {
 export function testBookings(postgres: TestPostgres, { confirmDeadlineMs = 2_000 } = {}) {
   const { pool, confirms, catalogue } = postgres;
   const leases = new FakeLeases();
-  const bookings = new Bookings({ pool, confirms, catalogue, leases, log, confirmDeadlineMs });
+  const times = { confirmDeadlineMs, transactionStartMs: confirmDeadlineMs };
+  const bookings = new Bookings({ pool, confirms, catalogue, leases, log, ...times });
   return { bookings, leases };
 }

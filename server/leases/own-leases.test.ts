@@ -210,6 +210,18 @@ describe('superseded', () => {
   });
 });
 
+it('closes the earlier connection also when a heartbeat missed its leases before the notice came', () => {
+  grant(alice, 1, lease('A1'));
+  const missed = own.get('s', 'A1');
+  if (missed !== undefined) own.miss(missed);
+  expect([own.count, alice.told]).toEqual([0, []]);
+  own.superseded('s', { conn: 2, leaseIds: ['lease-A1'] });
+  expect(alice.supersededTimes).toBe(1);
+  vi.advanceTimersByTime(10_000);
+  own.superseded('s', { conn: 3, leaseIds: ['lease-A1'] });
+  expect(alice.supersededTimes).toBe(1);
+});
+
 it('forgets a session in silence', () => {
   grant(alice, 1, lease('A1'), lease('A2'));
   own.dropAll(alice);

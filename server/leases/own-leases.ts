@@ -42,6 +42,8 @@ export interface LeaseSession {
 /** Lets a lease that its deadline ends be told from one that nobody renewed, in spite of rounding. */
 const DEADLINE_SLACK_MS = 10;
 const CLOCK_TICK_MS = 100;
+/** How long the feed may be behind a reply of the store and still be understood. */
+const MISSED_MS = 2_000;
 
 /** Map.groupBy, which Node 20 lacks. */
 function groupBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) => Key): Map<Key, Item[]> {
@@ -60,6 +62,8 @@ export class OwnLeases {
   /** show → seat → the one lease that is good, as far as this server knows. */
   readonly #shows = new Map<string, Map<string, OwnLease>>();
   readonly #clock: NodeJS.Timeout;
+  /** Found gone a moment ago. */
+  readonly #missed = new Set<OwnLease>();
 
   constructor(leases: Pick<Leases, 'look' | 'undo'>) {
     this.#leases = leases;
@@ -126,6 +130,16 @@ export class OwnLeases {
     if (seats.size === 0) this.#shows.delete(lease.showId);
   }
 
+  /**
+   * The store does not know this lease as its session's any more, and its session is told. Perhaps a later connection adopted
+   * it, and the notice of that is still on its way.
+   */
+  miss(lease: OwnLease): void {
+    this.drop(lease);
+    this.#missed.add(lease);
+    setTimeout(() => this.#missed.delete(lease), MISSED_MS).unref();
+  }
+
   /** The session is gone, or is told otherwise: forget all of it in silence. */
   dropAll(session: LeaseSession): void {
     for (const lease of session.leases) this.drop(lease);
@@ -153,11 +167,9 @@ export class OwnLeases {
   }
 
   superseded(showId: string, notice: Superseded): void {
-    const seats = this.#shows.get(showId);
-    if (seats === undefined) return;
     const leaseIds = new Set(notice.leaseIds);
     const sessions = new Set<LeaseSession>();
-    for (const lease of seats.values()) {
+    for (const lease of [...(this.#shows.get(showId)?.values() ?? []), ...this.#missed]) {
       if (leaseIds.has(lease.leaseId) && lease.session.owner.conn < notice.conn) sessions.add(lease.session);
     }
     for (const session of sessions) session.superseded();

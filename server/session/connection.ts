@@ -46,7 +46,7 @@ export class Connection {
     this.address = address;
     const { maxFramesPerS } = context.config;
     this.#frames = new RateLimit(maxFramesPerS, maxFramesPerS * 2);
-    this.#helloTimer = setTimeout(() => sender.close(closeCodes.noHello), limits.helloDeadlineMs);
+    this.#helloTimer = this.#awaitHello();
   }
 
   get session(): Session | undefined {
@@ -105,7 +105,13 @@ export class Connection {
     }
   }
 
+  #awaitHello(): NodeJS.Timeout {
+    return setTimeout(() => this.sender.close(closeCodes.noHello), limits.helloDeadlineMs);
+  }
+
   async #hello(frame: HelloFrame) {
+    // Said in time: that a store takes its time is not the client's fault.
+    clearTimeout(this.#helloTimer);
     this.#state = 'joining';
     const { session, resumed } = openSession(this.#context, frame, this.sender);
     const limit = this.#connections.limitReached(this, session);
@@ -121,7 +127,7 @@ export class Connection {
       const adopted = resumed
         ? await adoptLeases(this.#context, session, wanted)
         : { leases: [], lost: wanted };
-      if (!this.#isClosed) this.#live();
+      if (!this.#isClosed) this.#state = 'live';
       return { ok: true as const, frame: welcome(this.#context, frame, session, resumed, adopted) };
     } catch (error) {
       if (!this.#isClosed) this.#helloFailed(session);
@@ -135,14 +141,10 @@ export class Connection {
     return this.#state === 'closed';
   }
 
-  #live(): void {
-    clearTimeout(this.#helloTimer);
-    this.#state = 'live';
-  }
-
   /** What was adopted waits in the store: hello may be said again. */
   #helloFailed(session: Session): void {
     this.#state = 'new';
+    this.#helloTimer = this.#awaitHello();
     this.#session = undefined;
     this.#connections.leave(session);
     session.end('superseded');

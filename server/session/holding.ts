@@ -120,7 +120,7 @@ export async function heartbeat(
     // Those that ended meanwhile by other ways were told already.
     // A confirm under way answers for its own.
     const news = gone.filter((lease) => session.leases.has(lease) && lease.confirms === 0);
-    for (const lease of news) ownLeases.drop(lease);
+    for (const lease of news) ownLeases.miss(lease);
     if (news.length > 0) lost.push({ showId, seatIds: news.map((lease) => lease.seatId) });
   };
   await Promise.all([...byShow(unpinned)].map(renewShow));

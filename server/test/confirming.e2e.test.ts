@@ -179,6 +179,18 @@ describe('a confirm', () => {
     expect(await client.request<'confirmed'>(confirm)).toMatchObject({ replayed: false });
   });
 
+  it('never begins so late that it could outlive its guard', async () => {
+    // 2300 ms of guard less one call to Redis and one statement leave 400 ms.
+    const tight = await stage.start({ GUARD_MS: '2300', CONFIRM_DEADLINE_MS: '2000' });
+    const client = await holding('tight', ['A1'], tight.url);
+    const stranger = await backdoor.lockRows('tight', 'A1');
+    const fromMs = performance.now();
+    expect(await client.refusal(confirmOf('tight', ['A1']))).toMatchObject({ code: 'busy' });
+    expect(performance.now() - fromMs).toBeLessThan(1_000);
+    await stranger.open();
+    await client.request<'confirmed'>(confirmOf('tight', ['A1']));
+  });
+
   it('checks what it names before anything else', async () => {
     const client = await holding('names', ['A1']);
     expect(await client.refusal(confirmOf('nowhere', ['A1']))).toMatchObject({ code: 'unknown_show' });

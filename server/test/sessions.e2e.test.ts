@@ -6,16 +6,20 @@ import { Backdoor, POLL } from './harness/backdoor.ts';
 import type { TestClient } from './harness/client.ts';
 import { Crowd, confirmOf, type Guest } from './harness/crowd.ts';
 import { call } from './harness/http.ts';
+import { FaultProxy } from './harness/proxy.ts';
 
 let stage: TestStage;
 let app: TestApp;
 let other: TestApp;
 let backdoor: Backdoor;
+let proxy: FaultProxy;
 const crowd = new Crowd();
 
 /** Connected at the start of the file, so that their five seconds pass while the others are tested. */
 let silent: TestClient;
 let dripping: TestClient;
+/** Its hello comes in time, and Redis takes longer. */
+let tardy: TestClient;
 let connectedMs: number;
 
 const patient = {
@@ -30,15 +34,22 @@ beforeAll(async () => {
   stage = await openStage();
   [app, other] = await Promise.all([stage.start(patient), stage.start()]);
   backdoor = new Backdoor(stage);
-  connectedMs = performance.now();
   silent = await crowd.connect(app.url);
   dripping = await crowd.connect(app.url);
   dripping.send({ type: 'heartbeat' });
+  proxy = await FaultProxy.start(stage.redis.port);
+  const slow = await stage.start(
+    { ...patient, REDIS_TIMEOUT_MS: '2500' },
+    { redisUrl: proxy.urlFor(stage.redis.url) },
+  );
+  tardy = await crowd.connect(slow.url);
+  connectedMs = performance.now();
 });
 afterAll(async () => {
   await crowd.leave();
   await backdoor.close();
   await stage.close();
+  await proxy.stop();
 });
 
 /** A new show in which a new client holds A1 and A2, seen by a watcher on the other server. */
@@ -303,6 +314,23 @@ describe('a server that stops', () => {
     await later.request<'confirmed'>(confirmOf(showId, ['A1', 'A2']));
   });
 
+  it('lets a confirm finish whose socket is gone, and tells of it', async () => {
+    const leaving = await stage.start(patient);
+    const { showId, holder, watcher } = await scene('orphan', leaving.url);
+    const gate = await backdoor.closeGate();
+    holder.send(confirmOf(showId, ['A1', 'A2']));
+    await gate.reached();
+    await holder.terminate();
+    const idle = await crowd.join(leaving.url);
+    const stopped = leaving.stop();
+    expect(await idle.closed()).toBe(closeCodes.draining);
+    await gate.open();
+    await stopped;
+    // By its settle: neither the guard's end nor a look would come so soon.
+    await watcher.untilSeat(showId, 'A2', 'booked', 1_000);
+    expect(await backdoor.bookings(showId)).toHaveLength(2);
+  });
+
   it('lets confirms finish: those of its sockets, of HTTP, and of sockets that are gone', async () => {
     const leaving = await stage.start(patient);
     const { showId, holder, watcher } = await scene('last-orders', leaving.url);
@@ -357,12 +385,22 @@ describe('a server that stops', () => {
 
 // Last: their time passes meanwhile.
 describe('a socket that does not say hello', () => {
-  it('is closed with 4502 after five seconds, whatever else it says', async () => {
+  it('is closed with 4502 after five seconds, whatever else it says; who said it waits for Redis', async () => {
+    const { showId, holder } = await scene('tardy');
+    const { session, userId } = holder;
+    const leases = [{ showId, seatIds: ['A1', 'A2'] }];
+    await expect
+      .poll(() => performance.now() - connectedMs, { ...POLL, timeout: 6_000 })
+      .toBeGreaterThan(4_000);
+    proxy.blackHole('down');
+    const id = tardy.send({ type: 'hello', session, userId, leases });
     for (const client of [silent, dripping]) {
       await client.until(() => client.closeCode !== undefined, 'the deadline of hello', 6_000);
       expect(client.closeCode).toBe(closeCodes.noHello);
     }
-    expect(performance.now() - connectedMs).toBeGreaterThan(4_990);
+    await expect.poll(() => performance.now() - connectedMs, POLL).toBeGreaterThan(5_100);
+    proxy.pass();
+    expect(await tardy.reply(id)).toMatchObject({ type: 'welcome', leases });
     const [refusal] = dripping.frames;
     expect(refusal).toMatchObject({ type: 'error', code: 'hello_required' });
   });
