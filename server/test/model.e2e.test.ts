@@ -7,31 +7,38 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Actor, World } from './harness/actors.ts';
+import { Actor, LONG_MS, World } from './harness/actors.ts';
 import { openStage, type TestStage } from './harness/app-kit.ts';
+import { FaultProxy } from './harness/proxy.ts';
 import { replayOf } from './harness/replay.ts';
 import { History, Stores, Watcher } from './harness/stream-kit.ts';
 
 const SEATS = 6;
 const ACTORS = 4;
 const WATCHERS = 3;
+const SERVERS = 2;
 const { budgetMs, parameters } = replayOf(process.env);
 
 let stage: TestStage;
 let stores: Stores;
-let urls: readonly string[] = [];
+const urls: string[] = [];
+const proxies: FaultProxy[] = [];
 let worlds = 0;
 
 beforeAll(async () => {
   stage = await openStage();
   stores = new Stores(stage);
   const variables = { CHECKOUT_MS: '1200', RESUME_GRACE_MS: '600' };
-  const [one, two] = await Promise.all([stage.start(variables), stage.start(variables)]);
-  urls = [one.url, two.url];
+  for (let i = 0; i < SERVERS; i++) {
+    const proxy = await FaultProxy.start(stage.redis.port);
+    proxies.push(proxy);
+    urls.push((await stage.start(variables, { redisUrl: proxy.urlFor(stage.redis.url) })).url);
+  }
 });
 afterAll(async () => {
   await stores?.close();
   await stage?.close();
+  await Promise.all(proxies.map((proxy) => proxy.stop()));
 });
 
 const seatIds = fc.uniqueArray(
@@ -53,7 +60,7 @@ const as = <const Name extends string, Fields extends object>(
 
 /** What one user does in a round; `null` seats: all that it has. */
 const move = fc.oneof(
-  as(8, 'hold', { seatIds, ttlMs: fc.constantFrom(500, 60_000, 60_000) }),
+  as(8, 'hold', { seatIds, ttlMs: fc.constantFrom(500, LONG_MS, LONG_MS) }),
   as(4, 'confirm', { seatIds: fc.option(seatIds, { freq: 2 }) }),
   as(2, 'release', { seatIds: fc.option(seatIds) }),
   as(1, 'heartbeat', {}),
@@ -61,7 +68,7 @@ const move = fc.oneof(
   as(1, 'repeat', { choice }),
   as(3, 'refund', { choice, server }),
   as(1, 'leave', { clean: fc.boolean(), server }),
-  as(2, 'resume', { from: fc.constantFrom('closed', 'open'), server }),
+  as(4, 'resume', { from: fc.constantFrom('closed', 'closing', 'open'), server }),
   as(2, 'vanish', { doing: fc.constantFrom('hold', 'confirm', 'checkout'), seatIds, server }),
 );
 type Move = typeof move extends fc.Arbitrary<infer M> ? M : never;
@@ -75,7 +82,10 @@ type Look = typeof look extends fc.Arbitrary<infer L> ? L : never;
 const round = fc.record({
   moves: fc.array(fc.option(move, { freq: 5 }), { minLength: ACTORS, maxLength: ACTORS }),
   looks: fc.array(look, { minLength: WATCHERS, maxLength: WATCHERS }),
+  // How far each server is from Redis, so that what one does is overtaken by what the other does.
+  delaysMs: fc.array(fc.constantFrom(0, 0, 4, 25), { minLength: SERVERS, maxLength: SERVERS }),
 });
+type Round = typeof round extends fc.Arbitrary<infer R> ? R : never;
 
 const urlOf = (i: number): string => urls[i % urls.length] ?? '';
 
@@ -109,9 +119,7 @@ async function see(watcher: Watcher, next: Look): Promise<void> {
   if (next.does === 'blink') await watcher.blink();
 }
 
-async function play(
-  rounds: readonly { moves: readonly (Move | null)[]; looks: readonly Look[] }[],
-): Promise<void> {
+async function play(rounds: readonly Round[]): Promise<void> {
   const showId = `world-${++worlds}`;
   await stage.createShow(showId, SEATS);
   const world = new World(showId, stores);
@@ -120,7 +128,10 @@ async function play(
     Promise.all(Array.from({ length: WATCHERS }, (_, i) => Watcher.join(urlOf(i), showId))),
   ]);
   try {
-    for (const { moves, looks } of rounds) {
+    for (const { moves, looks, delaysMs } of rounds) {
+      proxies.forEach((proxy, i) => {
+        proxy.delay(delaysMs[i] ?? 0);
+      });
       world.beginRound();
       await Promise.all([
         ...actors.map((actor, i) => moves[i] && act(actor, moves[i])),

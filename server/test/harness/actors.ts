@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { z } from 'zod';
 import type { ServerFrame } from '../../../protocol/index.ts';
@@ -7,6 +8,11 @@ import type { Stores } from './stream-kit.ts';
 
 /** The longest that a lease may outlive its owner here: the grace of a resume, or a checkout, and a sweep on a busy machine. */
 const GHOST_MS = 3_500;
+
+/** Leases of this TTL outlive their world; any shorter one may end at any moment. */
+export const LONG_MS = 60_000;
+/** A resume that takes longer may find that its grace is over. */
+const PROMPT_MS = 300;
 
 /** What became of one `requestId`, as far as its user was told. */
 interface Request {
@@ -25,6 +31,8 @@ const tables = z.object({ bookings: bookingRows, booked: z.array(z.string()).nul
 export class World {
   readonly showId: string;
   readonly sessions: Actor[] = [];
+  /** What a user was told and should not have been. */
+  readonly wrongs: string[] = [];
   readonly #stores: Stores;
   /** Leases that no session has any more: until when they may still stand. */
   readonly #requests: Request[] = [];
@@ -93,7 +101,7 @@ export class World {
     for (const { name, leases } of this.sessions) {
       for (const seatId of leases.keys()) owners.set(seatId, [...(owners.get(seatId) ?? []), name]);
     }
-    const wrong: string[] = [];
+    const wrong = [...this.wrongs];
     for (const [seatId, names] of owners) {
       if (names.length > 1) wrong.push(`${seatId} is ${names.join(' and ')}'s`);
       if (truth[seatId] !== 'held') wrong.push(`${names[0]}'s ${seatId} is ${truth[seatId] ?? 'available'}`);
@@ -111,8 +119,9 @@ export class World {
 export class Actor {
   readonly name: string;
   readonly userId: string;
-  /** Seat → pinned or not. */
+  /** Seat → whether its lease may end by itself: it is short, or pinned. */
   readonly leases = new Map<string, boolean>();
+  #ttlMs = LONG_MS;
   readonly #world: World;
   #client: TestClient & Joined;
   #cursor = 0;
@@ -131,6 +140,7 @@ export class Actor {
   }
 
   async hold(seatIds: readonly string[], ttlMs: number): Promise<void> {
+    this.#ttlMs = ttlMs;
     const reply = await this.#ask({ type: 'hold', showId: this.#world.showId, seatIds: [...seatIds], ttlMs });
     if (reply.type === 'held') return;
     expect(reply).toMatchObject({ type: 'error', code: 'seat_unavailable' });
@@ -195,21 +205,25 @@ export class Actor {
   }
 
   /** Comes back for its leases; the socket it had is gone, or lives on and is superseded. */
-  async resume(from: 'closed' | 'open', url: string): Promise<void> {
+  async resume(from: 'closed' | 'closing' | 'open', url: string): Promise<void> {
+    const fromMs = performance.now();
     const earlier = this.#client;
     const wanted = [...this.leases.keys()];
     if (from === 'closed') await earlier.terminate();
+    const closed = from === 'closing' ? closeMeanwhile(earlier) : undefined;
     this.#world.haunt(wanted);
     const { showId } = this.#world;
     const leases = wanted.length > 0 ? [{ showId, seatIds: wanted }] : [];
     const client = await TestClient.join(url, { userId: this.userId, session: earlier.session, leases });
     expect(client.welcome.resumed).toBe(true);
-    const pinned = new Map(this.leases);
+    if (performance.now() - fromMs < PROMPT_MS)
+      for (const { seatIds } of client.welcome.lost) this.#lose(seatIds, 'not resumed');
+    const before = new Map(this.leases);
     this.leases.clear();
     for (const { seatIds } of client.welcome.leases)
-      for (const seatId of seatIds) this.leases.set(seatId, pinned.get(seatId) ?? false);
+      for (const seatId of seatIds) this.leases.set(seatId, before.get(seatId) ?? false);
     this.#listen(client);
-    if (from === 'closed') return;
+    if (from !== 'open') return closed;
     // Elsewhere, and without a lease in common, nobody knows that it is superseded.
     if (this.leases.size > 0) expect(await earlier.closed()).toBe(4504);
     else await earlier.terminate();
@@ -277,7 +291,7 @@ export class Actor {
   #hear(frame: ServerFrame | undefined): void {
     switch (frame?.type) {
       case 'held':
-        for (const seatId of frame.seatIds) this.leases.set(seatId, this.leases.get(seatId) ?? false);
+        for (const seatId of frame.seatIds) this.leases.set(seatId, this.#ttlMs < LONG_MS);
         break;
       case 'pinned':
         for (const seatId of frame.seatIds) this.leases.set(seatId, true);
@@ -286,11 +300,30 @@ export class Actor {
         if (!frame.refunded) for (const seatId of frame.seatIds) this.leases.delete(seatId);
         break;
       case 'released':
-      case 'lease_lost':
         for (const seatId of frame.seatIds) this.leases.delete(seatId);
         break;
+      case 'lease_lost':
+        this.#lose(frame.seatIds, frame.reason);
+        break;
       case 'renewed':
-        for (const { seatIds } of frame.lost) for (const seatId of seatIds) this.leases.delete(seatId);
+        for (const { seatIds } of frame.lost) this.#lose(seatIds, 'not renewed');
     }
   }
+
+  /** Nothing fails here, so a lease ends for one reason only: its time is over. */
+  #lose(seatIds: readonly string[], reason: string): void {
+    for (const seatId of seatIds) {
+      const mayEnd =
+        this.leases.get(seatId) !== false &&
+        ['expired', 'deadline', 'not renewed', 'not resumed'].includes(reason);
+      if (!mayEnd) this.#world.wrongs.push(`${this.name} lost ${seatId}: ${reason}`);
+      this.leases.delete(seatId);
+    }
+  }
+}
+
+/** At a moment when its heir may have arrived, or not. */
+async function closeMeanwhile(client: TestClient): Promise<void> {
+  await pause(Math.random() * 8);
+  await client.terminate();
 }
