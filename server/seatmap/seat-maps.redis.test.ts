@@ -1,0 +1,195 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Show } from '../catalogue/catalogue.ts';
+import { Feed } from '../feed/feed.ts';
+import { Leases, type SeatVersion } from '../leases/leases.ts';
+import { OwnLeases } from '../leases/own-leases.ts';
+import { createMetrics } from '../observability/metrics.ts';
+import { LeaseKit, redisSettings, session, silent } from '../test/harness/lease-kit.ts';
+import { FollowedShow } from './followed-show.ts';
+import { SeatMaps, type SeatMapsOptions } from './seat-maps.ts';
+
+const SEATS = 10;
+const layout = Array.from({ length: SEATS }, (_, i) => ({ id: `A${i + 1}` }));
+const seatIds = layout.map(({ id }) => id);
+const makeShow = (): Show => {
+  const id = `show-${randomBytes(6).toString('hex')}`;
+  const seatIndex = new Map(seatIds.map((seatId, i) => [seatId, i]));
+  return { id, name: id, createdAtMs: 0, seats: layout, seatIds, seatIndex, etag: '"1"' };
+};
+const alice = session('alice');
+
+let kit: LeaseKit;
+let leases: Leases;
+let feed: Feed;
+let ownLeases: OwnLeases;
+let metrics: ReturnType<typeof createMetrics>;
+let seatMaps: SeatMaps;
+/** Reads of Postgres, by show. */
+let reads: string[];
+/** What Postgres would say. */
+let versions: SeatVersion[];
+let onRead: () => Promise<void>;
+
+beforeAll(async () => {
+  kit = await LeaseKit.open();
+});
+afterAll(() => kit?.close());
+beforeEach(async () => {
+  reads = [];
+  versions = [];
+  onRead = async () => {};
+  metrics = createMetrics();
+  feed = new Feed(redisSettings(kit.redis.url), kit.store, randomBytes(6).toString('hex'));
+  await feed.connect();
+  leases = new Leases({
+    store: kit.store,
+    seatVersions: async () => versions,
+    guardMs: 4_000,
+    maxHoldMs: 600_000,
+    checkoutMs: 60_000,
+  });
+  ownLeases = new OwnLeases(leases);
+});
+afterEach(() => {
+  seatMaps.close();
+  ownLeases.close();
+  leases.close();
+  feed.close();
+});
+
+const postgres = {
+  seatVersions: async (showId: string) => {
+    reads.push(showId);
+    await onRead();
+    return versions;
+  },
+  seatVersionsOf: async () => versions,
+};
+const listener = { changed: () => {}, reset: () => {} };
+
+function start(limits: Pick<SeatMapsOptions, 'maxFollowed' | 'letGoAfterMs'> = {}): void {
+  const options = {
+    feed,
+    leases,
+    ownLeases,
+    versions: postgres,
+    listener,
+    sweepMs: 250,
+    log: silent,
+    metrics,
+  };
+  seatMaps = new SeatMaps({ ...options, ...limits });
+}
+async function follow(show: Show): Promise<FollowedShow> {
+  const followed = seatMaps.follow(show);
+  if (followed === undefined) throw new Error('no room');
+  expect(await followed.until(() => followed.map !== undefined, 3_000)).toBe(true);
+  return followed;
+}
+const sumOf = async (counter: { get(): Promise<{ values: { value: number }[] }> }): Promise<number> =>
+  (await counter.get()).values.reduce((sum, { value }) => sum + value, 0);
+
+describe('a map', () => {
+  it('is loaded once, however many wait for it', async () => {
+    start();
+    const show = makeShow();
+    versions = [{ seatId: 'A3', version: 1 }];
+    const followed = await Promise.all(Array.from({ length: 5_000 }, () => follow(show)));
+    expect(new Set(followed).size).toBe(1);
+    expect(followed[0]?.map?.stateOf('A3')).toBe('booked');
+    expect(reads).toEqual([show.id]);
+    expect(await sumOf(metrics.mapLoads)).toBe(1);
+  });
+
+  it('has what happened while it was loaded', async () => {
+    start();
+    const show = makeShow();
+    await leases.hold(show.id, alice, ['A1'], 60_000);
+    onRead = async () => {
+      await leases.hold(show.id, alice, ['A2'], 60_000);
+    };
+    const followed = await follow(show);
+    const { position } = await leases.hold(show.id, alice, ['A3'], 60_000);
+    await followed.until(() => followed.map?.seq === position.seq, 2_000);
+    expect(followed.map?.seatsIn('held')).toEqual(['A1', 'A2', 'A3']);
+  });
+
+  it('is tried again until both stores answer', async () => {
+    start();
+    let failures = 3;
+    onRead = async () => {
+      if (failures-- > 0) throw new Error('Postgres is away');
+    };
+    const followed = await follow(makeShow());
+    expect(reads).toHaveLength(4);
+    await expect.poll(() => followed.lagMs).toBe(0);
+  });
+
+  it('does not read the log because replies are quicker than the feed', async () => {
+    start();
+    const show = makeShow();
+    const followed = await follow(show);
+    await expect.poll(() => followed.lagMs).toBe(0);
+    const before = await sumOf(metrics.mapMends);
+    const endMs = performance.now() + 600;
+    let seq = 0;
+    while (performance.now() < endMs) {
+      seq = (await leases.hold(show.id, alice, ['A1'], 60_000)).position.seq;
+      await leases.release(show.id, alice, ['A1'], { named: true });
+    }
+    await followed.until(() => (followed.map?.seq ?? 0) > seq, 2_000);
+    expect(seq).toBeGreaterThan(100);
+    // A grace is 40 ms: at worst some of the fifteen ends while the machine is busy elsewhere.
+    expect((await sumOf(metrics.mapMends)) - before).toBeLessThan(5);
+  });
+});
+
+describe('a map that nobody needs', () => {
+  it('is kept for a while, and let go then', async () => {
+    start({ letGoAfterMs: 100 });
+    const show = makeShow();
+    const followed = await follow(show);
+    seatMaps.unfollow(show.id);
+    expect(await follow(show)).toBe(followed);
+    seatMaps.unfollow(show.id);
+    await expect.poll(() => seatMaps.followed).toBe(0);
+    expect(seatMaps.peek(show.id)).toBeUndefined();
+    const channels = async () =>
+      (await kit.raw.call('PUBSUB', 'SHARDCHANNELS', `feed:{${show.id}}`)) as string[];
+    await expect.poll(async () => (await channels()).length).toBe(0);
+    expect(await follow(show)).not.toBe(followed);
+  });
+
+  it('makes room for another one; without any, there is none', async () => {
+    start({ maxFollowed: 3 });
+    const shows = Array.from({ length: 4 }, makeShow);
+    const [first, second, third, fourth] = shows;
+    if (!first || !second || !third || !fourth) throw new Error('four were made');
+    for (const show of [first, second, third]) await follow(show);
+    await follow(second);
+    expect(seatMaps.follow(fourth)).toBeUndefined();
+    seatMaps.unfollow(second.id);
+    expect(seatMaps.follow(fourth)).toBeUndefined();
+    seatMaps.unfollow(second.id);
+    await follow(fourth);
+    expect(seatMaps.followed).toBe(3);
+    expect(seatMaps.peek(second.id)).toBeUndefined();
+  });
+
+  it('starts nothing when it is let go before its subscription stood', async () => {
+    start();
+    vi.useFakeTimers();
+    try {
+      const options = { leases, ownLeases, versions: postgres, listener, sweepMs: 250, log: silent, metrics };
+      const followed = new FollowedShow({ ...options, show: makeShow() });
+      const before = vi.getTimerCount();
+      followed.close();
+      followed.start();
+      expect(vi.getTimerCount()).toBe(before);
+      expect(reads).toEqual([]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
