@@ -82,6 +82,8 @@ export interface Confirmed {
 /** What is known of the leases when Postgres is asked. */
 interface Guarded {
   readonly mode: LeaseMode;
+  /** Redis keeps the leases for us until the guard ends. */
+  readonly isKept: boolean;
   readonly guardId: string;
   /** Good: the lease of each seat, in the request's order. */
   readonly leaseIds: readonly string[];
@@ -153,10 +155,12 @@ export class Bookings {
   async #confirm(confirm: Confirm): Promise<Outcome<Confirmed>> {
     const { confirmDeadlineMs, transactionStartMs } = this.#options;
     const beganMs = monotonicMs();
-    const times = { endsMs: beganMs + confirmDeadlineMs, beginBeforeMs: beganMs + transactionStartMs };
+    const endsMs = beganMs + confirmDeadlineMs;
     const unknown = await this.#unknownPlace(confirm);
     if (unknown !== undefined) return { ok: false, fault: unknown };
     const guarded = await this.#guard(confirm);
+    // Without a guard there is none to outlive.
+    const times = { endsMs, beginBeforeMs: guarded.isKept ? beganMs + transactionStartMs : endsMs };
     const { showId, requestId, owner } = confirm;
     const request = {
       requestId,
@@ -186,13 +190,14 @@ export class Bookings {
     try {
       const guard = await this.#options.leases.guard(showId, { owner, seatIds, guardId });
       return guard.ok
-        ? { mode: 'good', guardId, leaseIds: guard.leaseIds, states: {} }
-        : { mode: 'lost', guardId, leaseIds: [], states: guard.states };
+        ? { mode: 'good', isKept: true, guardId, leaseIds: guard.leaseIds, states: {} }
+        : { mode: 'lost', isKept: false, guardId, leaseIds: [], states: guard.states };
     } catch (error) {
       // Redis is advisory, Postgres decides: what this server granted and has not seen end is good enough.
       this.#options.log.warn({ err: error, showId }, 'Redis gave no answer to a guard');
       const leaseIds = ownLeases?.();
-      return { mode: leaseIds ? 'good' : 'unsure', guardId, leaseIds: leaseIds ?? [], states: {} };
+      const mode = leaseIds ? 'good' : 'unsure';
+      return { mode, isKept: false, guardId, leaseIds: leaseIds ?? [], states: {} };
     }
   }
 

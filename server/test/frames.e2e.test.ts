@@ -109,6 +109,8 @@ describe('watching', () => {
     const holder = await crowd.join(app.url);
     await holder.request<'held'>({ type: 'hold', showId: 'watched', seatIds: ['A1', 'A2', 'A3'] });
     await holder.request<'confirmed'>(confirmOf('watched', ['A2']));
+    const early = await crowd.watch(app.url, 'watched');
+    await early.untilSeat('watched', 'A2', 'booked');
     const client = await crowd.join(app.url);
     const snapshot = await client.request<'snapshot'>({ type: 'watch', showId: 'watched' });
     const { epoch, seq } = snapshot;

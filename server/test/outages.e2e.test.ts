@@ -219,6 +219,23 @@ describe('without Postgres', () => {
     expect(await backdoor.bookings(showId)).toHaveLength(2);
   });
 
+  it('gone: confirms are unavailable at once, and nothing is booked by them later', async () => {
+    const showId = 'postgres-gone';
+    await stage.createShow(showId);
+    const holder = await crowd.join(app.url);
+    await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1'] });
+    toPostgres.retarget(1); // nobody listens there
+    toPostgres.cut();
+    const confirm = confirmOf(showId, ['A1']);
+    const refusal = await holder.refusal(confirm);
+    await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A2'] });
+    toPostgres.retarget(Number(new URL(stage.database.url).port));
+    expect(refusal).toMatchObject({ code: 'unavailable', retryable: true });
+    await recovered();
+    expect(await backdoor.bookings(showId)).toEqual([]);
+    expect(await holder.request<'confirmed'>(confirm)).toMatchObject({ replayed: false });
+  });
+
   it('a commit whose reply is lost is outcome_unknown, and its repeat the replay', async () => {
     const showId = 'lost-reply';
     await stage.createShow(showId);
