@@ -67,9 +67,14 @@ async function adoptShow(
     return { wanted, conn: session.owner.conn, leases: [], lost: seatIds };
   }
   const sentMs = monotonicMs();
-  const adopted = await leases.adopt(showId, session.owner, known);
-  session.raiseConn(adopted.conn);
-  ownLeases.grant(session, showId, adopted.position, adopted.leases, sentMs);
+  const adopted = await leases
+    .adopt(showId, session.owner, known)
+    .then((adopted) => {
+      session.raiseConn(adopted.conn);
+      ownLeases.grant(session, showId, adopted.position, adopted.leases, sentMs);
+      return adopted;
+    })
+    .finally(() => session.unfollow(showId));
   const kept = new Set(adopted.leases.map((lease) => lease.seatId));
   const lost = seatIds.filter((seatId) => !kept.has(seatId));
   return { wanted, conn: adopted.conn, leases: adopted.leases, lost };

@@ -46,7 +46,7 @@ export async function hold(context: SessionContext, session: Session, frame: Hol
     return await take(context, session, show, frame);
   } finally {
     session.seatsUnderWay -= frame.seatIds.length;
-    session.tidy(frame.showId);
+    session.unfollow(frame.showId);
   }
 }
 

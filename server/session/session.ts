@@ -20,8 +20,10 @@ export class Session implements LeaseSession {
   readonly publicId = randomBytes(6).toString('base64url');
   readonly leases = new Set<OwnLease>();
   readonly sender: Sender;
-  readonly #seatMaps: SeatMaps;
+  readonly #seatMaps: Pick<SeatMaps, 'follow' | 'unfollow'>;
   readonly #followed = new Map<string, FollowedShow>();
+  /** Frames under way that need the show, by its id. */
+  readonly #uses = new Map<string, number>();
   readonly #checkouts = new Set<Promise<unknown>>();
   #owner: Holder;
   #ending: Ending | undefined;
@@ -30,7 +32,7 @@ export class Session implements LeaseSession {
   /** Once its socket is closed: how long its leases go on for somebody who resumes. */
   graceMs = 0;
 
-  constructor(owner: Holder, sender: Sender, seatMaps: SeatMaps) {
+  constructor(owner: Holder, sender: Sender, seatMaps: Pick<SeatMaps, 'follow' | 'unfollow'>) {
     this.#owner = owner;
     this.sender = sender;
     this.#seatMaps = seatMaps;
@@ -63,18 +65,29 @@ export class Session implements LeaseSession {
     return [...this.leases].filter((lease) => lease.showId === showId);
   }
 
-  /** Follows a show for as long as it is watched or leased in. Undefined: the server follows as many as it can. */
+  /**
+   * Follows a show until `unfollow`, and on for as long as it is watched or leased in. Undefined: the server follows as many
+   * as it can.
+   */
   follow(show: Show): FollowedShow | undefined {
-    const known = this.#followed.get(show.id);
-    if (known !== undefined) return known;
-    const followed = this.#seatMaps.follow(show);
-    if (followed !== undefined) this.#followed.set(show.id, followed);
+    const followed = this.#followed.get(show.id) ?? this.#seatMaps.follow(show);
+    if (followed === undefined) return undefined;
+    this.#followed.set(show.id, followed);
+    this.#uses.set(show.id, (this.#uses.get(show.id) ?? 0) + 1);
     return followed;
   }
 
-  /** Gives the show back if nothing needs it any more. */
+  /** The frame that followed it is answered. */
+  unfollow(showId: string): void {
+    const uses = (this.#uses.get(showId) ?? 0) - 1;
+    if (uses > 0) this.#uses.set(showId, uses);
+    else this.#uses.delete(showId);
+    this.tidy(showId);
+  }
+
+  /** Gives the show back if nothing needs it any more. A `watch` that still waits for the map needs it. */
   tidy(showId: string): void {
-    if (this.sender.isWatching(showId) || this.seatsUnderWay > 0) return;
+    if (this.sender.isWatching(showId) || this.#uses.has(showId)) return;
     for (const lease of this.leases) if (lease.showId === showId) return;
     if (this.#followed.delete(showId)) this.#seatMaps.unfollow(showId);
   }

@@ -34,7 +34,7 @@ export async function watch(
     session.sender.watch(show, frame.id, since);
     return undefined;
   } finally {
-    session.tidy(showId);
+    session.unfollow(showId);
   }
 }
 
