@@ -156,6 +156,7 @@ describe.concurrent('a checkout', () => {
     const showId = 'checkout';
     const [holder, watcher] = await Promise.all([crowd.join(app.url), crowd.watch(other.url, showId)]);
     const held = await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
+    await watcher.untilSeat(showId, 'A1', 'held');
     const sentMs = now();
     const pinned = await holder.request<'pinned'>({ type: 'checkout', showId, seatIds: ['A1', 'A2'] });
     expect(pinned).toMatchObject({ showId, seatIds: ['A1', 'A2'] });

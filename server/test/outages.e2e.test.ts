@@ -293,6 +293,7 @@ describe('a server that dies between commit and settle', () => {
     const watcher = await crowd.watch(other.url, showId);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     await bystander.request<'held'>({ type: 'hold', showId, seatIds: ['A3'] });
+    await watcher.untilSeat(showId, 'A3', 'held');
     const gate = await backdoor.closeGate();
     const confirm = confirmOf(showId, ['A1', 'A2']);
     holder.send(confirm);
