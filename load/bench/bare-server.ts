@@ -26,8 +26,9 @@ function message(ws: WebSocket<SocketData>, data: ArrayBuffer): void {
   const id = /"id":"(\w+)"/.exec(Buffer.from(data).toString())?.[1];
   if (turn === 1) ws.send(withId(welcome, id), false);
   else if (id !== undefined) {
-    ws.subscribe(TOPIC);
+    // In this order: to a socket that has never subscribed, large messages go straight from where they are.
     ws.send(withId(snapshot, id), false);
+    ws.subscribe(TOPIC);
   } else app.publish(TOPIC, data, false);
 }
 

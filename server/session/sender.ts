@@ -66,6 +66,8 @@ export class Sender {
   watch(show: Shown, id: string, since: Position | undefined): void {
     const map = show.map;
     if (!this.#open || map === undefined) return;
+    // Before the subscription: while a socket has none, uWebSockets.js writes a large frame straight from where it is; later
+    // it goes through a buffer, and the heap keeps a hole of the snapshot's size for every watcher.
     this.send(catchUpText(show, map, since, id));
     const outOfStep = this.#slowTimer !== undefined;
     this.#watches.set(show.showId, {

@@ -91,7 +91,11 @@ function rateRows(results: readonly RateResult[]): Row[] {
     },
     { measure: '  server CPU / wall', ...beside((watched) => watched.serverCpuMs / watched.wallMs) },
     { measure: '  generator CPU / wall', ...beside((watched) => watched.generatorCpuMs / watched.wallMs) },
-    { measure: '  change to screen, p50 ms', ...toScreen(0.5) },
-    { measure: '  change to screen, p99 ms', ...toScreen(0.99) },
+    ...(first.oursMs.length > 0
+      ? [
+          { measure: '  change to screen, p50 ms', ...toScreen(0.5) },
+          { measure: '  change to screen, p99 ms', ...toScreen(0.99) },
+        ]
+      : []),
   ];
 }

@@ -14,7 +14,7 @@ import {
   watchWhile,
   withWatchers,
 } from './side.ts';
-import { rates, type Size } from './size.ts';
+import { type Phase, phases, type Size } from './size.ts';
 
 export interface Loads {
   /** Times that the server built the map: by its own count, by reads of Redis' records, by statements of Postgres. */
@@ -89,10 +89,11 @@ export async function round(options: RoundOptions): Promise<RoundResult> {
   for (const side of [ours, bare]) await observe(side, show);
 
   const results: RateResult[] = [];
-  for (const perS of rates) {
-    say(`${perS} changes per second`);
-    if (perS === 100) for (const side of [ours, bare]) await thinOut(side, size.busyWatchers);
-    results.push(await watchRate(stage, options, perS));
+  for (const phase of phases) {
+    const watchers = phase.crowd === 'all' ? size.watchers : size.busyWatchers;
+    say(`${phase.perS} changes per second, ${watchers} watchers`);
+    for (const side of [ours, bare]) await thinOut(side, watchers);
+    results.push({ watchers, ...(await watchPhase(stage, options, phase)) });
   }
   await closers.close();
   return { join: { ours: oursJoined, bare: bareJoined }, loads, rates: results };
@@ -131,28 +132,33 @@ function observe({ observer, address }: Side, show: Show) {
   return observer.call('observe', { ...address, showId: show.id, watchers: halfOfTheSampled });
 }
 
-async function watchRate(stage: Stage, { show, size }: RoundOptions, perS: number): Promise<RateResult> {
+async function watchPhase(
+  stage: Stage,
+  { show, size }: RoundOptions,
+  { perS, seen }: Phase,
+): Promise<Omit<RateResult, 'watchers'>> {
   const { ours, bare, changes, changing } = stage;
   const { windowMs } = size;
-  // The first window of a rate warms up and is not looked at.
-  await changeFor(stage, perS, windowMs / 4);
+  // The first of it warms up and is not looked at.
+  await changeFor(stage, perS, windowMs / 3);
   const changesBefore = await changes.call('stop');
   await ours.observer.call('record');
   const oursWatched = await watchWhile(ours, () => changeFor(stage, perS, windowMs));
   const changed = (await changes.call('stop')) - changesBefore;
   const frames = await ours.observer.call('recorded');
-  await bare.server.call('replay', { frames: frames.filter(({ atMs }) => atMs < windowMs / 4) });
+  await bare.server.call('replay', { frames: frames.filter(({ atMs }) => atMs < windowMs / 3) });
   const bareWatched = await watchWhile(bare, () => bare.server.call('replay', { frames }));
 
-  const seeing = { showId: show.id, seatIds: show.observed, forMs: size.seeMs };
-  if (perS > 1) await changes.call('start', { ...changing, perS });
+  const forMs = seen ? size.seeMs : 0;
+  const seeing = { showId: show.id, seatIds: show.observed, forMs };
+  // One change a second is what the observer itself does.
+  if (perS > 1 && seen) await changes.call('start', { ...changing, perS });
   const oursMs = await ours.observer.call('see', { ...seeing, bare: false });
   await changes.call('stop');
   const bareMs = await bare.observer.call('see', { ...seeing, bare: true });
   await changes.call('tidy', { ...changing, perS });
   const changesPerS = changed / (windowMs / 1000);
-  const { watchers } = await ours.crowd.call('count');
-  return { perS, watchers, changesPerS, ours: oursWatched, bare: bareWatched, oursMs, bareMs };
+  return { perS, changesPerS, ours: oursWatched, bare: bareWatched, oursMs, bareMs };
 }
 
 async function changeFor({ changes, changing }: Stage, perS: number, forMs: number): Promise<void> {

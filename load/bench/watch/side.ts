@@ -118,7 +118,7 @@ async function countQuiet({ crowd }: Side) {
   }
 }
 
-/** Few stay; the server has noticed that the others left. */
+/** So many stay; the server has noticed that the others left. */
 export async function thinOut({ crowd, server }: Side, keep: number): Promise<void> {
   await crowd.call('leave', { keep });
   await server.call('settle');

@@ -2,9 +2,9 @@
 export interface Size {
   readonly rounds: number;
   readonly seats: number;
-  /** Join, sit idle, and watch one change a second. */
+  /** Join, sit idle, watch one change a second, and more than one core can send. */
   readonly watchers: number;
-  /** Stay for the faster rates: so many that one core can still send a frame to each of them in every tick. */
+  /** Stay for the rest: so many that one core can send a frame to each of them in every tick. */
   readonly busyWatchers: number;
   /** How long each rate is watched. */
   readonly windowMs: number;
@@ -17,8 +17,8 @@ export const full: Size = {
   seats: 20_000,
   watchers: 10_000,
   busyWatchers: 2_000,
-  windowMs: 4_000,
-  seeMs: 2_500,
+  windowMs: 3_000,
+  seeMs: 1_500,
 };
 export const quick: Size = {
   rounds: 1,
@@ -29,7 +29,21 @@ export const quick: Size = {
   seeMs: 600,
 };
 
-/** Changes per second. */
-export const rates = [1, 100, 5_000] as const;
+export interface Phase {
+  /** Changes per second. */
+  readonly perS: number;
+  readonly crowd: 'all' | 'busy';
+  /** Whether the time to the screen is taken too: where sockets queue up, it would be the queue's. */
+  readonly seen: boolean;
+}
+
+/** In this order: the crowd only shrinks. */
+export const phases: readonly Phase[] = [
+  { perS: 1, crowd: 'all', seen: true },
+  { perS: 100, crowd: 'all', seen: false },
+  { perS: 100, crowd: 'busy', seen: true },
+  { perS: 5_000, crowd: 'busy', seen: true },
+];
+
 export const sampledWatchers = 8;
 export const napMs = 50;
