@@ -25,8 +25,8 @@ export const quick: Size = {
   seats: 2_000,
   watchers: 1_000,
   busyWatchers: 500,
-  windowMs: 1_200,
-  seeMs: 600,
+  windowMs: 750,
+  seeMs: 400,
 };
 
 export interface Phase {
