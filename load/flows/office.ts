@@ -1,0 +1,23 @@
+import type { Tally } from './tally.ts';
+
+const ANSWER_WITHIN_MS = 10_000;
+
+/** The box office: refunds a booking, so that its seats can be raced for again. */
+export async function refund(
+  target: string,
+  adminToken: string,
+  requestId: string,
+  tally: Tally,
+): Promise<void> {
+  const url = new URL(`/bookings/${requestId}`, target.replace(/^ws/, 'http'));
+  const headers = { authorization: `Bearer ${adminToken}` };
+  try {
+    const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
+    const answer = await fetch(url, { method: 'DELETE', headers, signal });
+    await answer.arrayBuffer();
+    if (answer.ok) tally.count('expected', 'refunded');
+    else tally.count('unexpected', `refund.${answer.status}`);
+  } catch {
+    tally.count('failed', 'refund');
+  }
+}

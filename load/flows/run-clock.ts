@@ -1,0 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { machineMs } from '../history.ts';
+
+let startedMs: number | undefined;
+
+/** Milliseconds since the first user of this process arrived. */
+export function elapsedMs(): number {
+  startedMs ??= machineMs();
+  return machineMs() - startedMs;
+}
+
+export const pause = (ms: number): Promise<void> => sleep(Math.max(0, ms));
+
+/** Between half and one and a half of it. */
+export const about = (ms: number): number => ms * (0.5 + Math.random());
+
+export function oneOf<T>(...choices: [T, ...T[]]): T {
+  return choices[Math.floor(Math.random() * choices.length)] ?? choices[0];
+}

@@ -1,0 +1,106 @@
+import type { FaultLine, HistoryLine } from '../history.ts';
+import type { BookedSpan, EndOfLease, Lane, Span } from './data.ts';
+
+interface Holding {
+  readonly who: string;
+  readonly fromMs: number;
+  /** When it ends unless it is renewed. */
+  endsMs: number;
+}
+
+/** `users-4711-1-17.2` is the second connection of user 17. */
+export const userOf = (client: string): string => `user ${/-(\d+)\.\d+$/.exec(client)?.[1] ?? client}`;
+
+/** Follows the leases of every client, and remembers those of a few seats in full. */
+export class Leases {
+  readonly ends = new Map<EndOfLease, number>();
+  readonly #byClient = new Map<string, Map<string, Holding>>();
+  readonly #kept: ReadonlyMap<
+    string,
+    { spans: Span[]; booked: BookedSpan[]; lies: number[]; refused: number }
+  >;
+
+  constructor(seatIds: readonly string[]) {
+    this.#kept = new Map(seatIds.map((id) => [id, { spans: [], booked: [], lies: [], refused: 0 }]));
+  }
+
+  granted(client: string, seatIds: readonly string[], ms: number, expiresInMs: number): void {
+    const own = this.#byClient.get(client) ?? new Map<string, Holding>();
+    this.#byClient.set(client, own);
+    for (const seatId of seatIds) {
+      const fromMs = own.get(seatId)?.fromMs ?? ms;
+      own.set(seatId, { who: userOf(client), fromMs, endsMs: ms + expiresInMs });
+    }
+  }
+
+  refused(seatIds: readonly string[]): void {
+    for (const seatId of seatIds) {
+      const kept = this.#kept.get(seatId);
+      if (kept) kept.refused++;
+    }
+  }
+
+  renewed(client: string, seatIds: readonly string[], ms: number, expiresInMs: number): void {
+    const own = this.#byClient.get(client);
+    for (const seatId of seatIds) {
+      const holding = own?.get(seatId);
+      if (holding) holding.endsMs = ms + expiresInMs;
+    }
+  }
+
+  ended(client: string, seatIds: readonly string[], ms: number, end: EndOfLease): void {
+    const own = this.#byClient.get(client);
+    for (const seatId of seatIds) {
+      const holding = own?.get(seatId);
+      if (holding === undefined) continue;
+      own?.delete(seatId);
+      this.#close(seatId, holding, ms, end);
+    }
+  }
+
+  closed(client: string, ms: number, code: number): void {
+    const seatIds = [...(this.#byClient.get(client)?.keys() ?? [])];
+    this.ended(client, seatIds, ms, code === 1000 ? 'left' : 'vanished');
+    this.#byClient.delete(client);
+  }
+
+  confirmed(client: string, seatIds: readonly string[], ms: number): void {
+    this.ended(client, seatIds, ms, 'booked');
+    for (const seatId of seatIds) this.#kept.get(seatId)?.booked.push({ who: userOf(client), fromMs: ms });
+  }
+
+  /** The map says that the seat is free again. */
+  freed(seatId: string, ms: number): void {
+    const booked = this.#kept.get(seatId)?.booked;
+    const last = booked?.at(-1);
+    if (last && last.toMs === undefined) booked?.splice(-1, 1, { ...last, toMs: ms });
+  }
+
+  fault({ seatIds = [], ms }: FaultLine): void {
+    for (const seatId of seatIds) this.#kept.get(seatId)?.lies.push(ms);
+  }
+
+  lanes(endMs: number): Lane[] {
+    for (const [client, own] of this.#byClient) this.ended(client, [...own.keys()], endMs, 'open');
+    return [...this.#kept].map(([seatId, { spans, booked, lies, refused }]) => ({
+      seatId,
+      holders: spans.sort((a, b) => a.fromMs - b.fromMs),
+      booked,
+      liesMs: lies,
+      refused,
+    }));
+  }
+
+  #close(seatId: string, { who, fromMs, endsMs }: Holding, ms: number, said: EndOfLease): void {
+    // Who was told late, or never, had it no longer than this.
+    const isOver = endsMs < ms && said !== 'booked';
+    const end = isOver ? 'expired' : said;
+    this.ends.set(end, (this.ends.get(end) ?? 0) + 1);
+    this.#kept
+      .get(seatId)
+      ?.spans.push({ who, fromMs, toMs: Math.max(fromMs, Math.min(ms, isOver ? endsMs : ms)), end });
+  }
+}
+
+/** Seats in the frame that a reply answers. */
+export type Asked = Extract<HistoryLine, { kind: 'invoke' }>;

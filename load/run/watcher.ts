@@ -1,0 +1,78 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ServerFrame } from '../../protocol/index.ts';
+import { Connection, openSocket } from '../flows/connection.ts';
+import { ShowMap } from '../flows/show-map.ts';
+import { type HistoryRecorder, machineMs } from '../history.ts';
+
+/** Longer than the longest lease that a user leaves behind on purpose, and a sweep. */
+const SETTLES_WITHIN_MS = 12_000;
+const LOOK_EVERY_MS = 200;
+
+/** The run's own witness: writes down every frame that a watcher gets, from before the first user until all is quiet. */
+export class Watcher {
+  readonly map = new ShowMap();
+  readonly #showId: string;
+  readonly #connection: Connection;
+  readonly #recorder: HistoryRecorder;
+  /** Set when the server dropped it: then it saw only half. */
+  lost: string | undefined;
+
+  private constructor(
+    socket: ConstructorParameters<typeof Connection>[0],
+    showId: string,
+    recorder: HistoryRecorder,
+  ) {
+    this.#showId = showId;
+    this.#recorder = recorder;
+    this.#connection = new Connection(socket, {
+      recorder,
+      name: 'watcher',
+      pushes: true,
+      onFrame: (frame) => this.#received(frame),
+      onLost: (why) => {
+        this.lost = why;
+      },
+    });
+  }
+
+  static async start(url: string, showId: string, recorder: HistoryRecorder): Promise<Watcher> {
+    const socket = await openSocket(url);
+    if (socket === undefined) throw new Error(`no WebSocket at ${url}`);
+    const watcher = new Watcher(socket, showId, recorder);
+    const welcome = await watcher.#connection.ask({ type: 'hello' });
+    if (welcome?.type !== 'welcome') throw new Error(`no welcome from ${url}: ${JSON.stringify(welcome)}`);
+    if (!(await watcher.#look())) throw new Error(`the watcher cannot watch ${showId}`);
+    return watcher;
+  }
+
+  /** Waits until nothing is held any more and writes down the map as it is then. */
+  async end(): Promise<void> {
+    const endMs = machineMs() + SETTLES_WITHIN_MS;
+    while (this.map.seatsIn('held').length > 0 && machineMs() < endMs) await pause(LOOK_EVERY_MS);
+    // The look and the sweep of the server may still have something to mend.
+    await pause(LOOK_EVERY_MS);
+    const reply = await this.#look();
+    if (reply?.type === 'snapshot') {
+      const { showId, epoch, seq, held, booked } = reply;
+      this.#recorder.end([{ showId, epoch, seq, held, booked }]);
+    }
+    await this.#connection.close();
+  }
+
+  async stop(): Promise<void> {
+    await this.#connection.close();
+  }
+
+  async #look(): Promise<ServerFrame | undefined> {
+    const reply = await this.#connection.ask({ type: 'watch', showId: this.#showId });
+    return reply?.type === 'snapshot' ? reply : undefined;
+  }
+
+  #received(frame: ServerFrame): void {
+    if (frame.type !== 'snapshot' && frame.type !== 'delta') return;
+    if (this.map.fold(frame)) return;
+    // The checker sees the gap in the history as well.
+    const since = this.map.position;
+    void this.#connection.ask({ type: 'watch', showId: this.#showId, ...(since ? { since } : {}) });
+  }
+}
