@@ -1,17 +1,13 @@
 import type { ConfirmFrame } from '../../protocol/index.ts';
 import { confirmOwned } from '../bookings/confirm-owned.ts';
 import { findSeats } from '../catalogue/find-seats.ts';
+import type { Rooms } from '../rooms.ts';
 import type { Answer } from './answer.ts';
-import type { SessionContext } from './context.ts';
 import { letGo } from './ending.ts';
 import type { Session } from './session.ts';
 
-export async function confirm(
-  context: SessionContext,
-  session: Session,
-  frame: ConfirmFrame,
-): Promise<Answer> {
-  const { bookings, catalogue, config, ownLeases } = context;
+export async function confirm(rooms: Rooms, session: Session, frame: ConfirmFrame): Promise<Answer> {
+  const { bookings, catalogue, config, ownLeases } = rooms;
   const { id, showId, seatIds, requestId } = frame;
   const found = await findSeats(catalogue, frame, config.maxSeatsPerHold);
   if (!found.ok) return found;
@@ -22,7 +18,7 @@ export async function confirm(
   const outcome = await confirmOwned(bookings, ownLeases, { showId, seatIds, requestId, owner, isGone });
   if (!outcome.ok) {
     // A settle knows no grace, and there is none for a guard that never reached the store.
-    if (session.ending === 'closed') letGo(context, session, owned);
+    if (session.ending === 'closed') letGo(rooms, session, owned);
     return outcome;
   }
   session.tidy(showId);

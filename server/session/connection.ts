@@ -10,8 +10,8 @@ import {
   type ServerFrame,
 } from '../../protocol/index.ts';
 import { faultOf } from '../refusals.ts';
+import type { Rooms } from '../rooms.ts';
 import type { Connections } from './connections.ts';
-import type { SessionContext } from './context.ts';
 import { dispatch } from './dispatch.ts';
 import { endSession } from './ending.ts';
 import { adoptLeases, openSession, welcome } from './hello.ts';
@@ -29,7 +29,7 @@ import type { Session } from './session.ts';
 export class Connection {
   readonly sender: Sender;
   readonly address: string;
-  readonly #context: SessionContext;
+  readonly #rooms: Rooms;
   readonly #connections: Connections;
   readonly #frames: RateLimit;
   readonly #offences = new RateLimit(sessionLimits.offencesPerS, sessionLimits.offencesBurst);
@@ -39,12 +39,12 @@ export class Connection {
   #underWay = 0;
   #clean = false;
 
-  constructor(context: SessionContext, connections: Connections, sender: Sender, address: string) {
-    this.#context = context;
+  constructor(rooms: Rooms, connections: Connections, sender: Sender, address: string) {
+    this.#rooms = rooms;
     this.#connections = connections;
     this.sender = sender;
     this.address = address;
-    const { maxFramesPerS } = context.config;
+    const { maxFramesPerS } = rooms.config;
     this.#frames = new RateLimit(maxFramesPerS, maxFramesPerS * 2);
     this.#helloTimer = this.#awaitHello();
   }
@@ -61,7 +61,7 @@ export class Connection {
     const decoded = decodeClientFrame(text);
     const waitMs = this.#frames.take();
     const id = decoded.ok ? decoded.frame.id : decoded.id;
-    this.#context.metrics.framesReceived.inc({ type: decoded.ok ? decoded.frame.type : 'invalid' });
+    this.#rooms.metrics.framesReceived.inc({ type: decoded.ok ? decoded.frame.type : 'invalid' });
     if (waitMs > 0) this.#offend(id, fault('rate_limited', { retryInMs: waitMs }));
     else if (!decoded.ok) this.#offend(id, decoded.fault);
     else this.#serve(decoded.frame);
@@ -88,7 +88,7 @@ export class Connection {
     const session = this.#session;
     if (this.#state !== 'live' || session === undefined) this.#offend(frame.id, fault('hello_required'));
     else if (this.#underWay >= sessionLimits.maxUnderWay) this.#refuse(frame.id, fault('busy', {}));
-    else void this.#answer(frame.id, () => dispatch(this.#context, session, frame));
+    else void this.#answer(frame.id, () => dispatch(this.#rooms, session, frame));
   }
 
   /** Exactly one reply, whatever happens. */
@@ -99,7 +99,7 @@ export class Connection {
       if (answer?.ok === false) this.#refuse(id, answer.fault);
       else this.#reply(answer?.frame);
     } catch (error) {
-      this.#refuse(id, faultOf(error, this.#context.log, 'a frame'));
+      this.#refuse(id, faultOf(error, this.#rooms.log, 'a frame'));
     } finally {
       this.#underWay -= 1;
     }
@@ -113,7 +113,7 @@ export class Connection {
     // Said in time: that a store takes its time is not the client's fault.
     clearTimeout(this.#helloTimer);
     this.#state = 'joining';
-    const { session, resumed } = openSession(this.#context, frame, this.sender);
+    const { session, resumed } = openSession(this.#rooms, frame, this.sender);
     const limit = this.#connections.limitReached(this, session);
     if (limit !== undefined) {
       // Later than the reply, which must not be lost with the socket.
@@ -125,10 +125,10 @@ export class Connection {
     const wanted = frame.leases ?? [];
     try {
       const adopted = resumed
-        ? await adoptLeases(this.#context, session, wanted)
+        ? await adoptLeases(this.#rooms, session, wanted)
         : { leases: [], lost: wanted };
       if (!this.#isClosed) this.#state = 'live';
-      return { ok: true as const, frame: welcome(this.#context, frame, session, resumed, adopted) };
+      return { ok: true as const, frame: welcome(this.#rooms, frame, session, resumed, adopted) };
     } catch (error) {
       if (!this.#isClosed) this.#helloFailed(session);
       throw error;
@@ -148,21 +148,21 @@ export class Connection {
     this.#session = undefined;
     this.#connections.leave(session);
     session.end('superseded');
-    void endSession(this.#context, session, true);
+    void endSession(this.#rooms, session, true);
   }
 
   #endSession(): void {
-    if (this.#session !== undefined) void endSession(this.#context, this.#session, this.#clean);
+    if (this.#session !== undefined) void endSession(this.#rooms, this.#session, this.#clean);
   }
 
   /** @param frame undefined: it was sent already */
   #reply(frame: ServerFrame | undefined): void {
-    this.#context.metrics.replies.inc({ outcome: 'ok' });
+    this.#rooms.metrics.replies.inc({ outcome: 'ok' });
     if (frame !== undefined) this.sender.send(encode(frame));
   }
 
   #refuse(id: string | undefined, refusal: Fault): void {
-    this.#context.metrics.replies.inc({ outcome: refusal.code });
+    this.#rooms.metrics.replies.inc({ outcome: refusal.code });
     this.sender.send(encode({ type: 'error', ...(id === undefined ? {} : { id }), ...refusal }));
   }
 

@@ -1,7 +1,7 @@
 import type { ClientFrame } from '../../protocol/index.ts';
+import type { Rooms } from '../rooms.ts';
 import type { Answer } from './answer.ts';
 import { confirm } from './booking.ts';
-import type { SessionContext } from './context.ts';
 import { checkout, heartbeat, hold, release } from './holding.ts';
 import type { Session } from './session.ts';
 import { unwatch, watch } from './watching.ts';
@@ -10,29 +10,25 @@ import { unwatch, watch } from './watching.ts';
 export type LiveFrame = Exclude<ClientFrame, { type: 'hello' }>;
 
 /** Serves one frame. Undefined: it was answered already. Rejects when a store gives no answer, and for bugs. */
-export function dispatch(
-  context: SessionContext,
-  session: Session,
-  frame: LiveFrame,
-): Promise<Answer | undefined> {
+export function dispatch(rooms: Rooms, session: Session, frame: LiveFrame): Promise<Answer | undefined> {
   switch (frame.type) {
     case 'watch':
-      return watch(context, session, frame);
+      return watch(rooms, session, frame);
     case 'unwatch':
-      return unwatch(context, session, frame);
+      return unwatch(rooms, session, frame);
     case 'hold':
-      return counted(hold(context, session, frame), (outcome) =>
-        context.metrics.holds.inc({ via: 'ws', outcome: outcome.ok ? 'held' : outcome.fault.code }),
+      return counted(hold(rooms, session, frame), (outcome) =>
+        rooms.metrics.holds.inc({ via: 'ws', outcome: outcome.ok ? 'held' : outcome.fault.code }),
       );
     case 'heartbeat':
-      return heartbeat(context, session, frame);
+      return heartbeat(rooms, session, frame);
     case 'release':
-      return release(context, session, frame);
+      return release(rooms, session, frame);
     case 'checkout':
-      return checkout(context, session, frame);
+      return checkout(rooms, session, frame);
     case 'confirm':
-      return counted(confirm(context, session, frame), (outcome) =>
-        context.metrics.confirms.inc({ via: 'ws', outcome: outcomeOf(outcome) }),
+      return counted(confirm(rooms, session, frame), (outcome) =>
+        rooms.metrics.confirms.inc({ via: 'ws', outcome: outcomeOf(outcome) }),
       );
     default:
       return unreachable(frame);

@@ -1,5 +1,5 @@
 import type { OwnLease } from '../leases/own-leases.ts';
-import type { SessionContext } from './context.ts';
+import type { Rooms } from '../rooms.ts';
 import { byShow } from './leased-seats.ts';
 import type { Session } from './session.ts';
 
@@ -9,7 +9,7 @@ import type { Session } from './session.ts';
  * `conn`.
  */
 export function letGo(
-  { leases, config }: SessionContext,
+  { leases, config }: Rooms,
   session: Session,
   owned: Iterable<Pick<OwnLease, 'showId' | 'seatId'>>,
 ): void {
@@ -26,13 +26,13 @@ export function letGo(
  * to reconnect releases nothing: its leases wait for the connection that resumes.
  * @param clean the client said goodbye: no grace
  */
-export async function endSession(context: SessionContext, session: Session, clean: boolean): Promise<void> {
+export async function endSession(rooms: Rooms, session: Session, clean: boolean): Promise<void> {
   session.end('closed');
-  session.graceMs = clean ? 0 : context.config.resumeGraceMs;
+  session.graceMs = clean ? 0 : rooms.config.resumeGraceMs;
   const owned = [...session.leases];
-  context.ownLeases.dropAll(session);
+  rooms.ownLeases.dropAll(session);
   await session.finish();
   if (session.ending !== 'closed') return;
   const free = owned.filter((lease) => lease.confirms === 0);
-  letGo(context, session, free);
+  letGo(rooms, session, free);
 }

@@ -4,7 +4,7 @@ import { monotonicMs } from '../clock.ts';
 import type { Holder } from '../leases/leases.ts';
 import type { GrantedLease } from '../leases/steps.ts';
 import { belongsTo, mintToken } from '../leases/tokens.ts';
-import type { SessionContext } from './context.ts';
+import type { Rooms } from '../rooms.ts';
 import { byEnd, byShow } from './leased-seats.ts';
 import type { Sender } from './sender.ts';
 import { Session } from './session.ts';
@@ -15,7 +15,7 @@ import { Session } from './session.ts';
  * clocks disagree, adopting counts it up.
  */
 export function openSession(
-  { seatMaps }: SessionContext,
+  { seatMaps }: Rooms,
   { userId = randomUUID(), session: token }: HelloFrame,
   sender: Sender,
 ): { session: Session; resumed: boolean } {
@@ -26,7 +26,7 @@ export function openSession(
 
 /** Adopts what is still the session's. Rejects with `StoreUnavailable`: then nothing is known, and hello may be said again. */
 export async function adoptLeases(
-  context: SessionContext,
+  rooms: Rooms,
   session: Session,
   wanted: readonly ShowSeats[],
 ): Promise<Pick<WelcomeFrame, 'leases' | 'lost'>> {
@@ -34,7 +34,7 @@ export async function adoptLeases(
     showId,
     seatIds: parts.flatMap(({ seatIds }) => seatIds),
   }));
-  const adopt = (show: ShowSeats) => adoptShow(context, session, show);
+  const adopt = (show: ShowSeats) => adoptShow(rooms, session, show);
   let adoptions = await Promise.all(shows.map(adopt));
   // A lease of one show had a higher number than this connection began with: those of the others follow.
   adoptions = await Promise.all(
@@ -55,7 +55,7 @@ interface Adoption {
 }
 
 async function adoptShow(
-  { catalogue, leases, ownLeases }: SessionContext,
+  { catalogue, leases, ownLeases }: Rooms,
   session: Session,
   wanted: ShowSeats,
 ): Promise<Adoption> {
@@ -81,7 +81,7 @@ async function adoptShow(
 }
 
 export function welcome(
-  { config }: SessionContext,
+  { config }: Rooms,
   { id }: HelloFrame,
   session: Session,
   resumed: boolean,

@@ -11,14 +11,14 @@ import { findSeats } from '../catalogue/find-seats.ts';
 import { monotonicMs } from '../clock.ts';
 import type { OwnLease } from '../leases/own-leases.ts';
 import type { GrantedLease } from '../leases/steps.ts';
+import type { Rooms } from '../rooms.ts';
 import type { FollowedShow } from '../seatmap/followed-show.ts';
 import { type Answer, refuse } from './answer.ts';
-import type { SessionContext } from './context.ts';
 import { letGo } from './ending.ts';
 import { byEnd, byShow, type SeatEnd } from './leased-seats.ts';
 import type { Session } from './session.ts';
 
-function checkHold({ config }: SessionContext, session: Session, frame: HoldFrame): Answer | undefined {
+function checkHold({ config }: Rooms, session: Session, frame: HoldFrame): Answer | undefined {
   const { leaseTtlMaxMs, maxLeasesPerSession } = config;
   if (frame.ttlMs !== undefined && frame.ttlMs > leaseTtlMaxMs) {
     return refuse(fault('bad_frame', {}, `ttlMs may be at most ${leaseTtlMaxMs} here.`));
@@ -33,39 +33,34 @@ function checkHold({ config }: SessionContext, session: Session, frame: HoldFram
   return undefined;
 }
 
-export async function hold(context: SessionContext, session: Session, frame: HoldFrame): Promise<Answer> {
-  const found = await findSeats(context.catalogue, frame, context.config.maxSeatsPerHold);
+export async function hold(rooms: Rooms, session: Session, frame: HoldFrame): Promise<Answer> {
+  const found = await findSeats(rooms.catalogue, frame, rooms.config.maxSeatsPerHold);
   if (!found.ok) return found;
-  const refusal = checkHold(context, session, frame);
+  const refusal = checkHold(rooms, session, frame);
   if (refusal !== undefined) return refusal;
   // Followed before it is held: the feed then tells when the lease is lost.
   const show = session.follow(found.show);
   if (show === undefined) return refuse(fault('busy', {}));
   session.seatsUnderWay += frame.seatIds.length;
   try {
-    return await take(context, session, show, frame);
+    return await take(rooms, session, show, frame);
   } finally {
     session.seatsUnderWay -= frame.seatIds.length;
     session.unfollow(frame.showId);
   }
 }
 
-async function take(
-  context: SessionContext,
-  session: Session,
-  show: FollowedShow,
-  frame: HoldFrame,
-): Promise<Answer> {
+async function take(rooms: Rooms, session: Session, show: FollowedShow, frame: HoldFrame): Promise<Answer> {
   const { showId, seatIds } = frame;
-  const { leases, ownLeases } = context;
+  const { leases, ownLeases } = rooms;
   const { owner } = session;
-  const ttlMs = frame.ttlMs ?? context.config.leaseTtlMs;
+  const ttlMs = frame.ttlMs ?? rooms.config.leaseTtlMs;
   const before = new Set(session.leasesIn(showId).map((lease) => lease.leaseId));
   const sentMs = monotonicMs();
   const { result, position } = await leases.hold(showId, owner, seatIds, ttlMs);
   if (!result.granted) return refuse(fault('seat_unavailable', { conflicts: result.conflicts }));
   if (session.gone) {
-    giveBack(context, session, { showId, before, granted: result.leases, ttlMs });
+    giveBack(rooms, session, { showId, before, granted: result.leases, ttlMs });
     return refuse(fault('unavailable', {}));
   }
   ownLeases.grant(session, showId, position, result.leases, sentMs);
@@ -81,25 +76,25 @@ async function take(
 
 /** Nobody is there any more to keep what was granted; what the session had before goes, or stays, as its end says. */
 function giveBack(
-  context: SessionContext,
+  rooms: Rooms,
   session: Session,
   hold: { showId: string; before: ReadonlySet<string>; granted: readonly GrantedLease[]; ttlMs: number },
 ): void {
   const { showId, before, granted, ttlMs } = hold;
   for (const { seatId, leaseId } of granted)
-    if (!before.has(leaseId)) context.leases.undo(showId, session.owner, [seatId], leaseId, ttlMs);
+    if (!before.has(leaseId)) rooms.leases.undo(showId, session.owner, [seatId], leaseId, ttlMs);
   const older = granted.filter(({ leaseId }) => before.has(leaseId));
   // Said again, for this hold may have extended them after the session's end was heard.
   if (session.ending === 'closed')
     letGo(
-      context,
+      rooms,
       session,
       older.map(({ seatId }) => ({ showId, seatId })),
     );
 }
 
 export async function heartbeat(
-  { leases, ownLeases }: SessionContext,
+  { leases, ownLeases }: Rooms,
   session: Session,
   frame: HeartbeatFrame,
 ): Promise<Answer> {
@@ -128,13 +123,9 @@ export async function heartbeat(
   return { ok: true, frame: { type: 'renewed', id: frame.id, leases: byEnd(renewed), lost } };
 }
 
-export async function release(
-  context: SessionContext,
-  session: Session,
-  frame: ReleaseFrame,
-): Promise<Answer> {
+export async function release(rooms: Rooms, session: Session, frame: ReleaseFrame): Promise<Answer> {
   const { showId } = frame;
-  const { catalogue, leases, ownLeases } = context;
+  const { catalogue, leases, ownLeases } = rooms;
   const owned = session.leasesIn(showId);
   const seatIds = frame.seatIds ?? owned.map((lease) => lease.seatId);
   const found = await findSeats(catalogue, { showId, seatIds });
@@ -155,19 +146,15 @@ export async function release(
   }
 }
 
-export async function checkout(
-  context: SessionContext,
-  session: Session,
-  frame: CheckoutFrame,
-): Promise<Answer> {
+export async function checkout(rooms: Rooms, session: Session, frame: CheckoutFrame): Promise<Answer> {
   const { showId, seatIds } = frame;
-  const found = await findSeats(context.catalogue, frame, context.config.maxSeatsPerHold);
+  const found = await findSeats(rooms.catalogue, frame, rooms.config.maxSeatsPerHold);
   if (!found.ok) return found;
   const sentMs = monotonicMs();
-  const result = await session.trackCheckout(context.leases.checkout(showId, session.owner, seatIds));
+  const result = await session.trackCheckout(rooms.leases.checkout(showId, session.owner, seatIds));
   if (!result.pinned) return refuse(fault('lease_lost', { seats: result.seats }));
   seatIds.forEach((seatId, i) => {
-    const lease = context.ownLeases.get(showId, seatId);
+    const lease = rooms.ownLeases.get(showId, seatId);
     if (lease?.session !== session) return;
     lease.pinned = true;
     lease.endsAtMs = sentMs + (result.seatsExpireInMs[i] ?? 0);

@@ -1,21 +1,17 @@
 import { fault, limits, type UnwatchFrame, type WatchFrame } from '../../protocol/index.ts';
 import { findSeats } from '../catalogue/find-seats.ts';
+import type { Rooms } from '../rooms.ts';
 import { type Answer, refuse } from './answer.ts';
-import type { SessionContext } from './context.ts';
 import type { Session } from './session.ts';
 
 /** The first load of a map may need a rotation and two reads of Postgres. */
 const LOAD_DEADLINE_MS = 3_000;
 
 /** Undefined: answered already, together with the subscription. */
-export async function watch(
-  context: SessionContext,
-  session: Session,
-  frame: WatchFrame,
-): Promise<Answer | undefined> {
+export async function watch(rooms: Rooms, session: Session, frame: WatchFrame): Promise<Answer | undefined> {
   const { showId, since } = frame;
-  const { maxWatchesPerSession } = context.config;
-  const found = await findSeats(context.catalogue, { showId, seatIds: [] });
+  const { maxWatchesPerSession } = rooms.config;
+  const found = await findSeats(rooms.catalogue, { showId, seatIds: [] });
   if (!found.ok) return found;
   const show = session.follow(found.show);
   if (show === undefined) return refuse(fault('busy', {}));
@@ -39,7 +35,7 @@ export async function watch(
 }
 
 export async function unwatch(
-  { catalogue }: SessionContext,
+  { catalogue }: Rooms,
   session: Session,
   { id, showId }: UnwatchFrame,
 ): Promise<Answer> {

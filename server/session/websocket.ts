@@ -1,8 +1,8 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from 'uWebSockets.js';
 import { closeCodes, faultTable, limits, subprotocol } from '../../protocol/index.ts';
+import type { Rooms } from '../rooms.ts';
 import { Connection } from './connection.ts';
 import type { Connections } from './connections.ts';
-import type { SessionContext } from './context.ts';
 import { sessionLimits } from './limits.ts';
 import { Sender, type SocketData } from './sender.ts';
 
@@ -28,12 +28,7 @@ function refuseUpgrade(
 }
 
 /** Synchronous throughout: an asynchronous upgrade that sends in `open` closes sockets on older cores. */
-function upgrade(
-  { config }: SessionContext,
-  res: HttpResponse,
-  req: HttpRequest,
-  socket: us_socket_context_t,
-): void {
+function upgrade({ config }: Rooms, res: HttpResponse, req: HttpRequest, socket: us_socket_context_t): void {
   const key = req.getHeader('sec-websocket-key');
   const offered = req.getHeader('sec-websocket-protocol');
   const extensions = req.getHeader('sec-websocket-extensions');
@@ -51,11 +46,7 @@ function upgrade(
 }
 
 /** Serves the protocol at `/ws`. */
-export function registerWebSocket(
-  app: TemplatedApp,
-  context: SessionContext,
-  connections: Connections,
-): void {
+export function registerWebSocket(app: TemplatedApp, rooms: Rooms, connections: Connections): void {
   // By socket rather than in the user data: that one exists before the socket does.
   const live = new WeakMap<object, Connection>();
   app.ws<SocketData>('/ws', {
@@ -64,10 +55,10 @@ export function registerWebSocket(
     closeOnBackpressureLimit: false,
     idleTimeout: sessionLimits.idleTimeoutS,
     sendPingsAutomatically: true,
-    upgrade: (res, req, socket) => upgrade(context, res, req, socket),
+    upgrade: (res, req, socket) => upgrade(rooms, res, req, socket),
     open: (ws) => {
-      const sender = new Sender(ws, context.broadcaster);
-      const connection = new Connection(context, connections, sender, ws.getUserData().address);
+      const sender = new Sender(ws, rooms.broadcaster);
+      const connection = new Connection(rooms, connections, sender, ws.getUserData().address);
       live.set(ws, connection);
       connections.add(connection);
     },
