@@ -1,0 +1,65 @@
+import type { FaultLine } from '../history.ts';
+
+type ForgottenIndex = Map<string, { untilMs: number[]; fromMs: number[] }>;
+
+/** What was done to the stores while the run went on. */
+export class Faults {
+  readonly #faults: FaultLine[] = [];
+  /** Per seat, per show, and for all shows: the same faults by their ends, with the earliest begin from there on. */
+  #forgotten: ForgottenIndex | undefined;
+
+  add(fault: FaultLine): void {
+    this.#faults.push(fault);
+    this.#forgotten = undefined;
+  }
+
+  get count(): number {
+    return this.#faults.length;
+  }
+
+  /** Whether anything at all was done between these times. */
+  any(fromMs: number, toMs: number): boolean {
+    return this.#faults.some((fault) => fault.untilMs >= fromMs && fault.ms <= toMs);
+  }
+
+  /** The first time from `ms` on at which a lease of this seat may have been lost with the store's memory. */
+  forgotAfter(showId: string, seatId: string, ms: number): number {
+    const places = ['', showId, `${showId} ${seatId}`];
+    return Math.min(...places.map((place) => this.#firstAfter(place, ms)));
+  }
+
+  #firstAfter(place: string, ms: number): number {
+    const known = this.#index().get(place);
+    if (known === undefined) return Number.POSITIVE_INFINITY;
+    let low = 0;
+    let high = known.untilMs.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((known.untilMs[middle] ?? 0) < ms) low = middle + 1;
+      else high = middle;
+    }
+    return known.fromMs[low] ?? Number.POSITIVE_INFINITY;
+  }
+
+  #index(): ForgottenIndex {
+    if (this.#forgotten !== undefined) return this.#forgotten;
+    const index: ForgottenIndex = new Map();
+    const sorted = this.#faults.filter(({ forgets }) => forgets).sort((a, b) => a.untilMs - b.untilMs);
+    for (const { showId, seatIds, ms, untilMs } of sorted) {
+      const places =
+        showId === undefined ? [''] : (seatIds?.map((seatId) => `${showId} ${seatId}`) ?? [showId]);
+      for (const place of places) {
+        const entry = index.get(place) ?? { untilMs: [], fromMs: [] };
+        index.set(place, entry);
+        entry.untilMs.push(untilMs);
+        entry.fromMs.push(ms);
+      }
+    }
+    for (const { fromMs } of index.values()) {
+      for (let i = fromMs.length - 2; i >= 0; i--)
+        fromMs[i] = Math.min(fromMs[i] ?? 0, fromMs[i + 1] ?? Number.POSITIVE_INFINITY);
+    }
+    this.#forgotten = index;
+    return index;
+  }
+}

@@ -1,0 +1,184 @@
+import type { ClientFrame, ServerFrame, WelcomeFrame } from '../../protocol/index.ts';
+import type { HistoryLine } from '../history.ts';
+import type { Findings } from './violations.ts';
+
+/** A socket, as far as its lines have been read. */
+export interface Client {
+  readonly name: string;
+  /** Whether its pushed maps were written down. */
+  readonly pushes: boolean;
+  readonly openedMs: number;
+  welcome: WelcomeFrame | undefined;
+  /** From here on the server may have ended it: when it said that it leaves, else its last frame before it was closed. */
+  leftMs: number;
+  closedMs: number | undefined;
+  lastSentMs: number;
+  readonly pending: Map<string, Operation>;
+  /** Ids that have their reply: to find second replies, and replies to nothing. */
+  readonly answered: Set<string>;
+}
+
+export type ReplyFrame = ServerFrame;
+
+/** A frame that a client sent, with its reply. */
+export interface Operation<Frame extends ClientFrame = ClientFrame> {
+  readonly client: Client;
+  readonly frame: Frame;
+  readonly invokedMs: number;
+  /** Infinity: there was no reply. */
+  returnedMs: number;
+  reply: ReplyFrame | undefined;
+}
+
+export type OperationOf<Type extends ClientFrame['type']> = Operation<Extract<ClientFrame, { type: Type }>>;
+
+export const isOperation = <Type extends ClientFrame['type']>(
+  operation: Operation,
+  type: Type,
+): operation is OperationOf<Type> => operation.frame.type === type;
+
+/** What the judges of a history are told, in the order of time. */
+export interface Judge {
+  invoked?(operation: Operation): void;
+  returned?(operation: Operation, reply: ReplyFrame): void;
+  pushed?(client: Client, frame: ServerFrame, ms: number): void;
+  closed?(client: Client, ms: number): void;
+}
+
+/** A reply that takes longer than every deadline of the server is none. */
+const PATIENCE_MS = 10_000;
+
+/** Pairs every frame with its reply, and hands what happened to the judges. */
+export class Operations {
+  readonly clients = new Map<string, Client>();
+  readonly counts: Record<string, number> = {};
+  firstMs = Number.POSITIVE_INFINITY;
+  lastMs = 0;
+  readonly #judges: readonly Judge[];
+  readonly #findings: Findings;
+
+  constructor(judges: readonly Judge[], findings: Findings) {
+    this.#judges = judges;
+    this.#findings = findings;
+  }
+
+  read(line: HistoryLine): void {
+    this.firstMs = Math.min(this.firstMs, line.ms);
+    this.lastMs = Math.max(this.lastMs, line.ms);
+    switch (line.kind) {
+      case 'open':
+        this.#client(line.client, line.ms, line.pushes);
+        break;
+      case 'invoke':
+        this.#invoke(this.#client(line.client, line.ms), line.frame, line.ms);
+        break;
+      case 'return':
+        this.#return(this.#client(line.client, line.ms), line.frame, line.ms);
+        break;
+      case 'push':
+        this.#push(this.#client(line.client, line.ms), line.frame, line.ms);
+        break;
+      case 'closing': {
+        const client = this.#client(line.client, line.ms);
+        client.leftMs = Math.min(client.leftMs, line.ms);
+        break;
+      }
+      case 'close':
+        this.#close(this.#client(line.client, line.ms), line.ms);
+        break;
+      case 'fault':
+      case 'end':
+        break;
+    }
+  }
+
+  /** Once all lines were read: what never got its reply. */
+  finish(): void {
+    for (const client of this.clients.values()) {
+      if (client.closedMs !== undefined) continue;
+      for (const operation of client.pending.values()) {
+        if (this.lastMs - operation.invokedMs < PATIENCE_MS) continue;
+        const what = `a ${operation.frame.type} was never answered`;
+        this.#findings.add('no_reply', { rule: 'I5', what, operations: [describe(operation, this)] });
+      }
+    }
+  }
+
+  #client(name: string, ms: number, pushes = true): Client {
+    const known = this.clients.get(name);
+    if (known !== undefined) return known;
+    const client: Client = {
+      ...{ name, pushes, openedMs: ms, welcome: undefined, leftMs: Number.POSITIVE_INFINITY },
+      ...{ closedMs: undefined, lastSentMs: ms, pending: new Map(), answered: new Set() },
+    };
+    this.clients.set(name, client);
+    return client;
+  }
+
+  #invoke(client: Client, frame: ClientFrame, ms: number): void {
+    const operation = {
+      ...{ client, frame, invokedMs: ms, returnedMs: Number.POSITIVE_INFINITY, reply: undefined },
+    };
+    client.pending.set(frame.id, operation);
+    client.answered.delete(frame.id);
+    client.lastSentMs = ms;
+    for (const judge of this.#judges) judge.invoked?.(operation);
+  }
+
+  #return(client: Client, reply: ReplyFrame, ms: number): void {
+    const id = ('id' in reply ? reply.id : undefined) ?? '';
+    const operation = client.pending.get(id);
+    if (operation === undefined) {
+      const what = client.answered.has(id) ? 'a second reply to one frame' : 'a reply to no frame';
+      const operations = [`${client.name} got ${JSON.stringify(reply)}`];
+      this.#findings.add('stray_reply', { rule: 'I5', what, operations });
+      return;
+    }
+    client.pending.delete(id);
+    client.answered.add(id);
+    operation.reply = reply;
+    operation.returnedMs = ms;
+    if (reply.type === 'welcome') client.welcome = reply;
+    this.#count(`${operation.frame.type} ${reply.type === 'error' ? reply.code : reply.type}`);
+    for (const judge of this.#judges) judge.returned?.(operation, reply);
+  }
+
+  #push(client: Client, frame: ServerFrame, ms: number): void {
+    this.#count(`push ${frame.type}`);
+    for (const judge of this.#judges) judge.pushed?.(client, frame, ms);
+  }
+
+  #close(client: Client, ms: number): void {
+    client.closedMs = ms;
+    client.leftMs = Math.min(client.leftMs, ms);
+    if (client.leftMs === ms) client.leftMs = client.lastSentMs;
+    client.answered.clear();
+    for (const judge of this.#judges) judge.closed?.(client, ms);
+  }
+
+  #count(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
+  }
+}
+
+/** Seconds since the run began, to the tenth of a millisecond. */
+const since = (ms: number, { firstMs }: { readonly firstMs: number }): string =>
+  `${((ms - firstMs) / 1_000).toFixed(4)} s`;
+
+/** One line: who, when, what, and what came of it. */
+export function describe(operation: Operation, run: { readonly firstMs: number }): string {
+  const { client, frame, invokedMs, returnedMs, reply } = operation;
+  const user = client.welcome === undefined ? '' : ` (user ${client.welcome.userId})`;
+  const asked = `${since(invokedMs, run)} ${client.name}${user} ${JSON.stringify(frame)}`;
+  if (reply === undefined) return `${asked} → no reply`;
+  const text =
+    reply.type === 'error' ? JSON.stringify({ ...reply, message: undefined }) : JSON.stringify(reply);
+  return `${asked} → after ${(returnedMs - invokedMs).toFixed(1)} ms ${text.slice(0, 600)}`;
+}
+
+export const describePush = (
+  client: Client,
+  frame: ServerFrame,
+  ms: number,
+  run: { readonly firstMs: number },
+): string => `${since(ms, run)} ${client.name} was told ${JSON.stringify(frame).slice(0, 600)}`;

@@ -1,0 +1,154 @@
+import { Steps } from '../../server/leases/steps.ts';
+import { createLog } from '../../server/observability/log.ts';
+import { PostgresConnection } from '../../server/stores/postgres-connection.ts';
+import { RedisStore } from '../../server/stores/redis.ts';
+import type { EndMap } from '../history.ts';
+import { Confirms } from './confirms.ts';
+import { Faults } from './faults.ts';
+import { Grants } from './grants.ts';
+import { mergedHistory } from './merged.ts';
+import { Operations } from './operations.ts';
+import { readTables, type Tables } from './tables.ts';
+import { Findings, type Rule, type Violation } from './violations.ts';
+import { type FinalMap, finalOf, Watchers } from './watchers.ts';
+
+export interface VerifyOptions {
+  /** Of `HistoryRecorder`s. */
+  readonly historyDir?: string | undefined;
+  readonly databaseUrl?: string | undefined;
+  readonly redisUrl?: string | undefined;
+  /** This show alone; otherwise all that the database has. */
+  readonly showId?: string | undefined;
+}
+
+export interface Verdict {
+  /** The first ones of each kind. */
+  readonly violations: readonly Violation[];
+  /** How many cases of each kind there are. */
+  readonly kinds: Readonly<Record<string, { readonly rule: Rule; readonly count: number }>>;
+  readonly ok: boolean;
+  /** What was looked at: a verdict on nothing says nothing. */
+  readonly looked: Readonly<Record<string, number>>;
+  /** Replies by request and outcome (`hold seat_unavailable`), pushes by type. */
+  readonly outcomes: Readonly<Record<string, number>>;
+}
+
+const DEADLINE_MS = 30_000;
+
+/** Judges the tables, a history, or both. Rejects when one of them cannot be read. */
+export async function verify(options: VerifyOptions): Promise<Verdict> {
+  const { historyDir, databaseUrl, showId } = options;
+  const findings = new Findings();
+  const tables = databaseUrl === undefined ? undefined : await inDatabase(databaseUrl, showId, findings);
+  const looked: Record<string, number> = {};
+  if (tables !== undefined)
+    Object.assign(looked, { requests: tables.requests.size, bookings: tables.bookings });
+  let outcomes: Readonly<Record<string, number>> = {};
+  if (historyDir !== undefined) {
+    const judged = await judgeHistory(historyDir, options, tables, findings);
+    Object.assign(looked, judged.looked);
+    outcomes = judged.outcomes;
+  }
+  const { violations, kinds, total } = findings;
+  return { violations, kinds, ok: total === 0, looked, outcomes };
+}
+
+async function inDatabase(url: string, showId: string | undefined, findings: Findings): Promise<Tables> {
+  const patience = { statementTimeoutMs: DEADLINE_MS * 2, lockTimeoutMs: DEADLINE_MS };
+  const connection = await PostgresConnection.open({ url, ...patience }, DEADLINE_MS);
+  try {
+    return await readTables(connection, showId, findings);
+  } finally {
+    await connection.close();
+  }
+}
+
+async function judgeHistory(
+  dir: string,
+  { redisUrl, showId }: VerifyOptions,
+  tables: Tables | undefined,
+  findings: Findings,
+) {
+  const faults = new Faults();
+  const grants = new Grants(faults, findings);
+  const confirms = new Confirms(findings);
+  const watchers = new Watchers(findings);
+  const operations = new Operations([grants, confirms, watchers], findings);
+  watchers.begin(operations);
+  const ends: EndMap[] = [];
+  let lines = 0;
+  let changedMs = 0;
+  for await (const batch of mergedHistory(dir)) {
+    lines += batch.length;
+    for (const line of batch) {
+      operations.read(line);
+      if (line.kind === 'fault') faults.add(line);
+      if (line.kind === 'end') {
+        ends.push(...line.maps);
+        watchers.ended(line.ms);
+      }
+      const changes = line.kind === 'fault' || line.kind === 'close';
+      if (changes || line.kind === 'invoke' || line.kind === 'return') changedMs = line.ms;
+    }
+  }
+  if (lines === 0) throw new Error(`${dir} holds no history`);
+  operations.finish();
+  const shows = new Set([...watchers.showIds, ...confirms.showIds]);
+  const isJudged = (id: string): boolean => shows.has(id) && (showId === undefined || id === showId);
+  confirms.finish(operations, tables, isJudged);
+  grants.finish(operations, tables && bookedByOthers(tables, confirms));
+  const finals = ends.map(finalOf);
+  if (tables !== undefined) finals.push(...(await storesSay([...shows], tables, redisUrl)));
+  watchers.finish({ lastMs: operations.lastMs, quietMs: changedMs }, finals, tables);
+  const counts = { lines, clients: operations.clients.size, faults: faults.count, grants: grants.grants };
+  const looked = {
+    ...counts,
+    confirmIds: confirms.requests,
+    maps: watchers.maps,
+    mapsCompared: watchers.compared,
+  };
+  return { looked, outcomes: operations.counts };
+}
+
+/** Seats with a booking, or a status, that no confirm of the history explains: made before the run, or by hand. */
+function bookedByOthers(tables: Tables, confirms: Confirms) {
+  const seats = new Set<string>();
+  const explained = new Set<string>();
+  for (const { requestId, showId, bookings } of tables.requests.values()) {
+    const into = confirms.asked(requestId) ? explained : seats;
+    for (const { seatId } of bookings) into.add(`${showId} ${seatId}`);
+  }
+  for (const [showId, seatIds] of tables.booked)
+    for (const seatId of seatIds) if (!explained.has(`${showId} ${seatId}`)) seats.add(`${showId} ${seatId}`);
+  return (showId: string, seatId: string): boolean => seats.has(`${showId} ${seatId}`);
+}
+
+/** Postgres on what is booked; on what is held Redis, if it may be asked. */
+async function storesSay(
+  showIds: readonly string[],
+  tables: Tables,
+  redisUrl: string | undefined,
+): Promise<FinalMap[]> {
+  const nothing: ReadonlySet<string> = new Set();
+  const inPostgres = showIds.map((showId) => ({
+    ...{ showId, source: 'Postgres', booked: tables.booked.get(showId) ?? nothing },
+  }));
+  if (redisUrl === undefined) return inPostgres;
+  const store = new RedisStore({ url: redisUrl, timeoutMs: DEADLINE_MS, log: createLog('silent') });
+  try {
+    await store.connect();
+    const steps = new Steps(store);
+    return await Promise.all(inPostgres.map((final) => withLeases(steps, final)));
+  } finally {
+    store.close();
+  }
+}
+
+async function withLeases(steps: Steps, final: FinalMap): Promise<FinalMap> {
+  const loaded = await steps.load(final.showId, []);
+  // Redis began anew and no server has noticed: it has nothing to say.
+  if (loaded.stale) return final;
+  const { epoch, seq } = loaded.position;
+  const held = new Set(loaded.held.filter((seatId) => !final.booked.has(seatId)));
+  return { ...final, source: 'Postgres and Redis', epoch, seq, held, movesOn: true };
+}
