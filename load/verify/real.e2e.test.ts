@@ -1,0 +1,139 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { decodeClientFrame, decodeServerFrame } from '../../protocol/index.ts';
+import { openStage, type TestApp, type TestStage } from '../../server/test/harness/app-kit.ts';
+import { Backdoor } from '../../server/test/harness/backdoor.ts';
+import { Crowd, confirmOf, type Guest } from '../../server/test/harness/crowd.ts';
+import { HistoryRecorder, machineMs } from '../history.ts';
+import { verify } from './verify.ts';
+
+let stage: TestStage;
+let apps: TestApp[];
+let backdoor: Backdoor;
+let dir: string;
+const crowd = new Crowd();
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'rowlock-real-'));
+  stage = await openStage();
+  apps = await Promise.all([stage.start(), stage.start()]);
+  backdoor = new Backdoor(stage);
+});
+afterAll(async () => {
+  await crowd.leave();
+  await backdoor.close();
+  await stage.close();
+  rmSync(dir, { recursive: true });
+});
+
+let clients = 0;
+
+/** A client whose every frame is written down. */
+async function enter(
+  recorder: HistoryRecorder,
+  hello: { session?: string; userId?: string } = {},
+): Promise<Guest> {
+  const name = `c${++clients}`;
+  const client = await crowd.connect(apps[clients % 2]?.url ?? '');
+  recorder.opened(name);
+  const send = client.sendRaw.bind(client);
+  client.sendRaw = (text) => {
+    const decoded = decodeClientFrame(text);
+    if (decoded.ok) recorder.sent(name, decoded.frame);
+    send(text);
+  };
+  client.socket.prependListener('message', (data) => {
+    const decoded = decodeServerFrame(String(data));
+    if (decoded.ok) recorder.received(name, decoded.frame);
+  });
+  client.socket.prependListener('close', (code) => recorder.closed(name, code));
+  const leave = client.close.bind(client);
+  client.close = (code) => {
+    recorder.closing(name);
+    return leave(code);
+  };
+  const welcome = await client.request<'welcome'>({ type: 'hello', ...hello });
+  return Object.assign(client, { welcome, session: welcome.session, userId: welcome.userId });
+}
+
+/** Takes what it can get of a few seats, as quickly as it can, in every way that there is. */
+async function play(client: Guest, round: number): Promise<void> {
+  const seatIds = [`A${1 + (round % 5)}`, `A${1 + ((round + 2) % 5)}`];
+  const reply = await client.reply(client.send({ type: 'hold', showId: 'real', seatIds, ttlMs: 500 }));
+  if (reply.type !== 'held') return;
+  await client.request<'renewed'>({ type: 'heartbeat' });
+  if (round % 3 === 0) await client.request<'released'>({ type: 'release', showId: 'real', seatIds });
+  else if (round % 3 === 1) await client.reply(client.send({ type: 'checkout', showId: 'real', seatIds }));
+  if (round % 7 === 0) await client.reply(client.send(confirmOf('real', seatIds)));
+  if (round % 3 === 1) await client.reply(client.send({ type: 'release', showId: 'real', seatIds }));
+}
+
+async function sell(): Promise<void> {
+  const recorder = new HistoryRecorder(dir, 'clients');
+  const watchers = await Promise.all([enter(recorder), enter(recorder)]);
+  for (const watcher of watchers) await watcher.request<'snapshot'>({ type: 'watch', showId: 'real' });
+  const buyers = await Promise.all(Array.from({ length: 6 }, () => enter(recorder)));
+  const rounds = buyers.map(async (buyer, b) => {
+    for (let round = b; round < 60 + b; round += 1) await play(buyer, round);
+    if (b % 2 === 0) await buyer.close();
+  });
+  // A liar lets Redis forget, and says so.
+  const lies = (async () => {
+    for (let i = 0; i < 5; i++) {
+      const ms = machineMs();
+      await backdoor.forgetLocks('real', 'A1');
+      recorder.fault({ ms, name: 'lock deleted', forgets: true, showId: 'real', seatIds: ['A1'] });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  })();
+  await Promise.all([...rounds, lies]);
+  await Promise.all(buyers.filter((_, b) => b % 2 === 1).map((buyer) => buyer.close()));
+  const free = (watcher: Guest) => !Object.values(watcher.map('real').taken).includes('held');
+  for (const watcher of watchers) await watcher.until(() => free(watcher), 'the last lease to end', 10_000);
+  const late = await enter(recorder);
+  const { epoch, seq, held, booked } = await late.request<'snapshot'>({ type: 'watch', showId: 'real' });
+  for (const watcher of watchers)
+    await watcher.until(() => watcher.map('real').seq >= seq, 'the last change to arrive');
+  recorder.end([{ showId: 'real', epoch, seq, held, booked }]);
+  recorder.close();
+}
+
+const stores = () => ({ databaseUrl: stage.database.url, redisUrl: stage.redis.url });
+
+it('a real run with a liar in it is clean, and a lie in its tables is found', async () => {
+  await stage.createShow('real');
+  await sell();
+  const verdict = await verify({ historyDir: dir, ...stores() });
+  expect(verdict.violations).toEqual([]);
+  expect(verdict.looked['grants']).toBeGreaterThan(20);
+  expect(verdict.looked['mapsCompared']).toBeGreaterThan(5);
+  expect(verdict.looked['bookings']).toBeGreaterThan(0);
+  expect(verdict.outcomes['hold seat_unavailable']).toBeGreaterThan(0);
+
+  await backdoor.sql`DELETE FROM bookings`;
+  const { kinds } = await verify({ historyDir: dir, ...stores() });
+  expect(Object.keys(kinds).sort()).toEqual([
+    'confirmed_without_rows',
+    'request_without_bookings',
+    'seat_status',
+  ]);
+}, 40_000);
+
+it('as a command: a verdict to read, or as JSON, and an exit code', async () => {
+  const command = (...args: string[]) =>
+    new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
+      const argv = ['--import', 'tsx', 'load/verify.ts', ...args];
+      execFile(process.execPath, argv, (error, stdout, stderr) =>
+        resolve({ code: error?.code ?? 0, stdout, stderr }),
+      );
+    });
+  const bad = await command('--history', dir, '--database-url', stage.database.url, '--json');
+  expect(bad.code).toBe(1);
+  expect(JSON.parse(bad.stdout)).toMatchObject({ ok: false });
+  const other = await command('--database-url', stage.database.url, '--show', 'none');
+  expect(other).toMatchObject({ code: 0, stdout: expect.stringContaining('OK: no violation') });
+  expect(await command()).toMatchObject({ code: 2, stderr: expect.stringContaining('usage') });
+}, 40_000);
