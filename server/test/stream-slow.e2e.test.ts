@@ -1,4 +1,4 @@
-/** Watchers that do not read, among some that do: nobody else notices, memory stays bounded, and they end equal when they read again. */
+/** Watchers that do not read, among some that do. What one socket may cost is bounded in `sender.test.ts`. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Leases } from '../leases/leases.ts';
 import { RedisStore } from '../stores/redis.ts';
@@ -8,8 +8,8 @@ import { redisSettings } from './harness/lease-kit.ts';
 import { Stores, Watcher } from './harness/stream-kit.ts';
 
 const SEATS = 6_000;
-const SLOW = 12;
-/** Twice what the kernel takes for a socket that nobody reads. */
+const SLOW = 4;
+/** More than the kernel takes for a socket that nobody reads. */
 const ROUNDS = 60;
 
 let stage: TestStage;
@@ -63,7 +63,7 @@ async function delayMs(showId: string): Promise<number> {
 }
 
 describe('watchers that do not read', () => {
-  it('are passed over, cost a bounded buffer each, and end equal when they read again', async () => {
+  it('are passed over, nobody else notices, and they end equal when they read again', async () => {
     // The longest ids that there may be.
     await stores.sql`INSERT INTO shows (id, name) VALUES ('large', 'large')`;
     await stores.sql`
@@ -74,26 +74,23 @@ describe('watchers that do not read', () => {
     const slow = await Promise.all(Array.from({ length: SLOW }, () => Watcher.join(app.url, 'large')));
     for (const { client } of slow) client.socket.pause();
     const quietMs = await delayMs('small');
-    const before = process.memoryUsage().rss;
-    let bytes = 0;
     for (let round = 0; round < ROUNDS; round++) {
       await changeAll('large');
       await steady.reaches(await stores.position('large'));
-      bytes += SEATS * 45;
     }
-    const grownBytes = process.memoryUsage().rss - before;
     const busyMs = await delayMs('small');
-    // They would have been sent so much each.
-    expect(grownBytes).toBeLessThan((bytes * SLOW) / 2);
     expect(busyMs).toBeLessThan(quietMs + 100);
     for (const { client } of slow) client.socket.resume();
+    // A long way through what the kernel kept for them; then the server has only this for each: where it stood.
+    for (const watcher of slow) await watcher.reaches(steady.position);
     await stores.expectEqual(steady, ...slow);
     for (const { received, gaps } of slow) {
+      // Nothing was kept of what was sent while it was out of step.
       expect(received.length).toBeLessThan(steady.received.length);
       expect(gaps).toBe(0);
     }
     await changeAll('large');
     await stores.expectEqual(steady, ...slow);
     await Promise.all([steady, ...slow].map((watcher) => watcher.close()));
-  });
+  }, 60_000);
 });
