@@ -49,9 +49,11 @@ export function parseEntry(text: string): Entry | undefined {
   return { epoch, from, to, changes };
 }
 
-const SUPERSEDED = 'superseded';
+const SUPERSEDED = 'superseded ';
 
 export function parseSuperseded(text: string): Superseded | undefined {
-  const [word, conn, ...leaseIds] = text.split(' ');
-  return word === SUPERSEDED ? { conn: Number(conn), leaseIds } : undefined;
+  // Looked at before it is taken apart: nearly every message is an entry.
+  if (!text.startsWith(SUPERSEDED)) return undefined;
+  const [conn, ...leaseIds] = text.slice(SUPERSEDED.length).split(' ');
+  return { conn: Number(conn), leaseIds };
 }

@@ -128,6 +128,8 @@ export class Connection {
         ? await adoptLeases(this.#rooms, session, wanted)
         : { leases: [], lost: wanted };
       if (!this.#isClosed) this.#state = 'live';
+      const { publicId, userId } = session;
+      this.#rooms.log.debug({ session: publicId, userId, resumed }, 'session joined');
       return { ok: true as const, frame: welcome(this.#rooms, frame, session, resumed, adopted) };
     } catch (error) {
       if (!this.#isClosed) this.#helloFailed(session);

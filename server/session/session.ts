@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { LeaseLostReason } from '../../protocol/index.ts';
 import { closeCodes, encode } from '../../protocol/index.ts';
 import type { Show } from '../catalogue/catalogue.ts';
@@ -11,13 +10,15 @@ import type { Sender } from './sender.ts';
 /** Why a session ended: what becomes of its leases. */
 export type Ending = 'closed' | 'superseded' | 'draining';
 
+let opened = 0;
+
 /**
  * A user's session while its socket lives: which shows it follows, which leases are its own. Lost with the socket;
  * the leases stay in Redis under its token, and a later connection may adopt them.
  */
 export class Session implements LeaseSession {
   /** For logs: opens nothing. */
-  readonly publicId = randomBytes(6).toString('base64url');
+  readonly publicId = (++opened).toString(36);
   readonly leases = new Set<OwnLease>();
   readonly sender: Sender;
   readonly #seatMaps: Pick<SeatMaps, 'follow' | 'unfollow'>;
