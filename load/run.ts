@@ -1,8 +1,11 @@
 /** npm run load -- <scenario|all|ci>: plays races against a server, has them judged, and says what came out. */
 import { Closers } from './bench/kit/closers.ts';
+import { describeMachine } from './bench/kit/machine.ts';
 import { progress } from './bench/kit/progress.ts';
+import { writeReport } from './report/write.ts';
 import { type Order, parseOrder } from './run/args.ts';
 import { play } from './run/play.ts';
+import { reportOf } from './run/report.ts';
 import { screenOf } from './run/screen.ts';
 import { prepareGround } from './run/stage.ts';
 import { verdictOf } from './run/verdict.ts';
@@ -32,7 +35,9 @@ async function playOne(name: string, order: Order, ground: Awaited<ReturnType<ty
   const say = (what: string) => {
     if (!interrupted) progress(`${name}, ${Math.round((performance.now() - fromMs) / 1000)} s: ${what}`);
   };
+  const machine = describeMachine();
   const played = await play({ name, order, ground, closers, say });
+  await writeReport(played.dir, reportOf(played, machine));
   progress('');
   process.stdout.write(`${screenOf(played)}\n\n`);
   return verdictOf(played.scenario, played.facts) === 'clean' ? 0 : 1;

@@ -60,7 +60,7 @@ export async function play({ name, order, ground, closers: outer, say }: PlayOpt
   const acted = await act({ scenario, ground, stage, dir, historyDir, closers, say });
   const serverCpuMs = await stage.cpuMs();
   say('verifying');
-  const judgement = await judge(historyDir, ground.databaseUrl ?? '', stage.showId);
+  const judgement = await judge(historyDir, ground, stage.showId);
   const story = await storyOf(historyDir, scenario.seatIds.slice(0, LANES));
   await closers.close();
   const facts = { ...acted, judgement, granted: story.totals.granted };
