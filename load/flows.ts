@@ -17,7 +17,6 @@ import {
 } from './flows/leasing.ts';
 import { refund } from './flows/office.ts';
 import { about, elapsedMs, oneOf, pause } from './flows/run-clock.ts';
-import { seatsOf } from './flows/settings.ts';
 import type { Metrics } from './flows/tally.ts';
 import { arrive, type Context, type Visit, visitOf } from './flows/user-of.ts';
 
@@ -44,7 +43,7 @@ async function turns(context: Context, turn: (visit: Visit) => Promise<void>): P
   }
 }
 
-const wanted = ({ variables }: Visit): string[] => seatsOf(variables);
+const wanted = ({ seatIds }: Visit): string[] => [...seatIds];
 
 /** One holder at a time, whose lease is kept alive until it is given back or its holder vanishes. */
 export async function contend(context: Context): Promise<void> {
@@ -102,9 +101,10 @@ export async function buy(context: Context): Promise<void> {
 /** Two seats in one frame, or one after the other, from either end. */
 async function holdInSomeOrder(visit: Visit, seatIds: string[]): Promise<boolean> {
   if (visit.user.number % 2 === 0) return hold(visit, seatIds);
-  for (const seatId of visit.user.number % 4 === 1 ? seatIds : seatIds.toReversed()) {
+  const inOrder = visit.user.number % 4 === 1 ? seatIds : seatIds.toReversed();
+  for (const [i, seatId] of inOrder.entries()) {
     if (await hold(visit, [seatId])) continue;
-    await release(visit);
+    if (i > 0) await release(visit);
     return false;
   }
   return true;
@@ -117,7 +117,7 @@ async function confirmAgain(visit: Visit, seatIds: string[], requestId: string):
 }
 
 /** The last booking of a run stays. */
-const KEEPS_LAST_MS = 2_500;
+const KEEPS_LAST_MS = 1_500;
 
 async function refundLater(visit: Visit, requestId: string): Promise<void> {
   const { $env } = visit.variables;
@@ -149,8 +149,7 @@ async function decide(visit: Visit, seatIds: string[]): Promise<void> {
 }
 
 /** The further to the front the better, but not everybody goes for the very first. */
-function bestSeats({ user, variables }: Visit, many: number): string[] {
-  const seats = seatsOf(variables);
+function bestSeats({ user, seatIds: seats }: Visit, many: number): string[] {
   const from = Math.floor(Math.random() ** 3 * seats.length * 0.2);
   const free = [...seats.slice(from), ...seats.slice(0, from)].filter(
     (id) => user.map.stateOf(id) === 'available',
@@ -182,7 +181,7 @@ export async function storm(context: Context): Promise<void> {
   const visit = visitOf(context);
   const { user, variables } = visit;
   const each = variables.seatsPerUser ?? 1;
-  const seatIds = seatsOf(variables).slice(user.number * each, (user.number + 1) * each);
+  const seatIds = visit.seatIds.slice(user.number * each, (user.number + 1) * each);
   await turns(context, async () => {
     const nextMs = (Math.floor(elapsedMs() / variables.everyMs) + 1) * variables.everyMs;
     if (!(await hold(visit, seatIds))) return pause(about(500));
@@ -219,7 +218,7 @@ export async function secondWave(context: Context): Promise<void> {
 async function firstWave(visit: Visit): Promise<void> {
   const { user, variables, tally } = visit;
   const each = 2 * (variables.seatsPerUser ?? 1);
-  const seatIds = seatsOf(variables).slice(user.number * each, (user.number + 1) * each);
+  const seatIds = visit.seatIds.slice(user.number * each, (user.number + 1) * each);
   if (!(await hold(visit, seatIds, Math.max(500, Math.round(variables.waveMs - elapsedMs()))))) {
     tally.count('unexpected', 'first_wave_refused');
   } else if (user.number % 2 === 0) await confirm(visit, seatIds, randomUUID());
@@ -228,12 +227,12 @@ async function firstWave(visit: Visit): Promise<void> {
 
 async function takeWhatIsFree(visit: Visit): Promise<void> {
   const { user, variables } = visit;
-  const free = seatsOf(variables).filter((seatId) => user.map.stateOf(seatId) === 'available');
+  const free = visit.seatIds.filter((seatId) => user.map.stateOf(seatId) === 'available');
   const from = Math.floor(Math.random() * free.length);
   const seatIds = free.slice(from, from + 2);
   if (seatIds.length === 0) {
     await user.until(
-      () => user.map.seatsIn('booked').length + user.map.seatsIn('held').length < seatsOf(variables).length,
+      () => user.map.seatsIn('booked').length + user.map.seatsIn('held').length < visit.seatIds.length,
       about(variables.pollMs),
     );
     return;

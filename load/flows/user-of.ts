@@ -1,7 +1,7 @@
 import { threadId } from 'node:worker_threads';
 import type WebSocket from 'ws';
 import { HistoryRecorder } from '../history.ts';
-import { type FlowVariables, flowVariables } from './settings.ts';
+import { type FlowVariables, flowVariables, seatsOf } from './settings.ts';
 import { type Metrics, Tally } from './tally.ts';
 import { VirtualUser } from './virtual-user.ts';
 
@@ -15,26 +15,36 @@ export interface Visit {
   readonly user: VirtualUser;
   readonly variables: FlowVariables;
   readonly tally: Tally;
+  /** Of the show, the best ones first. */
+  readonly seatIds: readonly string[];
 }
 
 /** So many users of a process write down every pushed map; the watcher of the run does too. */
 const USERS_WITH_PUSHES = 20;
 
+interface Shared {
+  readonly variables: FlowVariables;
+  readonly recorder: HistoryRecorder;
+  readonly process: string;
+  readonly seatIds: readonly string[];
+}
+
 const visits = new WeakMap<Context, Visit>();
-let shared: { variables: FlowVariables; recorder: HistoryRecorder; process: string } | undefined;
+let shared: Shared | undefined;
 let users = 0;
 
 /** One processor is loaded by each worker of Artillery. */
-function sharedBy(context: Context) {
+function sharedBy(context: Context): Shared {
   if (shared !== undefined) return shared;
   const variables = flowVariables.parse(context.vars);
   const name = `users-${process.pid}-${threadId}`;
-  shared = { variables, process: name, recorder: new HistoryRecorder(variables.$env.ROWLOCK_HISTORY, name) };
+  const recorder = new HistoryRecorder(variables.$env.ROWLOCK_HISTORY, name);
+  shared = { variables, process: name, recorder, seatIds: seatsOf(variables) };
   return shared;
 }
 
 export function arrive(context: Context, metrics: Metrics): Visit {
-  const { variables, recorder, process } = sharedBy(context);
+  const { variables, recorder, process, seatIds } = sharedBy(context);
   const tally = new Tally(metrics);
   const number = users++;
   const user = new VirtualUser({
@@ -46,7 +56,7 @@ export function arrive(context: Context, metrics: Metrics): Visit {
     tally,
     pushes: number < USERS_WITH_PUSHES,
   });
-  const visit = { user, variables, tally };
+  const visit = { user, variables, tally, seatIds };
   visits.set(context, visit);
   return visit;
 }

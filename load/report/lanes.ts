@@ -1,3 +1,4 @@
+import type { SeatState } from '../../protocol/index.ts';
 import type { FaultLine, HistoryLine } from '../history.ts';
 import type { BookedSpan, EndOfLease, Lane, Span } from './data.ts';
 
@@ -8,6 +9,18 @@ interface Holding {
   endsMs: number;
 }
 
+interface Kept {
+  readonly spans: Span[];
+  readonly booked: BookedSpan[];
+  readonly lies: number[];
+  refused: number;
+  /** As the watcher saw it last. */
+  state: SeatState;
+}
+
+/** A lease that ends so long before its time did not end by itself. */
+const EARLY_MS = 100;
+
 /** `users-4711-1-17.2` is the second connection of user 17. */
 export const userOf = (client: string): string => `user ${/-(\d+)\.\d+$/.exec(client)?.[1] ?? client}`;
 
@@ -15,13 +28,12 @@ export const userOf = (client: string): string => `user ${/-(\d+)\.\d+$/.exec(cl
 export class Leases {
   readonly ends = new Map<EndOfLease, number>();
   readonly #byClient = new Map<string, Map<string, Holding>>();
-  readonly #kept: ReadonlyMap<
-    string,
-    { spans: Span[]; booked: BookedSpan[]; lies: number[]; refused: number }
-  >;
+  readonly #kept: ReadonlyMap<string, Kept>;
 
   constructor(seatIds: readonly string[]) {
-    this.#kept = new Map(seatIds.map((id) => [id, { spans: [], booked: [], lies: [], refused: 0 }]));
+    this.#kept = new Map(
+      seatIds.map((id) => [id, { spans: [], booked: [], lies: [], refused: 0, state: 'available' }]),
+    );
   }
 
   granted(client: string, seatIds: readonly string[], ms: number, expiresInMs: number): void {
@@ -69,11 +81,16 @@ export class Leases {
     for (const seatId of seatIds) this.#kept.get(seatId)?.booked.push({ who: userOf(client), fromMs: ms });
   }
 
-  /** The map says that the seat is free again. */
-  freed(seatId: string, ms: number): void {
-    const booked = this.#kept.get(seatId)?.booked;
-    const last = booked?.at(-1);
-    if (last && last.toMs === undefined) booked?.splice(-1, 1, { ...last, toMs: ms });
+  /** As the watcher sees it: what is booked no more was refunded, even when somebody holds it already. */
+  saw(seatId: string, state: SeatState, ms: number): void {
+    const kept = this.#kept.get(seatId);
+    if (kept === undefined) return;
+    const open = kept.booked.findIndex(({ toMs }) => toMs === undefined);
+    const refunded = kept.booked[open];
+    if (kept.state === 'booked' && state !== 'booked' && refunded !== undefined) {
+      kept.booked[open] = { ...refunded, toMs: ms };
+    }
+    kept.state = state;
   }
 
   fault({ seatIds = [], ms }: FaultLine): void {
@@ -94,7 +111,8 @@ export class Leases {
   #close(seatId: string, { who, fromMs, endsMs }: Holding, ms: number, said: EndOfLease): void {
     // Who was told late, or never, had it no longer than this.
     const isOver = endsMs < ms && said !== 'booked';
-    const end = isOver ? 'expired' : said;
+    const isEarly = said === 'expired' && ms < endsMs - EARLY_MS;
+    const end = isOver ? 'expired' : isEarly ? 'taken' : said;
     this.ends.set(end, (this.ends.get(end) ?? 0) + 1);
     this.#kept
       .get(seatId)

@@ -128,7 +128,7 @@ export class Storyteller {
     } else if (frame.type === 'delta' && client === 'watcher') {
       this.#totals.changes += frame.to - frame.from + 1;
       for (const [seatId, state] of Object.entries(frame.changes)) {
-        if (state === 'available') this.#leases.freed(seatId, this.#nowMs);
+        this.#leases.saw(seatId, state, this.#nowMs);
       }
     }
   }

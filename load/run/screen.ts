@@ -13,10 +13,11 @@ export function screenOf(played: Played): string {
   const { expected, unexpected, failed } = outcomesOf(facts.performance);
   const { totals } = story;
   const verdict = verdictOf(scenario, facts);
+  const performedMs = facts.performance.tookMs;
   const lies = variables.lieEveryMs > 0 ? `, ${facts.lies} locks deleted` : '';
   const load = [
-    cores('server', serverCpuMs, story.lengthMs),
-    cores('generator', facts.performance.cpuMs, tookMs),
+    cores('server', serverCpuMs, performedMs),
+    cores('generator', facts.performance.cpuMs, performedMs),
   ];
   return [
     `${name}: ${verdict.toUpperCase()}`,
