@@ -163,8 +163,10 @@ export class Grants implements Judge {
       for (const seatId of reply.seatIds)
         this.#grant(operation, this.#seat(reply.showId, seatId), reply.expiresInMs, ttlMs);
     } else if (reply.type === 'error' && reply.code === 'seat_unavailable') {
-      for (const { seatId, state } of reply.conflicts)
-        this.#seat(frame.showId, seatId).refusals.push({ operation, state });
+      for (const { seatId, state } of reply.conflicts) {
+        const seat = this.#seat(frame.showId, seatId);
+        if (!isExplained(seat, operation, state)) seat.refusals.push({ operation, state });
+      }
     } else if (reply.type === 'error' && unresolved.has(reply.code)) {
       this.#maybe(frame.showId, frame.seatIds, invokedMs, returnedMs + ttlMs + LEFTOVER_MS);
     }
@@ -382,7 +384,8 @@ export class Grants implements Judge {
   }
 
   #add(kind: string, what: string, ...operations: Operation[]): void {
-    const described = operations.map((operation) => describe(operation, this.#run));
+    const kept = this.#findings.keeps(kind) ? operations : [];
+    const described = kept.map((operation) => describe(operation, this.#run));
     this.#findings.add(kind, { rule: 'I6', what, operations: described });
   }
 
@@ -423,6 +426,25 @@ export class Grants implements Judge {
     this.#sessions.set(session, leases);
     return leases;
   }
+}
+
+/**
+ * Whether what is known already explains a refusal: nearly always it does, and then it need not be kept. What comes later cuts
+ * a possible time short to a later moment than this at the most.
+ */
+function isExplained(
+  { tenures, bookings }: Seat,
+  { invokedMs, returnedMs }: Operation,
+  state: string,
+): boolean {
+  if ((bookings[0]?.fromMs ?? FOREVER_MS) <= returnedMs) return true;
+  const last = tenures.at(-1);
+  return (
+    state !== 'booked' &&
+    last !== undefined &&
+    last.possiblyFromMs <= returnedMs &&
+    last.possiblyToMs + END_SLACK_MS >= invokedMs
+  );
 }
 
 const name = ({ showId, seatId }: Seat): string => `seat ${seatId} of ${showId}`;

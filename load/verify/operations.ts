@@ -48,6 +48,16 @@ export interface Judge {
 /** A reply that takes longer than every deadline of the server is none. */
 const PATIENCE_MS = 10_000;
 
+/** Ids that a client is remembered to have had its reply to: a second one comes soon or never. */
+const MAX_ANSWERED = 1_000;
+
+function dropOldest(ids: Set<string>): void {
+  for (const id of ids) {
+    ids.delete(id);
+    return;
+  }
+}
+
 /** Pairs every frame with its reply, and hands what happened to the judges. */
 export class Operations {
   readonly clients = new Map<string, Client>();
@@ -136,6 +146,7 @@ export class Operations {
     }
     client.pending.delete(id);
     client.answered.add(id);
+    if (client.answered.size > MAX_ANSWERED) dropOldest(client.answered);
     operation.reply = reply;
     operation.returnedMs = ms;
     if (reply.type === 'welcome') client.welcome = reply;

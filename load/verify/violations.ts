@@ -35,6 +35,11 @@ export class Findings {
     if (known.count <= KEPT_PER_KIND) this.violations.push(violation);
   }
 
+  /** Whether a case of this kind would still be kept: describing millions of them takes longer than finding them. */
+  keeps(kind: string): boolean {
+    return (this.#counts.get(kind)?.count ?? 0) < KEPT_PER_KIND;
+  }
+
   /** Cases by kind, those that were not kept included. */
   get kinds(): Record<string, { rule: Rule; count: number }> {
     return Object.fromEntries(this.#counts);
