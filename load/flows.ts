@@ -149,12 +149,10 @@ async function decide(visit: Visit, seatIds: string[]): Promise<void> {
 }
 
 /** The further to the front the better, but not everybody goes for the very first. */
-function bestSeats({ user, seatIds: seats }: Visit, many: number): string[] {
-  const from = Math.floor(Math.random() ** 3 * seats.length * 0.2);
-  const free = [...seats.slice(from), ...seats.slice(0, from)].filter(
-    (id) => user.map.stateOf(id) === 'available',
-  );
-  return free.slice(0, many);
+function bestSeats({ user, seatIds }: Visit, many: number): string[] {
+  const free = seatIds.filter((seatId) => user.map.stateOf(seatId) === 'available');
+  const from = Math.floor(Math.random() ** 3 * Math.max(0, free.length - many));
+  return free.slice(from, from + many);
 }
 
 /** Five buy, everybody else watches; at the end each map is held against a fresh one. */

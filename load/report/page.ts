@@ -97,6 +97,9 @@ function judged({ judgement, voidBecause }: Report): string {
   return `<section><h2>Verdict</h2>${none}${voids.join('')}${found.join('')}<p class="soft">The judge looked at ${escaped(looked.join(', ') || 'nothing')}.</p></section>`;
 }
 
+const plural = (count: number, what: string): string =>
+  `${thousands(count)} ${what}${count === 1 ? '' : 's'}`;
+
 const spaced = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 
 function laneSection(lane: Lane, { story }: Report): string {
@@ -110,7 +113,7 @@ function laneSection(lane: Lane, { story }: Report): string {
       '<span><i class="dot wedge"></i>lock deleted by the liar: until told, the holder still believes</span>',
     );
   const heldMs = holders.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
-  const told = `${thousands(holders.length)} leases, one after the other, ${seconds(heldMs)} in all; ${thousands(refused)} refusals.`;
+  const told = `${plural(holders.length, 'lease')}, ${seconds(heldMs)} in all; ${plural(refused, 'refusal')}.`;
   return `<section><h2>Who had seat ${escaped(seatId)}</h2><p class="soft">${told} Point at a bar for its times.</p>
 <div class="legend">${legend.join('')}</div>${timeline(lane, story.lengthMs)}
 <details><summary>All ${holders.length} as a table</summary>${holdersTable(lane)}</details></section>`;

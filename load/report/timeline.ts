@@ -19,6 +19,7 @@ const GAP = 3;
 const AXIS = 22;
 const LIES = 12;
 const MOST_ROWS = 6;
+const steps = [100, 500, 1_000, 5_000, 10_000, 30_000];
 const BARS_PER_ROW = 22;
 const MOST_LEVELS = 5;
 /** Narrower bars stay empty: the number would not fit. */
@@ -47,12 +48,13 @@ function place(spans: readonly Span[]): Placed[] {
 export function timeline(lane: Lane, lengthMs: number): string {
   const placed = place(lane.holders);
   const rows = Math.max(1, Math.min(MOST_ROWS, Math.ceil(placed.length / BARS_PER_ROW)));
-  // A whole number of seconds, so that the rows' axes begin at round times.
-  const rowMs = Math.max(1_000, Math.ceil(lengthMs / rows / 1_000) * 1_000);
-  const drawn = Array.from({ length: Math.ceil(lengthMs / rowMs) || 1 }, (_, row) => row * rowMs);
-  return drawn
-    .map((fromMs) => drawRow(lane, placed, fromMs, Math.min(rowMs, Math.max(lengthMs, 1_000))))
-    .join('\n');
+  // Rows begin at round times; what is a little too long for the last one is squeezed into it.
+  const stepMs = steps.find((step) => lengthMs / rows <= step * 12) ?? 60_000;
+  const rowMs = Math.max(stepMs, Math.ceil((lengthMs * 0.97) / rows / stepMs) * stepMs);
+  const drawn = Array.from({ length: Math.ceil((lengthMs * 0.97) / rowMs) || 1 }, (_, row) => row * rowMs);
+  const rowLength = (fromMs: number) =>
+    fromMs === drawn.at(-1) ? Math.max(rowMs, lengthMs - fromMs) : rowMs;
+  return drawn.map((fromMs) => drawRow(lane, placed, fromMs, rowLength(fromMs))).join('\n');
 }
 
 function drawRow(lane: Lane, placed: readonly Placed[], fromMs: number, rowMs: number): string {

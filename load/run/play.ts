@@ -19,8 +19,8 @@ import { Watcher } from './watcher.ts';
 const resultsDir = fileURLToPath(new URL('../results/', import.meta.url));
 /** Where there is no terminal every one is a line of its own. */
 const PROGRESS_EVERY_MS = process.stderr.isTTY ? 500 : 5_000;
-/** Whose holders the report shows. */
-const LANES = 2;
+/** Of a show with few seats the report shows who had each of them, of a larger one who had the first. */
+const MOST_LANES = 2;
 
 export interface Played {
   readonly scenario: Scenario;
@@ -61,7 +61,10 @@ export async function play({ name, order, ground, closers: outer, say }: PlayOpt
   const serverCpuMs = await stage.cpuMs();
   say('verifying');
   const judgement = await judge(historyDir, ground, stage.showId);
-  const story = await storyOf(historyDir, scenario.seatIds.slice(0, LANES));
+  const story = await storyOf(
+    historyDir,
+    scenario.seatIds.slice(0, scenario.seatIds.length > MOST_LANES ? 1 : MOST_LANES),
+  );
   await closers.close();
   const facts = { ...acted, judgement, granted: story.totals.granted };
   return { scenario, facts, story, name: resultName, dir, serverCpuMs, tookMs: performance.now() - fromMs };
