@@ -55,6 +55,8 @@ interface EarlyEnd {
   readonly tenure: Tenure;
   readonly seat: Seat;
   readonly ms: number;
+  /** When it should have been over at the earliest. */
+  readonly dueMs: number;
   readonly told: () => string;
 }
 
@@ -122,7 +124,8 @@ export class Grants implements Judge {
       if (tenure === undefined) continue;
       if (frame.reason !== 'booked_elsewhere')
         this.#endsEarly(seat, tenure, ms, () => describePush(client, frame, ms, this.#run));
-      tenure.closed = true;
+      // Told to be over, it is: whoever gets the seat next is no second holder.
+      this.#cut(tenure, ms);
     }
   }
 
@@ -369,16 +372,16 @@ export class Grants implements Judge {
 
   #endsEarly(seat: Seat, tenure: Tenure, ms: number, told: () => string): void {
     if (tenure.closed || ms > tenure.toMs - CLOCK_SLACK_MS) return;
-    this.#early.push({ seat, tenure, ms, told });
+    this.#early.push({ seat, tenure, ms, dueMs: tenure.toMs, told });
   }
 
-  #judgeEarlyEnd({ seat, tenure, ms, told }: EarlyEnd): void {
+  #judgeEarlyEnd({ seat, tenure, ms, dueMs, told }: EarlyEnd): void {
     const hasSuccessor = (this.#sockets.get(tenure.session)?.size ?? 0) > 1;
     if (hasSuccessor || ms > tenure.client.leftMs || ms > tenure.toMs) return;
     if (this.#faults.any(tenure.possiblyFromMs, ms)) return;
     this.#findings.add('lease_ended_early', {
       rule: 'I6',
-      what: `the lease of ${name(seat)} was over ${(tenure.toMs - ms).toFixed(0)} ms before its time`,
+      what: `the lease of ${name(seat)} was over ${(dueMs - ms).toFixed(0)} ms before its time`,
       operations: [describe(tenure.grant, this.#run), told()],
     });
   }

@@ -78,7 +78,8 @@ async function play(client: Guest, round: number): Promise<void> {
 
 async function sell(): Promise<void> {
   const recorder = new HistoryRecorder(dir, 'clients');
-  const watchers = await Promise.all([enter(recorder), enter(recorder)]);
+  // Two of them on one server: those stand at the same positions.
+  const watchers = await Promise.all([enter(recorder), enter(recorder), enter(recorder)]);
   for (const watcher of watchers) await watcher.request<'snapshot'>({ type: 'watch', showId: 'real' });
   const buyers = await Promise.all(Array.from({ length: 6 }, () => enter(recorder)));
   const rounds = buyers.map(async (buyer, b) => {
@@ -95,6 +96,9 @@ async function sell(): Promise<void> {
     }
   })();
   await Promise.all([...rounds, lies]);
+  const last = await enter(recorder);
+  await last.request<'held'>({ type: 'hold', showId: 'real', seatIds: ['A20'] });
+  await last.request<'confirmed'>(confirmOf('real', ['A20']));
   await Promise.all(buyers.filter((_, b) => b % 2 === 1).map((buyer) => buyer.close()));
   const free = (watcher: Guest) => !Object.values(watcher.map('real').taken).includes('held');
   for (const watcher of watchers) await watcher.until(() => free(watcher), 'the last lease to end', 10_000);
