@@ -19,7 +19,7 @@ async function main(): Promise<number> {
   const parsed = parseOrder(process.argv.slice(2));
   if (!parsed.ok) return fail(parsed.problem);
   const { order } = parsed;
-  progress('starting PostgreSQL and Redis');
+  progress(order.target === undefined ? 'starting PostgreSQL and Redis' : 'looking at the target');
   const ground = await prepareGround(order, closers);
   let worst = 0;
   for (const name of order.names) {

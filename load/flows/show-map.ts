@@ -14,6 +14,11 @@ export class ShowMap {
     return this.#states.get(seatId) ?? 'available';
   }
 
+  /** How many seats are held or booked. */
+  get taken(): number {
+    return this.#states.size;
+  }
+
   seatsIn(state: SeatState): string[] {
     return [...this.#states].flatMap(([seatId, is]) => (is === state ? [seatId] : []));
   }
