@@ -4,6 +4,7 @@ import type { Show } from '../catalogue/catalogue.ts';
 import { Feed } from '../feed/feed.ts';
 import { Leases, type SeatVersion } from '../leases/leases.ts';
 import { OwnLeases } from '../leases/own-leases.ts';
+import { Steps } from '../leases/steps.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { LeaseKit, redisSettings, session, silent } from '../test/harness/lease-kit.ts';
 import { FollowedShow } from './followed-show.ts';
@@ -113,6 +114,28 @@ describe('a map', () => {
     const { position } = await leases.hold(show.id, alice, ['A3'], 60_000);
     await followed.until(() => followed.map?.seq === position.seq, 2_000);
     expect(followed.map?.seatsIn('held')).toEqual(['A1', 'A2', 'A3']);
+  });
+
+  it('applies nothing over a gap: it reads the log for what a lost message told', async () => {
+    start();
+    const show = makeShow();
+    const followed = await follow(show);
+    await expect.poll(() => followed.lagMs).toBe(0);
+    const { epoch, seq } = await leases.position(show.id);
+    // Deaf from here on, and no reply of these leases tells the map of a later position.
+    await feed.unfollow(show.id);
+    const elsewhere = new Steps(kit.store);
+    for (const seatId of ['A1', 'A2']) {
+      const request = { owner: alice, seatIds: [seatId], leaseId: seatId, ttlMs: 60_000, maxHoldMs: 60_000 };
+      await elsewhere.hold(show.id, [request]);
+    }
+    const change = { seatId: 'A2', state: 'held', leaseId: 'A2' } as const;
+    const late = followed.map?.seq === seq;
+    followed.entry({ epoch, from: seq + 2, to: seq + 2, changes: [change] });
+    // Unless a sweep was quicker than this test, the second change alone must not show.
+    if (late) expect([followed.map?.seq, followed.map?.stateOf('A2')]).toEqual([seq, 'available']);
+    await followed.until(() => followed.map?.seq === seq + 2, 2_000);
+    expect(followed.map?.seatsIn('held')).toEqual(['A1', 'A2']);
   });
 
   it('is tried again until both stores answer', async () => {
