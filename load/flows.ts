@@ -209,10 +209,16 @@ export async function secondWave(context: Context): Promise<void> {
   const visit = visitOf(context);
   const { user, variables } = visit;
   const isFirst = user.number < variables.users / 2;
+  // Every fifth looks on all the time: the map of everybody would be most of the load, and watch-crowd is about that.
+  const looksOn = user.number % 5 === 0;
+  if (!looksOn) await user.unwatch();
   if (isFirst && elapsedMs() < variables.waveMs - SHORTEST_TTL_MS) await firstWave(visit);
   else if (isFirst) visit.tally.count('expected', 'too_late_for_the_first_wave');
   await user.until(() => false, variables.waveMs - elapsedMs());
-  await turns(context, takeWhatIsFree);
+  await turns(context, async () => {
+    if (!looksOn && (await user.watch())) await user.unwatch();
+    await takeWhatIsFree(visit);
+  });
 }
 
 const SHORTEST_TTL_MS = 500;
