@@ -55,6 +55,7 @@ CREATE TABLE shows (
   id text COLLATE "C" NOT NULL,
   name text NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  seat_count integer,
   CONSTRAINT shows_pkey PRIMARY KEY (id)
 );
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { createLog } from '../observability/log.ts';
 import { migrate } from '../stores/migrate.ts';
 import { openPostgres, PostgresPool, PostgresUnavailable } from '../stores/postgres.ts';
@@ -32,6 +32,9 @@ beforeAll(async () => {
   database = await createEmptyDatabase();
   await migrate({ url: database.url, log });
   pool = openPostgres(options());
+});
+afterEach(() => {
+  vi.useRealTimers();
 });
 afterAll(async () => {
   await pool.close();
@@ -70,6 +73,31 @@ test('the list counts the seats; its ETag changes with it', async () => {
   expect(after.shows).toContainEqual({ id: 'listed', name: 'Listed', seats: 4 });
   expect(after.etag).not.toBe(before.etag);
   expect((await newCatalogue().list()).etag).toBe(after.etag);
+});
+
+test('a show of an older server, made without its number of seats, is counted when it is listed', async () => {
+  await query("INSERT INTO shows (id, name) VALUES ('older', 'Older')");
+  await query("INSERT INTO seats (show_id, id, position) VALUES ('older', 'A1', 1), ('older', 'A2', 2)");
+  expect((await newCatalogue().list()).shows).toContainEqual({ id: 'older', name: 'Older', seats: 2 });
+});
+
+test('a list under way is shared however long it takes; one that was read, for a second', async () => {
+  const counting = new CountingPool(options());
+  try {
+    const catalogue = newCatalogue(counting);
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const first = catalogue.list();
+    vi.advanceTimersByTime(1_500);
+    const second = catalogue.list();
+    expect(await second).toBe(await first);
+    expect(counting.calls).toBe(1);
+    const third = await catalogue.list();
+    vi.advanceTimersByTime(999);
+    expect(await catalogue.list()).toBe(third);
+    expect(counting.calls).toBe(2);
+  } finally {
+    await counting.close();
+  }
 });
 
 test('versions: all that were ever booked, or of some seats', async () => {

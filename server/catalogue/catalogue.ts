@@ -49,12 +49,19 @@ const seatVersionsOf = statement('seat_versions_of');
 
 const CREATE_DEADLINE_MS = 30_000;
 const MAX_LISTED = 10_000;
-/** Counting the seats of large shows costs Postgres too much to do it for every request. */
+/** Ten thousand shows take a while to read and to encode: not for every request. */
 const LIST_MS = 1_000;
 
 const createdRow = z.object({ created_at: z.date() });
 const listRow = z.object({ id: z.string(), name: z.string(), seats: z.number() });
 const versionsRow = z.object({ seat_ids: z.array(z.string()), versions: z.array(z.number()) });
+
+/** A read of the list, under way or done. */
+interface Listed {
+  readonly list: Promise<ShowList>;
+  /** When the list is too old; never while it is being read, so that slow reads do not pile up. */
+  endsMs: number;
+}
 
 /**
  * The shows and their seats, from Postgres. Every method rejects as `PostgresPool.query` does when Postgres gives no
@@ -65,7 +72,7 @@ export class Catalogue {
   readonly #createPool: PostgresPool;
   readonly #options: CatalogueOptions;
   readonly #cache: ShowCache;
-  #listed: { readonly atMs: number; readonly list: Promise<ShowList> } | undefined;
+  #listed: Listed | undefined;
 
   constructor(pool: PostgresPool, options: CatalogueOptions) {
     this.#pool = pool;
@@ -79,16 +86,12 @@ export class Catalogue {
     return this.#cache.get(showId);
   }
 
-  /** All shows (the oldest 10 000) with the number of their seats, at most a second old. One read however many ask. */
+  /**
+   * All shows (the oldest 10 000) with the number of their seats, as they were at most a second ago or since the read under
+   * way began. One read however many ask.
+   */
   list(): Promise<ShowList> {
-    const now = monotonicMs();
-    if (this.#listed === undefined || now - this.#listed.atMs > LIST_MS) {
-      const list = this.#readList();
-      this.#listed = { atMs: now, list };
-      list.catch(() => {
-        this.#listed = undefined;
-      });
-    }
+    if (this.#listed === undefined || monotonicMs() > this.#listed.endsMs) this.#listed = this.#beginList();
     return this.#listed.list;
   }
 
@@ -126,6 +129,20 @@ export class Catalogue {
   /** Of these seats, those that never were booked included; seats that the show does not have are left out. */
   seatVersionsOf(showId: string, seatIds: readonly string[]): Promise<SeatVersion[]> {
     return this.#versions(this.#pool.query(seatVersionsOf, [showId, sqlArray(seatIds)], this.#options));
+  }
+
+  #beginList(): Listed {
+    const endsMs = monotonicMs() + LIST_MS;
+    const listed: Listed = { list: this.#readList(), endsMs: Number.POSITIVE_INFINITY };
+    listed.list.then(
+      () => {
+        listed.endsMs = endsMs;
+      },
+      () => {
+        if (this.#listed === listed) this.#listed = undefined;
+      },
+    );
+    return listed;
   }
 
   async #readList(): Promise<ShowList> {

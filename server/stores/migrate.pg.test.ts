@@ -42,6 +42,21 @@ test('several servers may start at once on an empty database', async () => {
   expect(rows.map((row) => row['name'])).toEqual(files);
 });
 
+test('shows that are there already get their number of seats', async () => {
+  await migrate({ url: database.url, log });
+  await query('ALTER TABLE shows DROP COLUMN seat_count');
+  await query("DELETE FROM schema_files WHERE name = '0002_seat_count'");
+  await query("INSERT INTO shows (id, name) VALUES ('two', 'two'), ('none', 'none')");
+  await query("INSERT INTO seats (show_id, id, position) VALUES ('two', 'A1', 1), ('two', 'A2', 2)");
+
+  await migrate({ url: database.url, log });
+
+  expect(await query('SELECT id, seat_count FROM shows ORDER BY id')).toEqual([
+    { id: 'none', seat_count: 0 },
+    { id: 'two', seat_count: 2 },
+  ]);
+});
+
 test('a function whose text changed is made again, the others are left alone', async () => {
   await migrate({ url: database.url, log });
   const idOf = async (name: string) =>

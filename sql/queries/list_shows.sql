@@ -1,5 +1,4 @@
 -- The catalogue, oldest first.
 -- $1 at most so many
-SELECT id, name, seats FROM (SELECT * FROM shows ORDER BY created_at, id LIMIT $1) listed,
-  LATERAL (SELECT count(*) AS seats FROM seats WHERE show_id = listed.id) counted
-ORDER BY created_at, id
+SELECT id, name, coalesce(seat_count, (SELECT count(*) FROM seats WHERE show_id = shows.id)) AS seats
+FROM shows ORDER BY created_at, id LIMIT $1
