@@ -274,7 +274,7 @@ describe('a server that is set up otherwise, and fails', () => {
     logged.mockClear();
     fail(new Error('too late for anybody to see'));
     expect((await strict.call('/livez')).status).toBe(200);
-    expect(logged.mock.calls.map(([, message]) => message)).toEqual(['an HTTP request failed']);
+    expect(logged.mock.calls.map(([, message]) => message)).toEqual(['a request failed']);
   });
 
   it('tells when no request is at work any more', async () => {

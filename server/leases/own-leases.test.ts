@@ -170,6 +170,14 @@ describe('the clock', () => {
 });
 
 describe('a load', () => {
+  it('tells nobody of a loss that the feed, ahead of the grant, told to be its own booking', async () => {
+    own.apply('s', entry(6, ['A1', 'booked', 'lease-A1'], ['A2', 'booked', 'a-rival']));
+    grant(alice, 5, lease('A1'), lease('A2'));
+    await own.verify(alice, 's', ['A1', 'A2'], () => 'booked');
+    expect(alice.told).toEqual([{ seatIds: ['A2'], reason: 'booked_elsewhere' }]);
+    expect(alice.leases.size).toBe(0);
+  });
+
   it('compares what the store has: lost ones are told why', async () => {
     grant(alice, 1, lease('A1'), lease('A2'), lease('A3'));
     stillHeld = new Set(['A1']);
@@ -203,9 +211,9 @@ describe('a load', () => {
 describe('superseded', () => {
   it('reaches the earlier connection of the leases, once, and never the later one', () => {
     grant(alice, 1, lease('A1'), lease('A2'));
-    own.superseded('s', { conn: 1, leaseIds: ['lease-A1'] });
+    own.superseded({ conn: 1, leaseIds: ['lease-A1'] });
     expect(alice.supersededTimes).toBe(0);
-    own.superseded('s', { conn: 2, leaseIds: ['lease-A1', 'lease-A2', 'other'] });
+    own.superseded({ conn: 2, leaseIds: ['lease-A1', 'lease-A2', 'other'] });
     expect(alice.supersededTimes).toBe(1);
   });
 });
@@ -215,10 +223,10 @@ it('closes the earlier connection also when a heartbeat missed its leases before
   const missed = own.get('s', 'A1');
   if (missed !== undefined) own.miss(missed);
   expect([own.count, alice.told]).toEqual([0, []]);
-  own.superseded('s', { conn: 2, leaseIds: ['lease-A1'] });
+  own.superseded({ conn: 2, leaseIds: ['lease-A1'] });
   expect(alice.supersededTimes).toBe(1);
   vi.advanceTimersByTime(10_000);
-  own.superseded('s', { conn: 3, leaseIds: ['lease-A1'] });
+  own.superseded({ conn: 3, leaseIds: ['lease-A1'] });
   expect(alice.supersededTimes).toBe(1);
 });
 

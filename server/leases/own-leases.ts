@@ -44,6 +44,8 @@ const DEADLINE_SLACK_MS = 10;
 const CLOCK_TICK_MS = 100;
 /** How long the feed may be behind a reply of the store and still be understood. */
 const MISSED_MS = 2_000;
+/** By how much the feed may be ahead of a reply that grants what was booked since. */
+const BOOKED_MS = 2_000;
 
 /** Map.groupBy, which Node 20 lacks. */
 function groupBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) => Key): Map<Key, Item[]> {
@@ -62,12 +64,18 @@ export class OwnLeases {
   /** show → seat → the one lease that is good, as far as this server knows. */
   readonly #shows = new Map<string, Map<string, OwnLease>>();
   readonly #clock: NodeJS.Timeout;
-  /** Found gone a moment ago. */
-  readonly #missed = new Set<OwnLease>();
+  /** By lease id, those found gone a moment ago included. */
+  readonly #byLeaseId = new Map<string, Set<OwnLease>>();
+  /** Leases that the feed said became bookings, of the last seconds: two generations, the older one goes each time. */
+  #booked: readonly [Set<string>, Set<string>] = [new Set(), new Set()];
+  readonly #generations: NodeJS.Timeout;
 
   constructor(leases: Pick<Leases, 'look' | 'undo'>) {
     this.#leases = leases;
     this.#clock = setInterval(() => this.#endByClock(), CLOCK_TICK_MS);
+    this.#generations = setInterval(() => {
+      this.#booked = [new Set(), this.#booked[0]];
+    }, BOOKED_MS);
   }
 
   get count(): number {
@@ -124,6 +132,7 @@ export class OwnLeases {
   drop(lease: OwnLease): void {
     lease.ended = true;
     lease.session.leases.delete(lease);
+    this.#unindex(lease);
     const seats = this.#shows.get(lease.showId);
     if (seats?.get(lease.seatId) !== lease) return;
     seats.delete(lease.seatId);
@@ -136,8 +145,8 @@ export class OwnLeases {
    */
   miss(lease: OwnLease): void {
     this.drop(lease);
-    this.#missed.add(lease);
-    setTimeout(() => this.#missed.delete(lease), MISSED_MS).unref();
+    this.#index(lease);
+    setTimeout(() => this.#unindex(lease), MISSED_MS).unref();
   }
 
   /** The session is gone, or is told otherwise: forget all of it in silence. */
@@ -147,6 +156,8 @@ export class OwnLeases {
 
   /** An entry that the map applied, in order. */
   apply(showId: string, entry: Entry): void {
+    for (const { state, leaseId } of entry.changes)
+      if (state === 'booked' && leaseId !== '') this.#booked[0].add(leaseId);
     const seats = this.#shows.get(showId);
     if (seats === undefined) return;
     const ended: OwnLease[] = [];
@@ -166,13 +177,11 @@ export class OwnLeases {
     });
   }
 
-  superseded(showId: string, notice: Superseded): void {
-    const leaseIds = new Set(notice.leaseIds);
-    const sessions = new Set<LeaseSession>();
-    for (const lease of [...(this.#shows.get(showId)?.values() ?? []), ...this.#missed]) {
-      if (leaseIds.has(lease.leaseId) && lease.session.owner.conn < notice.conn) sessions.add(lease.session);
-    }
-    for (const session of sessions) session.superseded();
+  /** By the index: a storm of resumes brings as many notices as there are leases. */
+  superseded({ conn, leaseIds }: Superseded): void {
+    const leases = leaseIds.flatMap((leaseId) => [...(this.#byLeaseId.get(leaseId) ?? [])]);
+    const sessions = new Set(leases.map((lease) => lease.session));
+    for (const session of sessions) if (session.owner.conn < conn) session.superseded();
   }
 
   /**
@@ -202,6 +211,7 @@ export class OwnLeases {
 
   close(): void {
     clearInterval(this.#clock);
+    clearInterval(this.#generations);
   }
 
   /** Ends those that the store does not know as the session's, and those whose seat is booked in spite of them. */
@@ -219,14 +229,32 @@ export class OwnLeases {
       const isOver = leftMs[i] === undefined || isBooked(lease);
       return isOver && !lease.ended && lease.confirms === 0;
     });
-    for (const lease of over) if (isBooked(lease)) this.#giveUp(lease);
-    this.#tell(over, (lease) => (isBooked(lease) ? 'booked_elsewhere' : reasonOf(lease)));
+    // Its own booking, which the feed told before there was a record: whoever confirmed it knows.
+    const own = over.filter((lease) => this.#booked.some((leaseIds) => leaseIds.has(lease.leaseId)));
+    for (const lease of own) this.drop(lease);
+    const lost = over.filter((lease) => !lease.ended);
+    for (const lease of lost) if (isBooked(lease)) this.#giveUp(lease);
+    this.#tell(lost, (lease) => (isBooked(lease) ? 'booked_elsewhere' : reasonOf(lease)));
+    for (const lease of lost) this.miss(lease);
   }
 
   #add(lease: OwnLease): void {
     const seats = this.#shows.get(lease.showId) ?? new Map<string, OwnLease>();
     this.#shows.set(lease.showId, seats.set(lease.seatId, lease));
     lease.session.leases.add(lease);
+    this.#index(lease);
+  }
+
+  #index(lease: OwnLease): void {
+    const same = this.#byLeaseId.get(lease.leaseId);
+    if (same === undefined) this.#byLeaseId.set(lease.leaseId, new Set([lease]));
+    else same.add(lease);
+  }
+
+  #unindex(lease: OwnLease): void {
+    const same = this.#byLeaseId.get(lease.leaseId);
+    same?.delete(lease);
+    if (same?.size === 0) this.#byLeaseId.delete(lease.leaseId);
   }
 
   #reason(lease: OwnLease): LeaseLostReason {

@@ -106,10 +106,12 @@ export class FollowedShow {
     this.#wake();
   }
 
-  /** The feed was quicker than a reply that carries this position: it told of the seat what the reply does not know. */
+  /** The map was quicker than a reply that carries this position: it knows, or may know, of the seat what the reply does not. */
   changedAfter(position: Position, seatId: string): boolean {
     const map = this.#map;
-    return map?.epoch === position.epoch && map.lastChange(seatId) > position.seq;
+    if (map === undefined) return false;
+    if (map.epoch !== position.epoch || map.loadedSeq > position.seq) return true;
+    return map.lastChange(seatId) > position.seq;
   }
 
   /** Resolves when `done` holds, looked at after every change of the map, or when `deadlineMs` is over. */
@@ -129,7 +131,7 @@ export class FollowedShow {
   }
 
   superseded(notice: Superseded): void {
-    this.#options.ownLeases.superseded(this.showId, notice);
+    this.#options.ownLeases.superseded(notice);
   }
 
   distrust(): void {

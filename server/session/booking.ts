@@ -1,15 +1,15 @@
 import type { ConfirmFrame } from '../../protocol/index.ts';
 import { confirmOwned } from '../bookings/confirm-owned.ts';
-import { findSeats } from '../catalogue/find-seats.ts';
 import type { Rooms } from '../rooms.ts';
 import type { Answer } from './answer.ts';
 import { letGo } from './ending.ts';
+import { knownSeats } from './known-seats.ts';
 import type { Session } from './session.ts';
 
 export async function confirm(rooms: Rooms, session: Session, frame: ConfirmFrame): Promise<Answer> {
-  const { bookings, catalogue, config, ownLeases } = rooms;
+  const { bookings, config, ownLeases } = rooms;
   const { id, showId, seatIds, requestId } = frame;
-  const found = await findSeats(catalogue, frame, config.maxSeatsPerHold);
+  const found = await knownSeats(rooms, frame, config.maxSeatsPerHold);
   if (!found.ok) return found;
   const { owner } = session;
   const owned = ownLeases.of(owner.token, showId, seatIds);
@@ -22,6 +22,7 @@ export async function confirm(rooms: Rooms, session: Session, frame: ConfirmFram
     return outcome;
   }
   session.tidy(showId);
-  const { ok, bookings: booked, ...rest } = outcome;
-  return { ok, frame: { type: 'confirmed', id, showId, seatIds, ...rest, bookings: [...booked] } };
+  const { replayed, refunded } = outcome;
+  const booked = { showId, seatIds, requestId, bookings: [...outcome.bookings], replayed };
+  return { ok: true, frame: { type: 'confirmed', id, ...booked, ...(refunded ? { refunded } : {}) } };
 }

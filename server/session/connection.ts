@@ -37,7 +37,6 @@ export class Connection {
   #session: Session | undefined;
   #helloTimer: NodeJS.Timeout;
   #underWay = 0;
-  #clean = false;
 
   constructor(rooms: Rooms, connections: Connections, sender: Sender, address: string) {
     this.#rooms = rooms;
@@ -71,11 +70,12 @@ export class Connection {
   closed(clean: boolean): void {
     const joining = this.#state === 'joining';
     this.#state = 'closed';
-    this.#clean = clean;
     clearTimeout(this.#helloTimer);
     this.sender.ended();
     this.#connections.remove(this);
-    // A hello under way may still adopt leases: it ends the session when it is through.
+    const { resumeGraceMs } = this.#rooms.config;
+    this.#session?.end('closed', clean ? 0 : resumeGraceMs);
+    // A hello under way may still adopt leases: it finishes the session when it is through.
     if (!joining) this.#endSession();
   }
 
@@ -150,11 +150,11 @@ export class Connection {
     this.#session = undefined;
     this.#connections.leave(session);
     session.end('superseded');
-    void endSession(this.#rooms, session, true);
+    void endSession(this.#rooms, session);
   }
 
   #endSession(): void {
-    if (this.#session !== undefined) void endSession(this.#rooms, this.#session, this.#clean);
+    if (this.#session !== undefined) void endSession(this.#rooms, this.#session);
   }
 
   /** @param frame undefined: it was sent already */

@@ -64,6 +64,12 @@ export class Connections {
     if (connection.session !== undefined) this.leave(connection.session);
   }
 
+  /** Sockets that say no hello are bounded too, generously: one that resumes comes before the earlier one goes. */
+  isCrowded(address: string): boolean {
+    const { maxSessionsPerAddress } = this.#config;
+    return maxSessionsPerAddress > 0 && this.#perAddress.of(address) >= maxSessionsPerAddress * 2;
+  }
+
   /** In words, when this connection or its session is one too many. */
   limitReached(connection: Connected, session: Session): string | undefined {
     const { maxSessions, maxSessionsPerAddress, maxSessionsPerUser } = this.#config;
@@ -71,7 +77,7 @@ export class Connections {
     const others = this.#sessions.has(session.owner.token) ? 1 : 0;
     const reached = (limit: number, count: number) => limit > 0 && count - others >= limit;
     if (reached(maxSessions, this.#sessions.size)) return `This server takes ${maxSessions} sessions.`;
-    // The connection itself is counted already.
+    // The connection itself is counted already; one more may stand beside it while it takes its place.
     if (reached(maxSessionsPerAddress, this.#perAddress.of(connection.address) - 1)) {
       return `At most ${maxSessionsPerAddress} connections from one address.`;
     }

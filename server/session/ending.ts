@@ -24,11 +24,8 @@ export function letGo(
  * The socket is gone. The session ends first, so a hold under way finds that nobody is there and is undone; then its
  * leases are released, behind its checkouts, except those that a confirm is at work on: they settle by themselves. A
  * session that was superseded or told to reconnect releases nothing: its leases wait for the connection that resumes.
- * @param clean the client said goodbye: no grace
  */
-export async function endSession(rooms: Rooms, session: Session, clean: boolean): Promise<void> {
-  session.end('closed');
-  session.graceMs = clean ? 0 : rooms.config.resumeGraceMs;
+export async function endSession(rooms: Rooms, session: Session): Promise<void> {
   const owned = [...session.leases];
   const { publicId, ending } = session;
   rooms.log.debug({ session: publicId, ending, leases: owned.length }, 'session ended');

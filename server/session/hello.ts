@@ -5,6 +5,8 @@ import type { Holder } from '../leases/leases.ts';
 import type { GrantedLease } from '../leases/steps.ts';
 import { belongsTo, mintToken } from '../leases/tokens.ts';
 import type { Rooms } from '../rooms.ts';
+import { letGo } from './ending.ts';
+import { recordGrant } from './granting.ts';
 import { byEnd, byShow } from './leased-seats.ts';
 import type { Sender } from './sender.ts';
 import { Session } from './session.ts';
@@ -30,54 +32,78 @@ export async function adoptLeases(
   session: Session,
   wanted: readonly ShowSeats[],
 ): Promise<Pick<WelcomeFrame, 'leases' | 'lost'>> {
-  const shows = [...byShow(wanted)].map(([showId, parts]) => ({
-    showId,
-    seatIds: parts.flatMap(({ seatIds }) => seatIds),
-  }));
+  const { maxLeasesPerSession } = rooms.config;
+  const shows = firstSeats(wanted, maxLeasesPerSession > 0 ? maxLeasesPerSession : Number.POSITIVE_INFINITY);
   const adopt = (show: ShowSeats) => adoptShow(rooms, session, show);
-  let adoptions = await Promise.all(shows.map(adopt));
+  let adoptions = await allOrNothing(shows.map(adopt));
   // A lease of one show had a higher number than this connection began with: those of the others follow.
-  adoptions = await Promise.all(
-    adoptions.map((adoption) => (adoption.conn < session.owner.conn ? adopt(adoption.wanted) : adoption)),
+  adoptions = await allOrNothing(
+    adoptions.map(async (adoption) =>
+      adoption.conn < session.owner.conn ? adopt(adoption.wanted) : adoption,
+    ),
   );
   const kept = adoptions.flatMap(({ wanted: { showId }, leases }) =>
     leases.map((lease) => ({ showId, ...lease })),
   );
-  const lost = adoptions.map(({ wanted: { showId }, lost: seatIds }) => ({ showId, seatIds }));
+  const keptSeats = new Set(kept.map(({ showId, seatId }) => `${showId} ${seatId}`));
+  const lost = wanted.map(({ showId, seatIds }) => ({
+    showId,
+    seatIds: seatIds.filter((seatId) => !keptSeats.has(`${showId} ${seatId}`)),
+  }));
   return { leases: byEnd(kept), lost: lost.filter(({ seatIds }) => seatIds.length > 0) };
+}
+
+/** What is wanted of each show, up to as many seats as a session may own: those beyond run out by themselves. */
+function firstSeats(wanted: readonly ShowSeats[], most: number): ShowSeats[] {
+  const seats = wanted.flatMap(({ showId, seatIds }) => seatIds.map((seatId) => ({ showId, seatId })));
+  return [...byShow(seats.slice(0, most))].map(([showId, parts]) => ({
+    showId,
+    seatIds: parts.map(({ seatId }) => seatId),
+  }));
+}
+
+/** Waits for all of them even when one fails: none may still be at work when hello is said again. */
+async function allOrNothing<T>(adoptions: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(adoptions);
+  return Promise.all(adoptions);
 }
 
 interface Adoption {
   readonly wanted: ShowSeats;
   readonly conn: number;
   readonly leases: readonly GrantedLease[];
-  readonly lost: string[];
 }
 
-async function adoptShow(
-  { catalogue, leases, ownLeases }: Rooms,
-  session: Session,
-  wanted: ShowSeats,
-): Promise<Adoption> {
+async function adoptShow(rooms: Rooms, session: Session, wanted: ShowSeats): Promise<Adoption> {
   const { showId, seatIds } = wanted;
-  const show = await catalogue.show(showId);
+  const none = { wanted, conn: session.owner.conn, leases: [] };
+  const show = await rooms.catalogue.show(showId);
   const known = seatIds.filter((seatId) => show?.seatIndex.has(seatId));
+  // A socket that died while the catalogue was asked must not take the leases from the one that resumed after it.
+  if (show === undefined || known.length === 0 || session.gone) return none;
   // Followed first, so that the feed tells what becomes of the leases from the moment they are adopted.
-  if (show === undefined || known.length === 0 || session.follow(show) === undefined) {
-    return { wanted, conn: session.owner.conn, leases: [], lost: seatIds };
+  const followed = session.follow(show);
+  if (followed === undefined) return none;
+  try {
+    const { conn: proposed } = session.owner;
+    const sentMs = monotonicMs();
+    const { conn, position, leases } = await rooms.leases.adopt(showId, session.owner, known);
+    session.raiseConn(conn);
+    if (session.gone) {
+      // Counted up means that a later connection had them: they are not ours to end.
+      if (conn === proposed)
+        letGo(
+          rooms,
+          session,
+          leases.map(({ seatId }) => ({ showId, seatId })),
+        );
+      return none;
+    }
+    recordGrant(rooms, session, followed, { position, leases, sentMs });
+    return { wanted, conn, leases };
+  } finally {
+    session.unfollow(showId);
   }
-  const sentMs = monotonicMs();
-  const adopted = await leases
-    .adopt(showId, session.owner, known)
-    .then((adopted) => {
-      session.raiseConn(adopted.conn);
-      ownLeases.grant(session, showId, adopted.position, adopted.leases, sentMs);
-      return adopted;
-    })
-    .finally(() => session.unfollow(showId));
-  const kept = new Set(adopted.leases.map((lease) => lease.seatId));
-  const lost = seatIds.filter((seatId) => !kept.has(seatId));
-  return { wanted, conn: adopted.conn, leases: adopted.leases, lost };
 }
 
 export function welcome(

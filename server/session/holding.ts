@@ -4,10 +4,8 @@ import {
   type HeartbeatFrame,
   type HoldFrame,
   type ReleaseFrame,
-  type SeatState,
   type ShowSeats,
 } from '../../protocol/index.ts';
-import { findSeats } from '../catalogue/find-seats.ts';
 import { monotonicMs } from '../clock.ts';
 import type { OwnLease } from '../leases/own-leases.ts';
 import type { GrantedLease } from '../leases/steps.ts';
@@ -15,6 +13,8 @@ import type { Rooms } from '../rooms.ts';
 import type { FollowedShow } from '../seatmap/followed-show.ts';
 import { type Answer, refuse } from './answer.ts';
 import { letGo } from './ending.ts';
+import { recordGrant } from './granting.ts';
+import { knownSeats } from './known-seats.ts';
 import { byEnd, byShow, type SeatEnd } from './leased-seats.ts';
 import type { Session } from './session.ts';
 
@@ -34,7 +34,7 @@ function checkHold({ config }: Rooms, session: Session, frame: HoldFrame): Answe
 }
 
 export async function hold(rooms: Rooms, session: Session, frame: HoldFrame): Promise<Answer> {
-  const found = await findSeats(rooms.catalogue, frame, rooms.config.maxSeatsPerHold);
+  const found = await knownSeats(rooms, frame, rooms.config.maxSeatsPerHold);
   if (!found.ok) return found;
   const refusal = checkHold(rooms, session, frame);
   if (refusal !== undefined) return refusal;
@@ -52,7 +52,7 @@ export async function hold(rooms: Rooms, session: Session, frame: HoldFrame): Pr
 
 async function take(rooms: Rooms, session: Session, show: FollowedShow, frame: HoldFrame): Promise<Answer> {
   const { showId, seatIds } = frame;
-  const { leases, ownLeases } = rooms;
+  const { leases } = rooms;
   const { owner } = session;
   const ttlMs = frame.ttlMs ?? rooms.config.leaseTtlMs;
   const before = new Set(session.leasesIn(showId).map((lease) => lease.leaseId));
@@ -63,11 +63,7 @@ async function take(rooms: Rooms, session: Session, show: FollowedShow, frame: H
     giveBack(rooms, session, { showId, before, granted: result.leases, ttlMs });
     return refuse(fault('unavailable', {}));
   }
-  ownLeases.grant(session, showId, position, result.leases, sentMs);
-  const overtaken = seatIds.filter((seatId) => show.changedAfter(position, seatId));
-  // Without an answer now the next heartbeat tells.
-  const stateOf = (seatId: string): SeatState => show.map?.stateOf(seatId) ?? 'available';
-  if (overtaken.length > 0) ownLeases.verify(session, showId, overtaken, stateOf).catch(() => {});
+  recordGrant(rooms, session, show, { position, leases: result.leases, sentMs });
   const expiresInMs = Math.min(...result.leases.map((lease) => lease.expiresInMs));
   const deadlineInMs = Math.min(...result.leases.map((lease) => lease.deadlineInMs));
   const held = { type: 'held', id: frame.id, showId, seatIds, expiresInMs, deadlineInMs } as const;
@@ -125,10 +121,10 @@ export async function heartbeat(
 
 export async function release(rooms: Rooms, session: Session, frame: ReleaseFrame): Promise<Answer> {
   const { showId } = frame;
-  const { catalogue, leases, ownLeases } = rooms;
+  const { leases, ownLeases } = rooms;
   const owned = session.leasesIn(showId);
   const seatIds = frame.seatIds ?? owned.map((lease) => lease.seatId);
-  const found = await findSeats(catalogue, { showId, seatIds });
+  const found = await knownSeats(rooms, { showId, seatIds });
   if (!found.ok) return found;
   const asked = new Set(seatIds);
   const releasing = owned.filter((lease) => asked.has(lease.seatId));
@@ -148,7 +144,7 @@ export async function release(rooms: Rooms, session: Session, frame: ReleaseFram
 
 export async function checkout(rooms: Rooms, session: Session, frame: CheckoutFrame): Promise<Answer> {
   const { showId, seatIds } = frame;
-  const found = await findSeats(rooms.catalogue, frame, rooms.config.maxSeatsPerHold);
+  const found = await knownSeats(rooms, frame, rooms.config.maxSeatsPerHold);
   if (!found.ok) return found;
   const sentMs = monotonicMs();
   const result = await session.trackCheckout(rooms.leases.checkout(showId, session.owner, seatIds));

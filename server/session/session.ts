@@ -28,10 +28,9 @@ export class Session implements LeaseSession {
   readonly #checkouts = new Set<Promise<unknown>>();
   #owner: Holder;
   #ending: Ending | undefined;
+  #graceMs = 0;
   /** Seats of holds that have no answer yet: they count against the limit. */
   seatsUnderWay = 0;
-  /** Once its socket is closed: how long its leases go on for somebody who resumes. */
-  graceMs = 0;
 
   constructor(owner: Holder, sender: Sender, seatMaps: Pick<SeatMaps, 'follow' | 'unfollow'>) {
     this.#owner = owner;
@@ -111,9 +110,17 @@ export class Session implements LeaseSession {
     return checkout;
   }
 
-  /** The first reason stays. */
-  end(ending: Ending): void {
+  /**
+   * The first reason stays.
+   * @param graceMs how long its leases go on for somebody who resumes
+   */
+  end(ending: Ending, graceMs = 0): void {
     this.#ending ??= ending;
+    this.#graceMs = graceMs;
+  }
+
+  get graceMs(): number {
+    return this.#graceMs;
   }
 
   /** Gives every show back; resolves when its checkouts have ended. */

@@ -1,7 +1,7 @@
 import { fault, limits, type UnwatchFrame, type WatchFrame } from '../../protocol/index.ts';
-import { findSeats } from '../catalogue/find-seats.ts';
 import type { Rooms } from '../rooms.ts';
 import { type Answer, refuse } from './answer.ts';
+import { knownSeats } from './known-seats.ts';
 import type { Session } from './session.ts';
 
 /** The first load of a map may need a rotation and two reads of Postgres. */
@@ -11,7 +11,7 @@ const LOAD_DEADLINE_MS = 3_000;
 export async function watch(rooms: Rooms, session: Session, frame: WatchFrame): Promise<Answer | undefined> {
   const { showId, since } = frame;
   const { maxWatchesPerSession } = rooms.config;
-  const found = await findSeats(rooms.catalogue, { showId, seatIds: [] });
+  const found = await knownSeats(rooms, { showId, seatIds: [] });
   if (!found.ok) return found;
   const show = session.follow(found.show);
   if (show === undefined) return refuse(fault('busy', {}));
@@ -34,13 +34,9 @@ export async function watch(rooms: Rooms, session: Session, frame: WatchFrame): 
   }
 }
 
-export async function unwatch(
-  { catalogue }: Rooms,
-  session: Session,
-  { id, showId }: UnwatchFrame,
-): Promise<Answer> {
+export async function unwatch(rooms: Rooms, session: Session, { id, showId }: UnwatchFrame): Promise<Answer> {
   if (!session.sender.isWatching(showId)) {
-    const found = await findSeats(catalogue, { showId, seatIds: [] });
+    const found = await knownSeats(rooms, { showId, seatIds: [] });
     if (!found.ok) return found;
   }
   session.sender.unwatch(showId);

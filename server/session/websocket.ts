@@ -9,9 +9,7 @@ import { Sender, type SocketData } from './sender.ts';
 /** Close codes of a client that meant to go. */
 const CLEAN = new Set([1000, 1001]);
 
-/**
- * The last address that our own proxy added; what stands before it the client may have made up.
- */
+/** The last address that our own proxy added; what stands before it the client may have made up. */
 function addressOf(res: HttpResponse, req: HttpRequest, trustProxy: boolean): string {
   const forwarded = trustProxy ? req.getHeader('x-forwarded-for').split(',').at(-1)?.trim() : undefined;
   return forwarded || Buffer.from(res.getRemoteAddressAsText()).toString();
@@ -20,7 +18,7 @@ function addressOf(res: HttpResponse, req: HttpRequest, trustProxy: boolean): st
 function refuseUpgrade(
   res: HttpResponse,
   status: string,
-  code: 'bad_frame' | 'forbidden',
+  code: 'bad_frame' | 'forbidden' | 'limit_reached',
   message: string,
 ): void {
   const body = JSON.stringify({ code, message, retryable: faultTable[code].retryable });
@@ -28,19 +26,28 @@ function refuseUpgrade(
 }
 
 /** Synchronous throughout: an asynchronous upgrade that sends in `open` closes sockets on older cores. */
-function upgrade({ config }: Rooms, res: HttpResponse, req: HttpRequest, socket: us_socket_context_t): void {
+function upgrade(
+  { config }: Rooms,
+  connections: Connections,
+  res: HttpResponse,
+  req: HttpRequest,
+  socket: us_socket_context_t,
+): void {
   const key = req.getHeader('sec-websocket-key');
   const offered = req.getHeader('sec-websocket-protocol');
   const extensions = req.getHeader('sec-websocket-extensions');
   const origin = req.getHeader('origin');
   const speaksOurs = offered === '' || offered.split(',').some((name) => name.trim() === subprotocol);
   const { allowedOrigins } = config;
+  const address = addressOf(res, req, config.trustProxy);
   if (!speaksOurs) {
     refuseUpgrade(res, '400 Bad Request', 'bad_frame', `Offer the subprotocol ${subprotocol}, or none.`);
   } else if (allowedOrigins !== undefined && origin !== '' && !allowedOrigins.includes(origin)) {
     refuseUpgrade(res, '403 Forbidden', 'forbidden', 'Pages of this origin may not connect.');
+  } else if (connections.isCrowded(address)) {
+    refuseUpgrade(res, '429 Too Many Requests', 'limit_reached', 'Too many connections from one address.');
   } else {
-    const data: SocketData = { address: addressOf(res, req, config.trustProxy) };
+    const data: SocketData = { address };
     res.upgrade(data, key, offered === '' ? '' : subprotocol, extensions, socket);
   }
 }
@@ -55,7 +62,7 @@ export function registerWebSocket(app: TemplatedApp, rooms: Rooms, connections: 
     closeOnBackpressureLimit: false,
     idleTimeout: sessionLimits.idleTimeoutS,
     sendPingsAutomatically: true,
-    upgrade: (res, req, socket) => upgrade(rooms, res, req, socket),
+    upgrade: (res, req, socket) => upgrade(rooms, connections, res, req, socket),
     open: (ws) => {
       const sender = new Sender(ws, rooms.broadcaster);
       const connection = new Connection(rooms, connections, sender, ws.getUserData().address);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import WebSocket from 'ws';
 import { closeCodes } from '../../protocol/index.ts';
 import { openStage, type TestApp, type TestStage } from './harness/app-kit.ts';
 import { Backdoor, POLL } from './harness/backdoor.ts';
@@ -166,6 +167,31 @@ describe('limits of sessions', () => {
     const { url } = await stage.start({ MAX_SESSIONS_PER_ADDRESS: '2' });
     await crowd.joinMany(url, 2);
     await refused(url);
+  });
+
+  it('per address also for sockets that never say hello', async () => {
+    const { url } = await stage.start({ MAX_SESSIONS_PER_ADDRESS: '2' });
+    for (let i = 0; i < 4; i++) await crowd.connect(url);
+    const { port } = new URL(url);
+    const status = await new Promise((resolve) => {
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`);
+      socket.on('error', () => {}).on('unexpected-response', (_, response) => resolve(response.statusCode));
+    });
+    expect(status).toBe(429);
+  });
+
+  it('of leases cannot be passed by resuming', async () => {
+    const { url } = await stage.start({ MAX_LEASES_PER_SESSION: '2' });
+    await stage.createShow('limited');
+    const first = await crowd.join(url);
+    await first.request<'held'>({ type: 'hold', showId: 'limited', seatIds: ['A1', 'A2'] });
+    const { userId, session } = first;
+    const second = await crowd.join(url, { userId, session });
+    await second.request<'held'>({ type: 'hold', showId: 'limited', seatIds: ['A3', 'A4'] });
+    const seatIds = ['A1', 'A2', 'A3', 'A4'];
+    const third = await crowd.join(url, { userId, session, leases: [{ showId: 'limited', seatIds }] });
+    expect(third.welcome.leases.flatMap((lease) => lease.seatIds).sort()).toEqual(['A1', 'A2']);
+    expect(third.welcome.lost).toEqual([{ showId: 'limited', seatIds: ['A3', 'A4'] }]);
   });
 
   it('per address behind a proxy: by what the proxy says', async () => {

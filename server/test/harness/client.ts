@@ -24,6 +24,8 @@ const PATIENCE_MS = 5_000;
 /** A raw WebSocket client: requests by id, pushes in the order they came. Awaits states, never sleeps. */
 export class TestClient {
   readonly frames: ServerFrame[] = [];
+  /** The same, as they came. */
+  readonly texts: string[] = [];
   readonly #socket: WebSocket;
   readonly #listeners = new Set<() => void>();
   #ids = 0;
@@ -157,6 +159,7 @@ export class TestClient {
   #receive(text: string): void {
     const decoded = decodeServerFrame(text);
     if (!decoded.ok) throw new Error(`the server sent what is no frame: ${text}`);
+    this.texts.push(text);
     this.frames.push(decoded.frame);
     this.#wake();
   }

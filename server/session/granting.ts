@@ -1,0 +1,31 @@
+import type { Position, SeatState } from '../../protocol/index.ts';
+import type { GrantedLease } from '../leases/steps.ts';
+import type { Rooms } from '../rooms.ts';
+import type { FollowedShow } from '../seatmap/followed-show.ts';
+import type { Session } from './session.ts';
+
+export interface Granted {
+  readonly position: Position;
+  readonly leases: readonly GrantedLease[];
+  /** When the request left, by the monotonic clock. */
+  readonly sentMs: number;
+}
+
+/**
+ * Records what the store granted to the session. The feed comes by another connection and may have been quicker than the
+ * reply: what it told of these seats was about leases that had no record yet, so the store is asked about them.
+ */
+export function recordGrant(
+  { ownLeases }: Rooms,
+  session: Session,
+  show: FollowedShow,
+  { position, leases, sentMs }: Granted,
+): void {
+  const { showId } = show;
+  ownLeases.grant(session, showId, position, leases, sentMs);
+  const seatIds = leases.map((lease) => lease.seatId);
+  const overtaken = seatIds.filter((seatId) => show.changedAfter(position, seatId));
+  const stateOf = (seatId: string): SeatState => show.map?.stateOf(seatId) ?? 'available';
+  // Without an answer now the next heartbeat tells.
+  if (overtaken.length > 0) ownLeases.verify(session, showId, overtaken, stateOf).catch(() => {});
+}
