@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,11 +38,15 @@ export interface Services {
 export async function openServices(closers: Closers): Promise<Services> {
   const dir = await mkdtemp(join(tmpdir(), 'rowlock-bench-'));
   closers.add(dir, (path) => rm(path, { recursive: true, force: true }));
+  await chmod(dir, 0o755); // started by root, PostgreSQL runs as somebody else
   const redis = closers.add(await startRedis({ dir: join(dir, 'redis') }), (service) => service.stop());
   const settings = { shared_preload_libraries: 'pg_stat_statements' };
-  const postgres = closers.add(await startPostgres({ dataDir: join(dir, 'postgres'), settings }), (service) =>
-    service.stop(),
-  );
+  const started = await startPostgres({ dataDir: join(dir, 'postgres'), settings });
+  const postgres = closers.add(started, async (service) => {
+    await service.stop();
+    // Where the temporary folder is out of reach for its user, the data is elsewhere.
+    await rm(service.dataDir, { recursive: true, force: true });
+  });
   await migrate({ url: postgres.url, log });
   const connection = closers.add(
     await PostgresConnection.open({ url: postgres.url, ...patience }, DEADLINE_MS),
