@@ -1,3 +1,4 @@
+import postgres from 'postgres';
 import { describe, expect, it } from 'vitest';
 import { BatcherFullError } from './batcher.ts';
 import { DeadlineError } from './clock.ts';
@@ -5,6 +6,10 @@ import { createLog, type Log } from './observability/log.ts';
 import { faultOf } from './refusals.ts';
 import { PostgresBusy, PostgresUnavailable, PostgresUnknown } from './stores/postgres.ts';
 import { StoreUnavailable } from './stores/redis.ts';
+
+/** An answer of the server, as postgres.js throws it. */
+const refusal = (code: string) =>
+  Object.assign(new postgres.PostgresError(`refused with ${code}`), { code, severity: 'ERROR' });
 
 const silent = createLog('silent');
 
@@ -16,6 +21,9 @@ describe('faultOf', () => {
     ['unavailable', new DeadlineError(5)],
     ['busy', new BatcherFullError()],
     ['busy', new PostgresBusy('no slot')],
+    ['busy', refusal('55P03')],
+    ['unavailable', refusal('53100')],
+    ['unavailable', refusal('25006')],
   ])('is %s, and says when to come back, for %s', (code, error) => {
     expect(faultOf(error, silent, '/x')).toMatchObject({ code, retryable: true, retryInMs: 1_000 });
   });

@@ -1,14 +1,7 @@
 import { Batcher, BatcherFullError } from '../batcher.ts';
 import { monotonicMs } from '../clock.ts';
 import type { Log } from '../observability/log.ts';
-import {
-  isRefusal,
-  PostgresBusy,
-  type PostgresPool,
-  PostgresUnavailable,
-  PostgresUnknown,
-  refusalKind,
-} from '../stores/postgres.ts';
+import { failureKind, isRefusal, type PostgresPool } from '../stores/postgres.ts';
 import { type ConfirmAnswer, ConfirmCall, type ConfirmRequest } from './confirm-call.ts';
 
 /** What became of a request: Postgres' answer, or why there is none. */
@@ -169,11 +162,8 @@ const isInTime = (times: Times): boolean => latestBegin(times) - monotonicMs() >
 
 /** What an error of the call says about its requests. `failed`: a bug, or the constraint that one ran into. */
 function attemptOf(error: unknown): Attempt {
-  if (error instanceof PostgresUnknown) return { outcome: 'unknown' };
-  if (error instanceof PostgresBusy) return { outcome: 'blocked' };
-  if (error instanceof PostgresUnavailable) return { outcome: 'unavailable' };
-  const kind = isRefusal(error) ? refusalKind(error) : undefined;
+  const kind = failureKind(error);
   if (kind === 'busy') return { outcome: 'blocked' };
-  if (kind === 'unavailable') return { outcome: 'unavailable' };
+  if (kind !== undefined) return { outcome: kind };
   return { outcome: 'failed', error: error instanceof Error ? error : new Error(String(error)) };
 }

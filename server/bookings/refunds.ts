@@ -1,14 +1,7 @@
 import { z } from 'zod';
 import { type BookingResponse, type Fault, fault, type Outcome } from '../../protocol/index.ts';
 import type { SeatVersion } from '../catalogue/catalogue.ts';
-import {
-  isRefusal,
-  PostgresBusy,
-  type PostgresPool,
-  PostgresUnavailable,
-  PostgresUnknown,
-  refusalKind,
-} from '../stores/postgres.ts';
+import { failureKind, type PostgresPool } from '../stores/postgres.ts';
 import { statement } from '../stores/sql-files.ts';
 
 const refundBooking = statement('refund_booking');
@@ -76,10 +69,7 @@ function bookingOf(requestId: string, row: z.infer<typeof bookingRow>): BookingR
 }
 
 function faultOf(error: unknown, unknown: 'outcome_unknown' | 'unavailable'): Fault {
-  if (error instanceof PostgresBusy) return fault('busy');
-  if (error instanceof PostgresUnavailable) return fault('unavailable');
-  if (error instanceof PostgresUnknown) return fault(unknown);
-  const kind = isRefusal(error) ? refusalKind(error) : undefined;
+  const kind = failureKind(error);
   if (kind === undefined) throw error;
-  return fault(kind);
+  return fault(kind === 'unknown' ? unknown : kind);
 }

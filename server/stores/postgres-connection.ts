@@ -49,8 +49,15 @@ const TRY_AGAIN = new Set(['40001', '40P01', '55P03', '57014']);
 /** Out of disk, memory or connections; a standby that only reads. */
 const CANNOT_WRITE = /^(53...|25006)$/;
 
-/** What a refusal means for the caller: nothing happened, and it may or cannot be tried again now. Undefined: a bug. */
-export function refusalKind(error: postgres.PostgresError): 'busy' | 'unavailable' | undefined {
+/**
+ * What the failure of a call means for the caller: nothing happened, and it may (`busy`) or cannot (`unavailable`) be tried
+ * again now; or nobody knows whether it happened (`unknown`). Undefined: a bug, or no failure of Postgres.
+ */
+export function failureKind(error: unknown): 'busy' | 'unavailable' | 'unknown' | undefined {
+  if (error instanceof PostgresBusy) return 'busy';
+  if (error instanceof PostgresUnavailable) return 'unavailable';
+  if (error instanceof PostgresUnknown) return 'unknown';
+  if (!isRefusal(error)) return undefined;
   if (TRY_AGAIN.has(error.code)) return 'busy';
   return CANNOT_WRITE.test(error.code) ? 'unavailable' : undefined;
 }

@@ -11,12 +11,12 @@ import {
 import type { SqlStatement } from './sql-files.ts';
 
 export {
+  failureKind,
   isRefusal,
   PostgresBusy,
   PostgresUnavailable,
   PostgresUnknown,
   type Row,
-  refusalKind,
   type SqlParameter,
 } from './postgres-connection.ts';
 
