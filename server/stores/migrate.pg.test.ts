@@ -24,7 +24,7 @@ afterEach(async () => {
   await database.drop();
 });
 
-test('sql/schema.sql is the schema that the migrations make (npx vitest run -u writes it)', async () => {
+test('sql/schema.sql is the schema that the migrations make (npm test -- -u writes it)', async () => {
   await migrate({ url: database.url, log });
 
   const rows = await query(statement('describe_schema').text);

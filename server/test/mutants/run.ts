@@ -30,7 +30,14 @@ async function runTests(dir: string, tests: readonly string[], only: string | un
   const report = join(dir, 'mutant-report.json');
   rmSync(report, { force: true });
   const named = only === undefined ? [] : ['--testNamePattern', only];
-  const vitest = ['node_modules/vitest/vitest.mjs', 'run', ...tests, ...named];
+  const vitest = [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--config',
+    'server/test/vitest.config.ts',
+    ...tests,
+    ...named,
+  ];
   const args = [...vitest, '--reporter=json', `--outputFile=${report}`, '--bail=1'];
   await new Promise<void>((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd: dir, stdio: 'ignore', timeout: PATIENCE_MS });
