@@ -1,12 +1,13 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Batcher, BatcherFullError } from './batcher.ts';
 
 /** A batcher whose calls are ended by hand, and the calls it has made so far. */
-function handDriven(options: { maxBatch?: number; maxWaiting?: number } = {}) {
+function handDriven(options: { maxBatch?: number; maxWaiting?: number; maxWaitMs?: number } = {}) {
   const calls: { key: string; requests: readonly number[]; end: (error?: Error) => void }[] = [];
   const batcher = new Batcher<number, string>({
     maxBatch: options.maxBatch ?? 100,
     maxWaiting: options.maxWaiting ?? 100,
+    maxWaitMs: options.maxWaitMs,
     run: (key, requests) =>
       new Promise((resolve, reject) => {
         calls.push({
@@ -18,6 +19,8 @@ function handDriven(options: { maxBatch?: number; maxWaiting?: number } = {}) {
   });
   return { batcher, calls };
 }
+
+afterEach(() => vi.useRealTimers());
 
 describe('Batcher', () => {
   it('sends the request of an idle key at once, and what arrives meanwhile together in the next call', async () => {
@@ -71,5 +74,57 @@ describe('Batcher', () => {
     await expect.poll(() => calls.length).toBe(2);
     calls[1]?.end();
     expect(await second).toBe('a2');
+  });
+
+  it('refuses who has waited too long, unsent, and sends the others', async () => {
+    vi.useFakeTimers();
+    const { batcher, calls } = handDriven({ maxWaitMs: 100 });
+    const settled: string[] = [];
+    const submit = (request: number) =>
+      batcher.submit('a', request).then(
+        (result) => settled.push(result),
+        (error) => settled.push(`${request} ${error instanceof BatcherFullError}`),
+      );
+    for (const request of [1, 2, 3]) void submit(request);
+    await vi.advanceTimersByTimeAsync(60);
+    void submit(4);
+    expect(vi.getTimerCount()).toBe(1);
+    await vi.advanceTimersByTimeAsync(45);
+    // The one that is under way has a deadline of its own.
+    expect(settled).toEqual(['2 true', '3 true']);
+    calls[0]?.end();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(calls.map((call) => call.requests)).toEqual([[1], [4]]);
+    await vi.advanceTimersByTimeAsync(500);
+    calls[1]?.end();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(settled).toEqual(['2 true', '3 true', 'a1', 'a4']);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('takes nobody whose time is over into a batch, be the timer ever so late', async () => {
+    const { batcher, calls } = handDriven({ maxWaitMs: 10 });
+    const first = batcher.submit('a', 1);
+    const second = batcher.submit('a', 2);
+    const endsMs = performance.now() + 20;
+    while (performance.now() < endsMs);
+    calls[0]?.end();
+    await first;
+    await expect(second).rejects.toBeInstanceOf(BatcherFullError);
+    expect(calls).toHaveLength(1);
+  });
+
+  it('lets those wait who came within their time, however many calls that takes', async () => {
+    vi.useFakeTimers();
+    const { batcher, calls } = handDriven({ maxBatch: 1, maxWaitMs: 100 });
+    const answers = Promise.allSettled([1, 2, 3, 4].map((request) => batcher.submit('a', request)));
+    for (let i = 0; i < 3; i++) {
+      await vi.advanceTimersByTimeAsync(40);
+      calls[i]?.end();
+    }
+    await vi.advanceTimersByTimeAsync(0);
+    expect((await answers).map(({ status }) => status)).toEqual([
+      ...['fulfilled', 'fulfilled', 'fulfilled', 'rejected'],
+    ]);
   });
 });

@@ -1,4 +1,6 @@
-/** The queue of a key is full: nothing of the refused request was sent. */
+import { monotonicMs } from './clock.ts';
+
+/** The queue of a key is full, or moves too slowly for this request: nothing of it was sent. */
 export class BatcherFullError extends Error {
   constructor() {
     super('too many requests are waiting');
@@ -13,12 +15,21 @@ export interface BatcherOptions<Request, Result> {
   readonly maxBatch: number;
   /** Requests that may wait for one key; one more is refused with `BatcherFullError`. */
   readonly maxWaiting: number;
+  /** Who still waits after this is refused with `BatcherFullError`. Undefined: the callers see to it themselves. */
+  readonly maxWaitMs?: number | undefined;
 }
 
 interface Waiting<Request, Result> {
   readonly request: Request;
+  /** Until when it may wait, on the monotonic clock. */
+  readonly endsMs: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
+}
+
+interface Queue<Request, Result> {
+  readonly waiting: Waiting<Request, Result>[];
+  timer: NodeJS.Timeout | undefined;
 }
 
 /**
@@ -29,34 +40,55 @@ interface Waiting<Request, Result> {
 export class Batcher<Request, Result> {
   readonly #options: BatcherOptions<Request, Result>;
   /** Keys with a call under way; a key leaves when nobody waits for it any more. */
-  readonly #queues = new Map<string, Waiting<Request, Result>[]>();
+  readonly #queues = new Map<string, Queue<Request, Result>>();
 
   constructor(options: BatcherOptions<Request, Result>) {
     this.#options = options;
   }
 
   submit(key: string, request: Request): Promise<Result> {
+    const { maxWaiting, maxWaitMs = Number.POSITIVE_INFINITY } = this.#options;
     return new Promise((resolve, reject) => {
-      const waiting = { request, resolve, reject };
+      const waiting = { request, endsMs: monotonicMs() + maxWaitMs, resolve, reject };
       const queue = this.#queues.get(key);
       if (queue === undefined) {
-        this.#queues.set(key, []);
+        this.#queues.set(key, { waiting: [], timer: undefined });
         void this.#drain(key, [waiting]);
-      } else if (queue.length >= this.#options.maxWaiting) {
+      } else if (queue.waiting.length >= maxWaiting) {
         reject(new BatcherFullError());
       } else {
-        queue.push(waiting);
+        queue.waiting.push(waiting);
+        this.#watch(queue);
       }
     });
   }
 
   async #drain(key: string, first: Waiting<Request, Result>[]): Promise<void> {
     for (let batch = first; batch.length > 0; batch = this.#next(key)) await this.#call(key, batch);
+    clearTimeout(this.#queues.get(key)?.timer);
     this.#queues.delete(key);
   }
 
   #next(key: string): Waiting<Request, Result>[] {
-    return this.#queues.get(key)?.splice(0, this.#options.maxBatch) ?? [];
+    const queue = this.#queues.get(key);
+    if (queue === undefined) return [];
+    refuseLate(queue.waiting);
+    return queue.waiting.splice(0, this.#options.maxBatch);
+  }
+
+  /** One timer a queue, for whoever waits longest: all wait equally long, so ends come in the order of arrival. */
+  #watch(queue: Queue<Request, Result>): void {
+    const [longest] = queue.waiting;
+    if (queue.timer !== undefined || longest === undefined || longest.endsMs === Number.POSITIVE_INFINITY)
+      return;
+    queue.timer = setTimeout(
+      () => {
+        queue.timer = undefined;
+        refuseLate(queue.waiting);
+        this.#watch(queue);
+      },
+      Math.max(1, longest.endsMs - monotonicMs()),
+    );
   }
 
   async #call(key: string, batch: readonly Waiting<Request, Result>[]): Promise<void> {
@@ -72,4 +104,12 @@ export class Batcher<Request, Result> {
       for (const waiting of batch) waiting.reject(error);
     }
   }
+}
+
+/** Those whose time is over stand in front. */
+function refuseLate<Request, Result>(waiting: Waiting<Request, Result>[]): void {
+  const nowMs = monotonicMs();
+  const inTime = waiting.findIndex(({ endsMs }) => endsMs > nowMs);
+  const late = waiting.splice(0, inTime < 0 ? waiting.length : inTime);
+  for (const { reject } of late) reject(new BatcherFullError());
 }

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { BatcherFullError } from '../batcher.ts';
 import { RedisStore, StoreUnavailable } from '../stores/redis.ts';
 import { LeaseKit, redisSettings, session } from '../test/harness/lease-kit.ts';
 import { FaultProxy } from '../test/harness/proxy.ts';
@@ -111,6 +112,24 @@ describe('runs and epochs', () => {
 });
 
 describe('batches', () => {
+  it('are not waited for longer than two calls may take, be Redis ever so slow', async () => {
+    const { leases, proxy } = await proxied(250);
+    const showId = newShow();
+    await leases.position(showId);
+    proxy.delay(90);
+    const beganMs = performance.now();
+    const racers = Array.from({ length: 2_000 }, (_, i) => session(`racer-${i}`));
+    const held = await Promise.allSettled(
+      racers.map((racer, i) => leases.hold(showId, racer, [`S${i}`], 60_000)),
+    );
+    const tookMs = performance.now() - beganMs;
+    const refused = held.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    expect(refused.length).toBeGreaterThan(500);
+    expect(refused.length).toBeLessThan(2_000);
+    expect(refused.filter((error) => !(error instanceof BatcherFullError))).toEqual([]);
+    expect(tookMs).toBeLessThan(1_000);
+  });
+
   it('leave together while one call is under way: one log entry for all of them', async () => {
     const leases = server();
     const showId = newShow();

@@ -53,7 +53,7 @@ const MAX_DUE = 500;
 
 /**
  * Leases in Redis. Every method is one atomic step of `lua/`, batched per show by waiting, and rejects with
- * `StoreUnavailable` when Redis gives no answer or with `BatcherFullError` when too many wait.
+ * `StoreUnavailable` when Redis gives no answer or with `BatcherFullError` when too many wait or one waits for too long.
  */
 export class Leases {
   readonly #steps: Steps;
@@ -82,8 +82,10 @@ export class Leases {
     this.#releases = this.#batcher(
       async (showId, requests) => (await this.#fresh(showId, () => steps.release(showId, requests))).results,
     );
+    // A confirm leaves its guard the time of two calls: the one that is under way and its own.
     this.#guards = this.#batcher(
       async (showId, requests) => (await this.#fresh(showId, () => steps.guard(showId, requests))).results,
+      1,
     );
     this.#settlements = this.#batcher(async (showId, requests) => {
       await this.#fresh(showId, () => steps.settle(showId, requests));
@@ -254,7 +256,9 @@ export class Leases {
 
   #batcher<Request, Result>(
     run: (showId: string, requests: readonly Request[]) => Promise<readonly Result[]>,
+    callsWaitedFor = 2,
   ): Batcher<Request, Result> {
-    return new Batcher({ run, maxBatch: MAX_BATCH, maxWaiting: MAX_WAITING });
+    const maxWaitMs = this.#options.store.timeoutMs * callsWaitedFor;
+    return new Batcher({ run, maxBatch: MAX_BATCH, maxWaiting: MAX_WAITING, maxWaitMs });
   }
 }

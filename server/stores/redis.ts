@@ -92,6 +92,11 @@ export class RedisStore {
     return this.#runId;
   }
 
+  /** Deadline of one command. */
+  get timeoutMs(): number {
+    return this.#settings.timeoutMs;
+  }
+
   /** Resolves when commands can be sent; rejects with one line that says what is wrong. */
   async connect(): Promise<void> {
     try {
