@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { LeaseLostReason } from '../protocol/index.ts';
 import { Bookings } from './bookings/bookings.ts';
 import { Broadcaster, type Publish } from './broadcast/broadcaster.ts';
 import { Catalogue } from './catalogue/catalogue.ts';
@@ -60,25 +61,29 @@ export async function openRooms(
   await feed.connect();
 
   const { statementTimeoutMs, lockTimeoutMs, broadcastTickMs, sweepMs } = config;
-  const pool = (size: number, timeoutMs: number) => {
+  const metrics = createMetrics();
+  const openPool = (name: string, size: number, timeoutMs: number) => {
     const timeouts = { statementTimeoutMs: timeoutMs, lockTimeoutMs };
     const options = { url: config.databaseUrl, size, maxWaiting: MAX_WAITING_CALLS, log, ...timeouts };
-    return closers.opened(openPostgres(options), (it) => it.close());
+    const pool = closers.opened(openPostgres(options), (it) => it.close());
+    metrics.postgresUnderWay.readFrom(name, () => pool.underWay);
+    metrics.postgresWaiting.readFrom(name, () => pool.waiting);
+    return pool;
   };
-  const reads = pool(READ_CONNECTIONS, statementTimeoutMs);
-  const confirms = pool(CONFIRM_CONNECTIONS, statementTimeoutMs);
-  const createPool = pool(1, CREATE_TIMEOUT_MS);
+  const reads = openPool('reads', READ_CONNECTIONS, statementTimeoutMs);
+  const confirms = openPool('confirms', CONFIRM_CONNECTIONS, statementTimeoutMs);
+  const createPool = openPool('create', 1, CREATE_TIMEOUT_MS);
   const catalogue = new Catalogue(reads, { deadlineMs: statementTimeoutMs, createPool });
 
   const seatVersions = (showId: string) => catalogue.seatVersions(showId);
   const leases = closers.opened(new Leases({ ...config, store, seatVersions }), (it) => it.close());
-  const ownLeases = closers.opened(new OwnLeases(leases), (it) => it.close());
+  const onLost = (reason: LeaseLostReason, seats: number) => metrics.leasesLost.inc({ reason }, seats);
+  const ownLeases = closers.opened(new OwnLeases(leases, onLost), (it) => it.close());
   const bookings = closers.opened(
     new Bookings({ ...config, confirms, pool: reads, catalogue, leases, log }),
     (it) => it.close(),
   );
 
-  const metrics = createMetrics();
   const broadcaster = new Broadcaster((topic, text) => {
     metrics.broadcastFrames.inc();
     publish(topic, text);
@@ -86,6 +91,8 @@ export async function openRooms(
   const maps = { feed, leases, ownLeases, versions: catalogue, listener: broadcaster, sweepMs, log, metrics };
   const seatMaps = closers.opened(new SeatMaps(maps), (it) => it.close());
   metrics.leasesOwned.readFrom(() => ownLeases.count);
+  metrics.confirmsUnderWay.readFrom(() => bookings.underWay);
+  metrics.unsettled.readFrom(() => bookings.unsettled);
   metrics.showsFollowed.readFrom(() => seatMaps.followed);
 
   const readiness = () =>

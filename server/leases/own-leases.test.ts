@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SeatState } from '../../protocol/index.ts';
 import type { Entry } from '../feed/entry.ts';
 import { session as holder } from '../test/harness/lease-kit.ts';
+import type { Holder } from './leases.ts';
 import { type LeaseSession, type OwnLease, OwnLeases } from './own-leases.ts';
 import type { GrantedLease } from './steps.ts';
 
@@ -30,17 +31,21 @@ let alice: TestSession;
 /** What the store answers to a look: seats that are still held. */
 let stillHeld: Set<string>;
 let undone: string[];
+let counted: [reason: string, seats: number][];
 
 beforeEach(() => {
   vi.useFakeTimers();
   alice = new TestSession('alice');
   stillHeld = new Set();
   undone = [];
-  own = new OwnLeases({
-    look: async (_showId, _owner, seatIds) =>
+  counted = [];
+  const leases = {
+    look: async (_showId: string, _owner: Holder, seatIds: readonly string[]) =>
       seatIds.map((seatId) => (stillHeld.has(seatId) ? 1_000 : undefined)),
-    undo: (_showId, _owner, _seatIds, leaseId) => undone.push(leaseId),
-  });
+    undo: (_showId: string, _owner: Holder, _seatIds: readonly string[], leaseId: string) =>
+      undone.push(leaseId),
+  };
+  own = new OwnLeases(leases, (reason, seats) => counted.push([reason, seats]));
 });
 afterEach(() => {
   own.close();
@@ -81,6 +86,7 @@ describe('entries of the feed', () => {
     grant(alice, 5, lease('A1'), lease('A2'));
     own.apply('s', entry(6, ['A1', 'available', ''], ['A2', 'available', 'lease-A2']));
     expect(alice.told).toEqual([{ seatIds: ['A1', 'A2'], reason: 'expired' }]);
+    expect(counted).toEqual([['expired', 2]]);
     expect([own.get('s', 'A1'), alice.leases.size]).toEqual([undefined, 0]);
   });
 

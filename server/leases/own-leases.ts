@@ -61,6 +61,7 @@ function groupBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) => Key): 
 
 export class OwnLeases {
   readonly #leases: Pick<Leases, 'look' | 'undo'>;
+  readonly #onLost: (reason: LeaseLostReason, seats: number) => void;
   /** show → seat → the one lease that is good, as far as this server knows. */
   readonly #shows = new Map<string, Map<string, OwnLease>>();
   readonly #clock: NodeJS.Timeout;
@@ -70,8 +71,13 @@ export class OwnLeases {
   #booked: readonly [Set<string>, Set<string>] = [new Set(), new Set()];
   readonly #generations: NodeJS.Timeout;
 
-  constructor(leases: Pick<Leases, 'look' | 'undo'>) {
+  /** @param onLost hears, for metrics, of what sessions are told to have lost */
+  constructor(
+    leases: Pick<Leases, 'look' | 'undo'>,
+    onLost: (reason: LeaseLostReason, seats: number) => void = () => {},
+  ) {
     this.#leases = leases;
+    this.#onLost = onLost;
     this.#clock = setInterval(() => this.#endByClock(), CLOCK_TICK_MS);
     this.#generations = setInterval(() => {
       this.#booked = [new Set(), this.#booked[0]];
@@ -290,6 +296,8 @@ export class OwnLeases {
   #end({ session, showId }: OwnLease, leases: readonly OwnLease[], reason: LeaseLostReason): void {
     for (const lease of leases) this.drop(lease);
     const lost = leases.filter((lease) => !lease.releasing).map((lease) => lease.seatId);
-    if (lost.length > 0) session.lost(showId, lost, reason);
+    if (lost.length === 0) return;
+    session.lost(showId, lost, reason);
+    this.#onLost(reason, lost.length);
   }
 }

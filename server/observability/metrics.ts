@@ -7,6 +7,11 @@ export interface Reading {
   readFrom(source: () => number): void;
 }
 
+/** The same for each of a few things that have a name. */
+export interface Readings {
+  readFrom(name: string, source: () => number): void;
+}
+
 /** Labels are from fixed sets: never an id, never anything that a client chose. */
 export interface Metrics {
   readonly registry: Registry;
@@ -24,15 +29,20 @@ export interface Metrics {
   readonly confirms: {
     readonly inc: (labels: { via: Via; outcome: 'confirmed' | 'replayed' | FaultCode }) => void;
   };
+  readonly confirmsUnderWay: Reading;
+  /** Decisions of Postgres that Redis was not told yet. */
+  readonly unsettled: Reading;
+  /** As `lease_lost` tells them. */
   readonly leasesLost: Counter<'reason'>;
 
   readonly broadcastFrames: Counter;
-  /** Pushed to, or asked for by, one connection each. */
-  readonly snapshots: Counter;
   readonly mapLoads: Counter;
   /** Rounds of catching up by the log, after a gap or a doubt. */
   readonly mapMends: Counter;
 
+  /** By the name of the pool. */
+  readonly postgresUnderWay: Readings;
+  readonly postgresWaiting: Readings;
   readonly storeUp: Gauge<'store'>;
   readonly streamLagSeconds: Gauge;
 
@@ -69,6 +79,19 @@ export function createMetrics(): Metrics {
       },
     };
   };
+  const readings = (name: string, help: string, labelName: string): Readings => {
+    const sources = new Map<string, () => number>();
+    new Gauge({
+      name: PREFIX + name,
+      help,
+      labelNames: [labelName],
+      registers,
+      collect() {
+        for (const [label, read] of sources) this.set({ [labelName]: label }, read());
+      },
+    });
+    return { readFrom: (label, source) => void sources.set(label, source) };
+  };
   // Brings the event loop's lag, memory, garbage collection and file descriptors.
   collectDefaultMetrics({ register: registry });
 
@@ -86,13 +109,22 @@ export function createMetrics(): Metrics {
       'via',
       'outcome',
     ]),
-    leasesLost: counter('leases_lost', 'Leases that ended without their session asking', ['reason']),
+    confirmsUnderWay: reading('confirms_under_way', 'Confirms that have no answer yet'),
+    unsettled: reading('unsettled', 'Decisions of Postgres that Redis was not told yet'),
+    leasesLost: counter('leases_lost', 'Leases that ended without their session asking, as it was told', [
+      'reason',
+    ]),
 
     broadcastFrames: counter('broadcast_frames', 'Frames published, each to all watchers of a show'),
-    snapshots: counter('snapshots', 'Snapshots sent'),
     mapLoads: counter('map_loads', 'Seat maps loaded from Redis and Postgres'),
     mapMends: counter('map_mends', 'Seat maps that caught up by the log after a gap or a doubt'),
 
+    postgresUnderWay: readings('postgres_calls_under_way', 'Calls of Postgres under way', 'pool'),
+    postgresWaiting: readings(
+      'postgres_calls_waiting',
+      'Calls that wait for a connection to Postgres',
+      'pool',
+    ),
     storeUp: gauge('store_up', '1 when the store answered the last look at it', ['store']),
     streamLagSeconds: gauge('stream_lag_seconds', 'How far the slowest followed show is behind'),
 
