@@ -1,5 +1,5 @@
 /** npm run load -- <scenario|all|ci>: plays races against a server, has them judged, and says what came out. */
-import { Closers } from './bench/kit/closers.ts';
+import { Closers } from '../server/closers.ts';
 import { describeMachine } from './bench/kit/machine.ts';
 import { progress } from './bench/kit/progress.ts';
 import { writeReport } from './report/write.ts';
@@ -50,7 +50,7 @@ function fail(message: string): number {
 
 async function end(code: number): Promise<never> {
   setTimeout(() => process.exit(code || 1), FORCE_AFTER_MS).unref();
-  await closers.close();
+  await closers.close().catch(() => undefined);
   process.exit(code);
 }
 

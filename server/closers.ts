@@ -1,9 +1,9 @@
 /** What was opened, to be closed in reverse order, also when the opening fails half-way. */
 export class Closers {
-  readonly #closers: (() => void | Promise<void>)[] = [];
+  readonly #closers: (() => unknown)[] = [];
 
   /** Registers how to close what was just opened; gives it back. */
-  opened<T>(value: T, close: (value: T) => void | Promise<void>): T {
+  opened<T>(value: T, close: (value: T) => unknown): T {
     this.#closers.push(() => close(value));
     return value;
   }

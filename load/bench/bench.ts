@@ -2,8 +2,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { Closers } from '../../server/closers.ts';
 import type { Bench, BenchResult } from './kit/bench.ts';
-import { Closers } from './kit/closers.ts';
 import { checkLimits, describeMachine, type Machine } from './kit/machine.ts';
 import { progress } from './kit/progress.ts';
 import { table } from './kit/table.ts';
@@ -63,7 +63,7 @@ function fail(message: string): number {
 }
 
 async function end(code: number): Promise<never> {
-  await closers.close();
+  await closers.close().catch(() => undefined);
   process.exit(code);
 }
 

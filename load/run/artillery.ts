@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import type { Closers } from '../bench/kit/closers.ts';
+import type { Closers } from '../../server/closers.ts';
 import { cpuMsOf } from './process-usage.ts';
 import type { Scenario } from './scenario.ts';
 import type { Stage } from './stage.ts';
@@ -44,7 +44,7 @@ export async function perform(options: ArtilleryOptions): Promise<Performance> {
   const report = join(resultDir, 'artillery.json');
   const fromMs = performance.now();
   const child = start(options, report);
-  closers.add(child, end);
+  closers.opened(child, end);
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Closers } from '../bench/kit/closers.ts';
+import { Closers } from '../../server/closers.ts';
 import { HistoryRecorder } from '../history.ts';
 import type { Story } from '../report/data.ts';
 import { Storyteller } from '../report/story.ts';
@@ -44,7 +44,7 @@ export interface PlayOptions {
 /** One scenario from an empty stage to the judgement. */
 export async function play({ name, order, ground, closers: outer, say }: PlayOptions): Promise<Played> {
   const fromMs = performance.now();
-  const closers = outer.add(new Closers(), (opened) => opened.close());
+  const closers = outer.opened(new Closers(), (opened) => opened.close());
   const scenario = await readScenario(name, order);
   if (scenario.variables.lieEveryMs > 0 && ground.redisUrl === undefined) {
     throw new Error(`${name} needs the Redis of the target: --redis-url`);
@@ -82,8 +82,10 @@ interface Acting {
 
 /** Everybody plays their part, and all have written down what they saw when it resolves. */
 async function act({ scenario, ground, stage, dir, historyDir, closers, say }: Acting) {
-  const recorder = closers.add(new HistoryRecorder(historyDir, 'watcher'), async (opened) => opened.close());
-  const watcher = closers.add(await Watcher.start(stage.target, stage.showId, recorder), (opened) =>
+  const recorder = closers.opened(new HistoryRecorder(historyDir, 'watcher'), async (opened) =>
+    opened.close(),
+  );
+  const watcher = closers.opened(await Watcher.start(stage.target, stage.showId, recorder), (opened) =>
     opened.stop(),
   );
   const liar = await startLying(scenario, ground, stage, recorder, closers);
@@ -111,7 +113,7 @@ async function startLying(
 ): Promise<Liar | undefined> {
   if (variables.lieEveryMs === 0 || redisUrl === undefined) return undefined;
   const liar = await startLiar({ redisUrl, showId, seatIds, everyMs: variables.lieEveryMs, recorder });
-  return closers.add(liar, (opened) => opened.stop());
+  return closers.opened(liar, (opened) => opened.stop());
 }
 
 function showProgress(

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { createShowBody, errorBody } from '../../protocol/index.ts';
+import type { Closers } from '../../server/closers.ts';
 import { readConfig } from '../../server/config.ts';
 import { type Child, startChild } from '../bench/kit/child.ts';
-import type { Closers } from '../bench/kit/closers.ts';
 import { openServices } from '../bench/kit/services.ts';
 import type { UsageHandlers } from '../bench/kit/usage.ts';
 import type { Order } from './args.ts';
@@ -79,7 +79,7 @@ async function startServer(
       REDIS_URL: redisUrl,
     },
   });
-  const process = closers.add(started, (server) => server.stop());
+  const process = closers.opened(started, (server) => server.stop());
   const [, url = ''] = await process.says(/^ {2}WebSocket +(ws:\S+)$/m);
   return { process, target: url };
 }

@@ -1,4 +1,4 @@
-import type { Closers } from './closers.ts';
+import type { Closers } from '../../../server/closers.ts';
 import type { Row } from './table.ts';
 
 /** What the entry gives a bench. */

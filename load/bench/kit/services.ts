@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Catalogue } from '../../../server/catalogue/catalogue.ts';
+import type { Closers } from '../../../server/closers.ts';
 import { startPostgres } from '../../../server/dev/postgres.ts';
 import { startRedis } from '../../../server/dev/redis.ts';
 import { createLog } from '../../../server/observability/log.ts';
@@ -11,7 +12,6 @@ import { migrate } from '../../../server/stores/migrate.ts';
 import { openPostgres } from '../../../server/stores/postgres.ts';
 import { PostgresConnection } from '../../../server/stores/postgres-connection.ts';
 import { sqlArray } from '../../../server/stores/sql-arrays.ts';
-import type { Closers } from './closers.ts';
 
 const log = createLog('silent');
 const DEADLINE_MS = 30_000;
@@ -37,18 +37,18 @@ export interface Services {
 /** Their data is in a temporary folder that goes with them. Postgres writes to disk as it always does. */
 export async function openServices(closers: Closers): Promise<Services> {
   const dir = await mkdtemp(join(tmpdir(), 'rowlock-bench-'));
-  closers.add(dir, (path) => rm(path, { recursive: true, force: true }));
+  closers.opened(dir, (path) => rm(path, { recursive: true, force: true }));
   await chmod(dir, 0o755); // started by root, PostgreSQL runs as somebody else
-  const redis = closers.add(await startRedis({ dir: join(dir, 'redis') }), (service) => service.stop());
+  const redis = closers.opened(await startRedis({ dir: join(dir, 'redis') }), (service) => service.stop());
   const settings = { shared_preload_libraries: 'pg_stat_statements' };
   const started = await startPostgres({ dataDir: join(dir, 'postgres'), settings });
-  const postgres = closers.add(started, async (service) => {
+  const postgres = closers.opened(started, async (service) => {
     await service.stop();
     // Where the temporary folder is out of reach for its user, the data is elsewhere.
     await rm(service.dataDir, { recursive: true, force: true });
   });
   await migrate({ url: postgres.url, log });
-  const connection = closers.add(
+  const connection = closers.opened(
     await PostgresConnection.open({ url: postgres.url, ...patience }, DEADLINE_MS),
     (opened) => opened.close(),
   );

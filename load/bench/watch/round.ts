@@ -1,6 +1,6 @@
+import { Closers } from '../../../server/closers.ts';
 import type { BareServer } from '../bare-server.ts';
 import { type Child, startChild } from '../kit/child.ts';
-import { Closers } from '../kit/closers.ts';
 import { startServer } from '../kit/servers.ts';
 import type { Services, StoreCalls } from '../kit/services.ts';
 import type { Changes, ChangesOptions } from '../sockets/changes.ts';
@@ -71,7 +71,7 @@ interface Stage {
 /** Fresh servers, so that memory of an earlier round does not count as already there. */
 export async function round(options: RoundOptions): Promise<RoundResult> {
   const { services, show, size, say } = options;
-  const closers = options.closers.add(new Closers(), (opened) => opened.close());
+  const closers = options.closers.opened(new Closers(), (opened) => opened.close());
   const stage = await openStage(options, closers);
   const { ours, bare } = stage;
   say('warming up');
@@ -101,13 +101,13 @@ export async function round(options: RoundOptions): Promise<RoundResult> {
 
 async function openStage({ services, show, flags }: RoundOptions, closers: Closers): Promise<Stage> {
   const started = await startServer(services, flags);
-  closers.add(started.process, (server) => server.stop());
-  const bareServer = closers.add(
+  closers.opened(started.process, (server) => server.stop());
+  const bareServer = closers.opened(
     startChild<BareServer>({ script: 'load/bench/bare-server.ts', flags: ['--expose-gc'] }),
     (server) => server.stop(),
   );
   const port = await bareServer.call('listen');
-  const changes = closers.add(startChild<Changes>({ script: 'load/bench/sockets/changes.ts' }), (child) =>
+  const changes = closers.opened(startChild<Changes>({ script: 'load/bench/sockets/changes.ts' }), (child) =>
     child.stop(),
   );
   const { redisUrl } = services;

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Closers } from '../../../server/closers.ts';
 import { type Child, startChild } from '../kit/child.ts';
-import type { Closers } from '../kit/closers.ts';
 import type { Address } from '../kit/servers.ts';
 import type { UsageHandlers } from '../kit/usage.ts';
 import type { Crowd } from '../sockets/crowd.ts';
@@ -17,7 +17,7 @@ export interface Side {
 
 export function withWatchers(server: Child<UsageHandlers>, address: Address, closers: Closers): Side {
   const child = <H extends Crowd | Observer>(script: string) =>
-    closers.add(startChild<H>({ script }), (opened) => opened.stop());
+    closers.opened(startChild<H>({ script }), (opened) => opened.stop());
   return {
     server,
     address,
