@@ -261,7 +261,7 @@ describe('sweep', () => {
     await show.guard('g', alice, ['A1'], 130);
     const found = await due(show, 'A1');
     const swept = await show.sweep(found);
-    expect(swept).toMatchObject({ ask: ['A1'], due: found });
+    expect(swept).toMatchObject({ ask: ['A1'], due: [] });
     expect([await show.held(), await show.seq()]).toEqual([['A1'], 1]);
   });
 
@@ -338,5 +338,23 @@ describe('sweep', () => {
     expect(found).toMatchObject({ position: { epoch: show.epoch, seq: 1 } });
     const swept = await show.sweep(found.due, 2);
     expect(swept).toMatchObject({ position: { seq: 3 }, due: [{ seatId: 'A3' }] });
+  });
+
+  it('passes over what waits for Postgres, from earlier calls and from its own', async () => {
+    const show = await kit.show();
+    for (const seatId of ['A1', 'A2']) {
+      await show.take(alice, seatId);
+      await show.guard('g', alice, [seatId], 20);
+    }
+    await show.take(alice, 'A3', { ttlMs: 40 });
+    await show.passed(await show.due('A3'));
+    const first = await show.sweep([], 1);
+    expect(first.due).toMatchObject([{ seatId: 'A1' }]);
+    const second = await show.sweep(first.due, 1);
+    expect(second).toMatchObject({ ask: ['A1'], due: [{ seatId: 'A2' }] });
+    const third = await show.sweep(second.due, 1, 1);
+    expect(third).toMatchObject({ ask: ['A2'], due: [{ seatId: 'A3' }] });
+    await show.sweep(third.due, 1, 2);
+    expect(await show.held()).toEqual(['A1', 'A2']);
   });
 });

@@ -284,4 +284,37 @@ describe('the sweep', () => {
     await sweep(leases, () => Promise.reject(new Error('down')), showId);
     expect(await heldSeats(showId)).toEqual([]);
   });
+
+  it('ends plain leases behind more undecided ones than fit one step, without Postgres', async () => {
+    const leases = new Leases({
+      store: kit.store,
+      seatVersions: async () => [],
+      guardMs: 100,
+      maxHoldMs: 600_000,
+      checkoutMs: 300_000,
+    });
+    opened.push(leases);
+    const showId = newShow();
+    const seats = Array.from({ length: 1_010 }, (_, i) => `S${i}`);
+    await Promise.all(seats.map((seatId) => leases.hold(showId, alice, [seatId], 60_000)));
+    await Promise.all(
+      seats.map((seatId) => leases.guard(showId, { owner: alice, seatIds: [seatId], guardId: seatId })),
+    );
+    await leases.hold(showId, bob, ['A1', 'A2'], 300);
+    await passed(showId, 'A2');
+    let asked = 0;
+    const down = async () => {
+      asked += 1;
+      expect(await kit.raw.zscore(`due:{${showId}}`, 'A1')).toBeNull();
+      throw new Error('down');
+    };
+    await expect(sweep(leases, down, showId)).rejects.toThrow('down');
+    expect(asked).toBe(1);
+    expect((await heldSeats(showId)).sort()).toEqual([...seats].sort());
+    const swept = await sweep(leases, versionsOf({ S7: 1 }), showId);
+    // Without a booking they go on to their own end.
+    expect(swept.nextInMs).toBeGreaterThan(30_000);
+    expect(await heldSeats(showId)).toHaveLength(1_009);
+    expect(await leases.announced(showId)).toEqual([{ seatId: 'S7', version: 1 }]);
+  });
 });

@@ -193,9 +193,9 @@ export class Leases {
     return (await this.#fresh(showId, () => this.#steps.announce(showId, []))).position;
   }
 
-  /** Ends what was found due; without seats it only looks. */
-  sweep(showId: string, seats: readonly DueSeat[]): Promise<Fresh<Swept>> {
-    return this.#fresh(showId, () => this.#steps.sweep(showId, seats, MAX_DUE));
+  /** Ends what was found due; without seats it only looks. What it finds due is past the first `skip`, and past `ask`. */
+  sweep(showId: string, seats: readonly DueSeat[], skip = 0): Promise<Fresh<Swept>> {
+    return this.#fresh(showId, () => this.#steps.sweep(showId, seats, MAX_DUE, skip));
   }
 
   /** What a map starts from. `versions` must have been read from Postgres before this call. */

@@ -259,10 +259,11 @@ export class Steps {
     return this.#step('announce', showId, [], versionArgs(versions), () => ({}));
   }
 
-  sweep(showId: string, seats: readonly DueSeat[], maxDue: number): Promise<Stepped<Swept>> {
+  /** Reports at most `maxDue` seats, past the first `skip` and those that this call asks about. */
+  sweep(showId: string, seats: readonly DueSeat[], maxDue: number, skip = 0): Promise<Stepped<Swept>> {
     const seatIds = seats.map(({ seatId }) => seatId);
     const args = seats.flatMap(({ score, version }) => [score, version ?? '']);
-    return this.#step('sweep', showId, seatIds, [maxDue, seats.length, ...args], (reply) => {
+    return this.#step('sweep', showId, seatIds, [maxDue, skip, seats.length, ...args], (reply) => {
       const reader = reply.list();
       const due: DueSeat[] = [];
       while (!reader.done) due.push({ seatId: reader.string(), score: reader.string() });

@@ -1,5 +1,6 @@
 import type { Position } from '../../protocol/index.ts';
 import type { Leases, SeatVersion } from './leases.ts';
+import type { DueSeat } from './steps.ts';
 
 export interface Sweep {
   readonly position: Position;
@@ -11,26 +12,38 @@ type VersionsOf = (showId: string, seatIds: readonly string[]) => Promise<readon
 
 /** Each round ends up to 500 leases; a wave larger than this goes on with the next sweep. */
 const MAX_ROUNDS = 40;
+/** Seats that Postgres is asked about at once. */
+const MAX_ASKED = 500;
 
 /**
- * Ends every lease of the show that is due. Plain leases need the store alone; one under a confirm whose guard ran out
- * ends, or goes on, by what Postgres says of its seat. Rejects when a store gives no answer: then nothing is lost,
- * the next sweep finds the same leases. (Keyspace notifications, the rival, brought 19 of 500 ends within 20 s.)
+ * Ends every lease of the show that is due. Plain leases need the store alone; those under a confirm whose guard ran out
+ * end, or go on, by what Postgres says of their seats: they are set aside, however many, and asked about last, so that
+ * nobody else waits for Postgres. Rejects when a store gives no answer: then nothing is lost, the next sweep finds the
+ * same leases. (Keyspace notifications, the rival, brought 19 of 500 ends within 20 s.)
  */
 export async function sweep(leases: Leases, versionsOf: VersionsOf, showId: string): Promise<Sweep> {
+  const undecided: DueSeat[] = [];
   let found = await leases.sweep(showId, []);
   for (let round = 0; round < MAX_ROUNDS && found.due.length > 0; round++) {
     const due = found.due;
-    found = await leases.sweep(showId, due);
-    if (found.ask.length === 0) continue;
+    found = await leases.sweep(showId, due, undecided.length);
     const asked = new Set(found.ask);
-    const versions = new Map(
-      (await versionsOf(showId, found.ask)).map(({ seatId, version }) => [seatId, version]),
-    );
-    const decided = due
-      .filter(({ seatId }) => asked.has(seatId))
-      .map((seat) => ({ ...seat, version: versions.get(seat.seatId) ?? 0 }));
-    found = await leases.sweep(showId, decided);
+    undecided.push(...due.filter(({ seatId }) => asked.has(seatId)));
+  }
+  for (let from = 0; from < undecided.length; from += MAX_ASKED) {
+    const asked = undecided.slice(from, from + MAX_ASKED);
+    found = await leases.sweep(showId, await decided(versionsOf, showId, asked));
   }
   return { position: found.position, nextInMs: found.due.length > 0 ? 0 : found.nextInMs };
+}
+
+async function decided(
+  versionsOf: VersionsOf,
+  showId: string,
+  asked: readonly DueSeat[],
+): Promise<DueSeat[]> {
+  const seatIds = asked.map(({ seatId }) => seatId);
+  const answer = await versionsOf(showId, seatIds);
+  const versions = new Map(answer.map(({ seatId, version }) => [seatId, version]));
+  return asked.map((seat) => ({ ...seat, version: versions.get(seat.seatId) ?? 0 }));
 }

@@ -1,6 +1,7 @@
 -- Ends the leases that were found due, if nothing moved them since, and tells what is due now. Called without seats
 -- it only looks. A lease under a confirm is ended only with Postgres' word (its version); without it, it is named in `ask`.
--- ARGV  most seats to report, number of seats (their locks in KEYS); per seat: the score that was read, version or ''
+-- ARGV  most seats to report, how many due ones to pass over (those that wait for Postgres' word stand in front; the ones
+--       that this call asks about are passed over too), number of seats (their locks in KEYS); per seat: the score that was read, version or ''
 -- reply {seat, score.. of what is due}, {seats to ask Postgres about..}, ms to the next end (-1: none)
 if stale then return STALE end
 
@@ -13,7 +14,7 @@ local function liftGuards(lock, seat, lease)
   schedule(lock, seat, lease)
 end
 
-local most, ask = take(), {}
+local most, skip, ask = take(), takeNumber(), {}
 for _ = 1, takeNumber() do
   local score, version, lock = take(), take(), takeLock()
   local seat = seatOf(lock)
@@ -33,6 +34,6 @@ end
 steps = #changes
 publish()
 
-local due = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'WITHSCORES', 'LIMIT', 0, most)
+local due = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'WITHSCORES', 'LIMIT', skip + #ask, most)
 local following = redis.call('ZRANGEBYSCORE', DUE, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 return { 'OK', epoch, seq, due, ask, following[2] and tonumber(following[2]) - now or -1 }

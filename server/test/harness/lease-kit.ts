@@ -187,8 +187,8 @@ export class ShowBench {
     fresh(await this.#steps.announce(this.id, versions));
   }
 
-  async sweep(seats: readonly DueSeat[] = [], maxDue = 100): Promise<Swept> {
-    return fresh(await this.#steps.sweep(this.id, seats, maxDue));
+  async sweep(seats: readonly DueSeat[] = [], maxDue = 100, skip = 0): Promise<Swept> {
+    return fresh(await this.#steps.sweep(this.id, seats, maxDue, skip));
   }
 
   async load(
