@@ -7,7 +7,6 @@ import { durationMs, seatList, seq, wantedSeats } from './seats.ts';
 import { booking } from './server-frames.ts';
 
 export const errorBody = faultSchema;
-export type ErrorBody = z.infer<typeof errorBody>;
 
 // Holding and booking
 

@@ -10,10 +10,8 @@ const form = (pattern: RegExp, error: string) => z.string().regex(pattern, { err
 export const frameId = form(/^[\x20-\x7e]{1,64}$/, 'must be 1 to 64 printable ASCII characters');
 
 export const showId = form(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, "_" or "-"');
-export type ShowId = z.infer<typeof showId>;
 
 export const seatId = form(/^[A-Za-z0-9_-]{1,32}$/, 'must be 1 to 32 letters, digits, "_" or "-"');
-export type SeatId = z.infer<typeof seatId>;
 
 /** Any UUID but nil, lower-cased on the way in, so that one id has one spelling wherever it is compared. */
 const uuid = form(
@@ -22,22 +20,17 @@ const uuid = form(
 ).toLowerCase();
 
 export const userId = uuid;
-export type UserId = z.infer<typeof userId>;
 
 /** Names one booking attempt of one user for ever: a repeat of the same booking carries the same id. */
 export const requestId = uuid;
-export type RequestId = z.infer<typeof requestId>;
 
 export const bookingId = uuid;
-export type BookingId = z.infer<typeof bookingId>;
 
 /** The secret that owns a session's leases: base64url, at least 128 bits. Never logged, never broadcast. */
 export const sessionToken = form(
   /^[A-Za-z0-9_-]{22,64}$/,
   'must be the session token as the server minted it',
 );
-export type SessionToken = z.infer<typeof sessionToken>;
 
 /** One unbroken history of a show's changes. Compared for equality, nothing else. */
 export const epoch = form(/^[A-Za-z0-9_-]{1,64}$/, 'must be the epoch as the server sent it');
-export type Epoch = z.infer<typeof epoch>;

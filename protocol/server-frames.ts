@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { faultUnion } from './faults.ts';
 import { bookingId, epoch, frameId, requestId, seatId, sessionToken, showId, userId } from './ids.ts';
-import { durationMs, leasedSeats, type SeatStates, seatList, seatStates, seq, showSeats } from './seats.ts';
+import { durationMs, leasedSeats, seatList, seatStates, seq, showSeats } from './seats.ts';
 import { protocolVersion } from './version.ts';
 
 const reply = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
@@ -108,8 +108,3 @@ export const serverFrame = z.discriminatedUnion('type', [
   errorFrame,
 ]);
 export type ServerFrame = z.infer<typeof serverFrame>;
-
-/** The parts that stay the same for every watcher: encoded once, whoever reads them. */
-export type SnapshotPush = Omit<SnapshotFrame, 'id'>;
-export type DeltaPush = Omit<DeltaFrame, 'id'>;
-export type Changes = SeatStates;

@@ -8,5 +8,3 @@ export const mintLeaseId = (): string => `${serverId}.${(++minted).toString(36)}
 
 /** A fresh epoch: random, so that none is ever used twice. */
 export const mintEpoch = (): string => randomBytes(12).toString('base64url');
-
-export { serverId };
