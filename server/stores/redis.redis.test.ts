@@ -166,7 +166,7 @@ describe('connect', () => {
     return { url, timeoutMs: 300, log: pino({ level: 'trace' }, sink) };
   };
 
-  it('says in one line, without the password, what is wrong', async () => {
+  it('says in one line, without the password, what is wrong, and leaves the log alone', async () => {
     const free = createServer();
     await new Promise<void>((resolve) => free.listen(0, '127.0.0.1', resolve));
     const address = free.address();
@@ -178,7 +178,22 @@ describe('connect', () => {
     expect(String(error)).toBe(
       `Error: cannot use Redis at 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
     );
-    expect(lines.join()).not.toContain('secret-word');
+    expect(lines).toEqual([]);
+  });
+
+  it('has a line in the log when the trouble begins, not one for each attempt', async () => {
+    const other = await startRedis();
+    const lines: string[] = [];
+    const store = new RedisStore(settingsOf(other.url, lines));
+    opened.push(store);
+    await store.connect();
+    await other.stop();
+    await expect.poll(() => lines.length).toBe(1);
+    expect(lines[0]).toContain('Redis connection');
+    const again = await startRedis({ port: other.port, dir: other.dir });
+    await answers(store);
+    expect(lines).toHaveLength(1);
+    await again.stop();
   });
 
   it('reads a large hash in slices', async () => {

@@ -74,6 +74,8 @@ export class RedisStore {
   readonly #steps: ReadonlyMap<string, (...args: unknown[]) => Promise<unknown>>;
   #runId: string | undefined;
   #lastError = '';
+  /** Until then `connect` tells what is wrong, and the log nothing. */
+  #hasConnected = false;
 
   constructor(settings: RedisSettings) {
     this.#settings = settings;
@@ -102,6 +104,7 @@ export class RedisStore {
     try {
       await withDeadline(this.#client.connect(), CONNECT_TIMEOUT_MS);
       await this.#readRun();
+      this.#hasConnected = true;
     } catch (error) {
       this.#client.disconnect();
       const reason = this.#lastError || (error instanceof Error ? error.message : String(error));
@@ -171,6 +174,7 @@ export class RedisStore {
       await this.#readRun();
       this.#lastError = '';
     } catch (error) {
+      if (!this.#hasConnected) return;
       this.#settings.log.warn({ error: String(error) }, 'Redis answered no INFO; connecting again');
       this.#client.disconnect(true);
     }
@@ -186,7 +190,7 @@ export class RedisStore {
 
   #onError(error: Error): void {
     // One line when the trouble begins, not one for every attempt to reconnect.
-    if (error.message !== this.#lastError)
+    if (this.#hasConnected && error.message !== this.#lastError)
       this.#settings.log.warn({ error: error.message }, 'Redis connection');
     this.#lastError = error.message;
   }
