@@ -13,6 +13,8 @@ export interface PostgresOptions {
   port?: number | undefined;
   /** Server settings on top of ours: { fsync: 'off' }. */
   settings?: Readonly<Record<string, string>> | undefined;
+  /** Variables of its process, by which others may know it. */
+  environment?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface PostgresService extends Running {
@@ -46,16 +48,16 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const cluster = { programs, dataDir, user };
 
   if (!(await isInitialised(dataDir))) await initialise(cluster);
-  const { port, settings = {} } = options;
+  const { port } = options;
   return port === undefined
-    ? onFreePort((free) => spawnPostgres(cluster, free, settings))
-    : spawnPostgres(cluster, port, settings);
+    ? onFreePort((free) => spawnPostgres(cluster, free, options))
+    : spawnPostgres(cluster, port, options);
 }
 
 async function spawnPostgres(
   { programs, dataDir, user }: Cluster,
   port: number,
-  settings: Readonly<Record<string, string>>,
+  { settings, environment }: PostgresOptions,
 ): Promise<PostgresService> {
   const password = (await readFile(join(dataDir, passwordFile), 'utf8')).trim();
   const all = {
@@ -70,6 +72,7 @@ async function spawnPostgres(
     command: join(programs, 'bin', 'postgres'),
     args: ['-D', dataDir, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     user,
+    environment,
     ready: /database system is ready to accept connections/,
     endSignal: 'SIGINT',
   });

@@ -31,6 +31,8 @@ export interface Launch {
   command: string;
   args: readonly string[];
   user?: User | undefined;
+  /** Variables on top of the few that it gets: by default nothing of ours is handed on. */
+  environment?: Readonly<Record<string, string>> | undefined;
   /** Its output says this when it can be used. */
   ready: RegExp;
   /** Asks it to end now, without waiting for its clients. */
@@ -55,12 +57,13 @@ const keptLines = 20;
  * own, so Ctrl-C at the terminal ends our server first and the services it stands on afterwards.
  * Rejects with ServiceError, the process gone.
  */
-export async function launch({ what, command, args, user, ready, endSignal }: Launch): Promise<Running> {
+export async function launch(options: Launch): Promise<Running> {
+  const { what, command, args, user, environment, ready, endSignal } = options;
   const child = spawn(command, args, {
     ...user,
     cwd: '/',
     detached: true,
-    env: { LC_ALL: 'C', TZ: 'UTC' },
+    env: { LC_ALL: 'C', TZ: 'UTC', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = new Promise<void>((resolve) => {

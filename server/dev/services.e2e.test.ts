@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import postgres from 'postgres';
@@ -86,6 +86,16 @@ it('is not kept from starting by a pid file whose number went to another process
   expect(await one(second.url, 'SELECT 1')).toBe(1);
   await second.stop();
 });
+
+it.runIf(process.platform === 'linux')(
+  'carries the mark of the run that the leak check looks for',
+  async () => {
+    const postgres = await startOwnPostgres();
+    const environment = await readFile(`/proc/${postgres.pid}/environ`, 'utf8');
+    expect(environment).toContain(`=${process.env['ROWLOCK_TEST_RUN']}\0`);
+    await postgres.stop();
+  },
+);
 
 it('says why a service did not start', async () => {
   const redis = await startRedis();

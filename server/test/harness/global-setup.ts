@@ -19,13 +19,15 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const runDir = await mkdtemp(join(await realpath(tmpdir()), 'rowlock-test-'));
   await chmod(runDir, 0o755); // started by root, PostgreSQL runs as somebody else
-  const postgres = await startPostgres({ dataDir: join(runDir, 'postgres') });
+  const { ROWLOCK_TEST_RUN: mark = '' } = project.config.env;
+  // As root its data, and so its directory, may be elsewhere: then it is known by the mark alone.
+  const environment = { ROWLOCK_TEST_RUN: mark };
+  const postgres = await startPostgres({ dataDir: join(runDir, 'postgres'), environment });
   project.provide('runDir', runDir);
   project.provide('postgresUrl', postgres.url);
 
   return async () => {
     await postgres.stop();
-    const { ROWLOCK_TEST_RUN: mark = '' } = project.config.env;
     const left = await leftovers(runDir, mark);
     await rm(postgres.dataDir, { recursive: true, force: true });
     await rm(runDir, { recursive: true, force: true });

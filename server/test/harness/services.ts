@@ -56,7 +56,8 @@ export async function startRedis(again: { port?: number; dir?: string } = {}): P
 /** A PostgreSQL of one's own, for tests that kill or freeze it. Half a second: share the run's where possible. */
 export async function startOwnPostgres(options: Partial<PostgresOptions> = {}): Promise<PostgresService> {
   const dataDir = options.dataDir ?? join(inject('runDir'), `postgres-${randomBytes(6).toString('hex')}`);
-  return startPostgres({ ...options, dataDir });
+  const { ROWLOCK_TEST_RUN: mark = '' } = process.env;
+  return startPostgres({ ...options, dataDir, environment: { ROWLOCK_TEST_RUN: mark } });
 }
 
 function urlOf(database: string): string {
