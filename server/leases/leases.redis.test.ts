@@ -191,6 +191,33 @@ describe('a hold without an answer', () => {
     expect(await heldSeats(showId)).toEqual(['A1']);
   });
 
+  it('asked for again while its release is on the way: what is answered as granted stays', async () => {
+    const { leases } = await proxied(400);
+    const showId = newShow();
+    await leases.position(showId);
+    kit.redis.signal('SIGSTOP');
+    let again: Promise<unknown>;
+    try {
+      const first = leases.hold(showId, alice, ['A1'], 60_000);
+      // Both wait for the first one's call, and are sent before its undo.
+      again = Promise.all([
+        leases.hold(showId, alice, ['A1', 'A2'], 60_000),
+        leases.hold(showId, alice, ['A1'], 60_000),
+      ]);
+      await expect(first).rejects.toThrow();
+      // Its undo is sent too.
+      await pause(50);
+    } finally {
+      kit.redis.signal('SIGCONT');
+    }
+    expect(await again).toMatchObject([{ result: { granted: true } }, { result: { granted: true } }]);
+    expect(await leases.look(showId, alice, ['A1', 'A2'])).not.toContain(undefined);
+    const rival = await leases.hold(showId, bob, ['A1'], 60_000);
+    expect(rival.result).toMatchObject({ granted: false, conflicts: [{ seatId: 'A1', state: 'held' }] });
+    await pause(900);
+    expect((await heldSeats(showId)).sort()).toEqual(['A1', 'A2']);
+  });
+
   it('is undone however long Redis was frozen', async () => {
     const { leases } = await proxied();
     const showId = newShow();

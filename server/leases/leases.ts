@@ -109,15 +109,42 @@ export class Leases {
     ttlMs: number,
   ): Promise<Fresh<{ result: HoldResult }>> {
     const leaseId = mintLeaseId();
-    const maxHoldMs = this.#options.maxHoldMs;
-    try {
-      const held = await this.#holds.submit(showId, { owner, seatIds, leaseId, ttlMs, maxHoldMs });
-      if (held.result.granted)
-        for (const lease of held.result.leases) this.#undos.keep(lease.leaseId, lease.seatId);
-      return held;
-    } catch (error) {
+    const attempt = { owner, seatIds, leaseId, ttlMs, maxHoldMs: this.#options.maxHoldMs };
+    const held = await this.#holds.submit(showId, attempt).catch((error: unknown) => {
       if (error instanceof StoreUnavailable && error.sent) this.undo(showId, owner, seatIds, leaseId, ttlMs);
       throw error;
+    });
+    return held.result.granted ? this.#keep(showId, attempt, held, held.result.leases) : held;
+  }
+
+  /**
+   * What was granted stays, even by a lease that an earlier attempt left to be undone. Its release may be on its way and
+   * have run after the hold: then a hold behind it tells whose the seats are.
+   */
+  async #keep(
+    showId: string,
+    attempt: HoldRequest,
+    held: Fresh<{ result: HoldResult }>,
+    leases: readonly GrantedLease[],
+  ): Promise<Fresh<{ result: HoldResult }>> {
+    const contested = leases.flatMap(({ leaseId, seatId }) => {
+      const through = this.#undos.keep(leaseId, seatId);
+      return through === undefined ? [] : [{ leaseId, seatId, through }];
+    });
+    if (contested.length === 0) return held;
+    const { owner, seatIds, leaseId, ttlMs } = attempt;
+    let granted = false;
+    try {
+      await Promise.all(contested.map(({ through }) => through));
+      const again = await this.#holds.submit(showId, attempt);
+      granted = again.result.granted;
+      return again;
+    } finally {
+      for (const seat of contested) this.#undos.settled(seat.leaseId, seat.seatId);
+      if (!granted) {
+        this.undo(showId, owner, seatIds, leaseId, ttlMs);
+        for (const seat of contested) this.undo(showId, owner, [seat.seatId], seat.leaseId, ttlMs);
+      }
     }
   }
 

@@ -8,6 +8,10 @@ interface Undo {
   readonly untilMs: number;
   /** Times that the store has answered. */
   answered: number;
+  /** Settles with the latest release, never rejects; undefined: none was asked for yet. */
+  said: Promise<void> | undefined;
+  /** Seats that stay but that a release was asked for: a hold may have run before it. */
+  readonly contested: Set<string>;
 }
 
 const RETRY_MS = 250;
@@ -37,19 +41,41 @@ export class Undos {
       if (this.#pending.size < MAX_UNDOS) break;
       this.#forget(oldest);
     }
-    const undo = { showId, request, untilMs: monotonicMs() + ttlMs, answered: 0 };
+    const undo = {
+      showId,
+      request,
+      untilMs: monotonicMs() + ttlMs,
+      answered: 0,
+      said: undefined,
+      contested: new Set<string>(),
+    };
     this.#pending.add(undo);
     const { leaseId } = request;
     if (leaseId !== undefined) this.#byLease.set(leaseId, [...(this.#byLease.get(leaseId) ?? []), undo]);
     this.#timer ??= setTimeout(() => void this.#tryAll(), 0);
   }
 
-  /** The session asked again, and the seat is its own by the very lease that was to be undone: it stays. */
-  keep(leaseId: string, seatId: string): void {
+  /**
+   * The session asked again, and the seat is its own by the very lease that was to be undone: it is not released any more.
+   * A promise: a release was asked for before, and may have run after the hold that was answered. Once it is through,
+   * another hold tells whose the seat is; say `settled` then.
+   */
+  keep(leaseId: string, seatId: string): Promise<unknown> | undefined {
+    const said: Promise<void>[] = [];
     for (const undo of this.#byLease.get(leaseId) ?? []) {
-      const seatIds = undo.request.seatIds.filter((other) => other !== seatId);
-      undo.request = { ...undo.request, seatIds };
-      if (seatIds.length === 0) this.#forget(undo);
+      const { request } = undo;
+      if (undo.said !== undefined && request.seatIds.includes(seatId)) undo.contested.add(seatId);
+      if (undo.said !== undefined && undo.contested.has(seatId)) said.push(undo.said);
+      undo.request = { ...request, seatIds: request.seatIds.filter((other) => other !== seatId) };
+      this.#forgetIfEmpty(undo);
+    }
+    return said.length > 0 ? Promise.all(said) : undefined;
+  }
+
+  settled(leaseId: string, seatId: string): void {
+    for (const undo of this.#byLease.get(leaseId) ?? []) {
+      undo.contested.delete(seatId);
+      this.#forgetIfEmpty(undo);
     }
   }
 
@@ -58,6 +84,10 @@ export class Undos {
     clearTimeout(this.#timer);
     this.#pending.clear();
     this.#byLease.clear();
+  }
+
+  #forgetIfEmpty(undo: Undo): void {
+    if (undo.request.seatIds.length === 0 && undo.contested.size === 0) this.#forget(undo);
   }
 
   #forget(undo: Undo): void {
@@ -75,12 +105,17 @@ export class Undos {
   }
 
   async #try(undo: Undo): Promise<void> {
+    undo.said = this.#say(undo);
+    await undo.said;
+    if (undo.answered >= SAY_TIMES || monotonicMs() > undo.untilMs) this.#forget(undo);
+  }
+
+  async #say(undo: Undo): Promise<void> {
     try {
-      await this.#release(undo.showId, undo.request);
+      if (undo.request.seatIds.length > 0) await this.#release(undo.showId, undo.request);
       undo.answered += 1;
     } catch {
       // Not now: the next round tries again.
     }
-    if (undo.answered >= SAY_TIMES || monotonicMs() > undo.untilMs) this.#forget(undo);
   }
 }
