@@ -34,6 +34,7 @@ export interface Verdict {
 }
 
 const DEADLINE_MS = 30_000;
+const ALL_SEATS = 1_000_000;
 
 /** Judges the tables, a history, or both. Rejects when one of them cannot be read. */
 export async function verify(options: VerifyOptions): Promise<Verdict> {
@@ -145,7 +146,8 @@ async function storesSay(
 }
 
 async function withLeases(steps: Steps, final: FinalMap): Promise<FinalMap> {
-  const loaded = await steps.load(final.showId, []);
+  // What is held alone, all of it in one slice, so that it is what was at one position.
+  const loaded = await steps.load(final.showId, { held: '0', announced: '' }, ALL_SEATS);
   // Redis began anew and no server has noticed: it has nothing to say.
   if (loaded.stale) return final;
   const { epoch, seq } = loaded.position;

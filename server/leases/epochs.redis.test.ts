@@ -3,7 +3,8 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseEntry } from '../feed/entry.ts';
 import { readScripts } from '../stores/lua.ts';
-import { LeaseKit, type ShowBench, session } from '../test/harness/lease-kit.ts';
+import { fresh, LeaseKit, type ShowBench, session } from '../test/harness/lease-kit.ts';
+import { scan } from './slices.ts';
 
 const alice = session('alice');
 const seatIds = ['A1'];
@@ -24,16 +25,18 @@ const everyStep: Record<string, (show: ShowBench) => Promise<{ stale: boolean }>
     const request = { owner: alice, leaseId: 'y', ttlMs: 90_000, maxHoldMs: 90_000 };
     return kit.steps.hold(id, [{ ...request, seatIds: ['A1', 'A2'] }]);
   },
-  load: ({ id }) => kit.steps.load(id, [{ seatId: 'A9', version: 1 }]),
+  load: ({ id }) => kit.steps.load(id, { held: '0', announced: '0' }, 10),
   read: ({ id }) => kit.steps.read(id, 0, 10),
   release: ({ id }) => kit.steps.release(id, [{ owner: alice, seatIds, named: true, graceMs: 0 }]),
   renew: ({ id }) => kit.steps.renew(id, [{ owner: alice, seatIds, renew: true }]),
   // With an epoch that is not the store's: compare-and-set.
-  rotate: ({ id }) => kit.steps.rotate(id, 'another', 'new', [{ seatId: 'A9', version: 1 }]),
+  rotate: ({ id }) => kit.steps.rotate(id, 'another', 'new', 0),
   settle: ({ id }) => {
     const seats = [{ seatId: 'A1', leaseId: 'x', version: 1 }];
     return kit.steps.settle(id, [{ guardId: 'g', seats, won: true, gone: false }]);
   },
+  // Likewise: it comes before a rotation, so it does its work whatever the run is.
+  stage: ({ id }) => kit.steps.stage(id, 'another', 'new', [{ seatId: 'A9', version: 1 }]),
   sweep: async (show) =>
     kit.steps.sweep(show.id, [{ seatId: 'A1', score: String(await show.due('A1')) }], 10),
 };
@@ -117,8 +120,29 @@ describe('rotate', () => {
     const versions = Array.from({ length: 20_000 }, (_, i) => ({ seatId: `S${i}`, version: 1 + (i % 2) }));
     const show = await kit.show(versions);
     const loaded = await show.load(versions);
-    expect(loaded.versions).toHaveLength(20_000);
+    expect(loaded.announced).toEqual(new Map(versions.map(({ seatId, version }) => [seatId, version])));
     expect(await show.seq()).toBe(0);
+    expect(await kit.raw.keys(`sold:{${show.id}}*`)).toEqual([`sold:{${show.id}}`]);
+  });
+
+  it('begins nothing without all that was staged for it', async () => {
+    const show = await kit.show([{ seatId: 'A8', version: 1 }]);
+    await kit.steps.stage(show.id, show.epoch, 'second', [{ seatId: 'A9', version: 1 }]);
+    expect(await kit.steps.rotate(show.id, show.epoch, 'second', 2)).toMatchObject({
+      position: { epoch: show.epoch },
+    });
+    expect([await show.sold(), await show.messages()]).toEqual([{ A8: '1' }, []]);
+    expect(await kit.raw.exists(`sold:{${show.id}}:second`)).toBe(0);
+  });
+
+  it('leaves what was staged in vain to its own end', async () => {
+    const show = await kit.show();
+    await kit.steps.stage(show.id, show.epoch, 'second', [{ seatId: 'A9', version: 1 }]);
+    expect(await kit.raw.ttl(`sold:{${show.id}}:second`)).toBeGreaterThan(0);
+    await show.rotate(show.epoch, 'third', [{ seatId: 'A7', version: 1 }]);
+    expect(await kit.raw.ttl(`sold:{${show.id}}`)).toBeGreaterThan(3_600);
+    await kit.steps.stage(show.id, show.epoch, 'fourth', [{ seatId: 'A9', version: 1 }]);
+    expect(await kit.raw.exists(`sold:{${show.id}}:fourth`)).toBe(0);
   });
 });
 
@@ -153,7 +177,7 @@ describe('versions', () => {
 });
 
 describe('load', () => {
-  it('announces what is not known yet and reads position, leases and booking states in one step', async () => {
+  it('reads position, leases and booking states, and what is not known yet is announced after it', async () => {
     const show = await kit.show([{ seatId: 'A1', version: 1 }]);
     await show.hold(alice, ['A2', 'A3']);
     const loaded = await show.load([
@@ -162,13 +186,43 @@ describe('load', () => {
     ]);
     expect(loaded).toMatchObject({
       held: ['A2', 'A3'],
-      versions: [
-        { seatId: 'A1', version: 1 },
-        { seatId: 'A2', version: 3 },
-      ],
-      position: { epoch: show.epoch, seq: 2 },
+      announced: new Map([['A1', 1]]),
+      position: { epoch: show.epoch, seq: 1 },
     });
     expect((await show.changes()).slice(2)).toEqual(['A2:booked:']);
+  });
+
+  it('reads a large show slice by slice, each of them small', async () => {
+    const versions = Array.from({ length: 3_000 }, (_, i) => ({ seatId: `S${i}`, version: 1 }));
+    const show = await kit.show(versions);
+    const seatIds = Array.from({ length: 2_000 }, (_, i) => `H${i}`);
+    for (let i = 0; i < 2_000; i += 100) await show.hold(alice, seatIds.slice(i, i + 100));
+    let slices = 0;
+    const scanned = await scan(async (from) => {
+      const slice = fresh(await kit.steps.load(show.id, from, 100));
+      slices += 1;
+      expect(slice.held.length + slice.versions.length).toBeLessThan(1_000);
+      return slice;
+    });
+    expect(slices).toBeGreaterThan(10);
+    expect([scanned?.announced.size, new Set(scanned?.held)]).toEqual([3_000, new Set(seatIds)]);
+  });
+
+  it('tells when the slices are of two epochs, and when the position went backwards between them', async () => {
+    const versions = Array.from({ length: 3_000 }, (_, i) => ({ seatId: `S${i}`, version: 1 }));
+    const show = await kit.show(versions);
+    await show.take(alice, 'A1');
+    const scanWhile = (work: () => Promise<unknown>) =>
+      scan(async (from) => {
+        const slice = fresh(await kit.steps.load(show.id, from, 1_000));
+        await work();
+        return slice;
+      });
+    expect(await scanWhile(() => kit.raw.hset(`pos:{${show.id}}`, 'seq', 0))).toMatchObject({
+      wentBackwards: true,
+      reachedSeq: 1,
+    });
+    expect(await scanWhile(() => show.rotate(show.epoch, 'second', versions))).toBeUndefined();
   });
 
   it('that learns nothing takes no seq', async () => {
@@ -236,14 +290,14 @@ describe('keys', () => {
     await show.hold(alice, ['A1', 'A2', 'A3', 'A4'], { leaseId: 'x' });
     const calls = await monitored(async () => {
       for (const call of Object.values(everyStep)) await call(show);
-      await show.rotate(show.epoch, 'second');
+      await show.rotate(show.epoch, 'second', [{ seatId: 'A9', version: 1 }]);
     });
     expect(calls.every(({ commands }) => commands.length > 1)).toBe(true);
-    expect(calls).toHaveLength(Object.keys(everyStep).length + 1);
+    expect(calls).toHaveLength(Object.keys(everyStep).length + 2);
     for (const { keys, commands } of calls) {
       expect(new Set(keys.map((key) => /\{(.*)\}/.exec(key)?.[1]))).toEqual(new Set([show.id]));
       for (const [name = '', ...args] of commands.filter(([name]) => name?.toUpperCase() !== 'TIME')) {
-        const used = name.toUpperCase() === 'DEL' ? args : args.slice(0, 1);
+        const used = /^(DEL|UNLINK|RENAME)$/i.test(name) ? args : args.slice(0, 1);
         expect(keys, name).toEqual(expect.arrayContaining(used));
       }
     }

@@ -6,6 +6,9 @@ import { feedChannel } from '../feed/channel.ts';
  */
 export const soldKey = (showId: string): string => `sold:{${showId}}`;
 
+/** Where the versions wait that an epoch begins with. */
+export const stagedKey = (showId: string, epoch: string): string => `${soldKey(showId)}:${epoch}`;
+
 /** `lock:{show}:` is one character longer than the channel's name: the scripts take the seat from it by that. */
 export const lockKey = (showId: string, seatId: string): string => `lock:{${showId}}:${seatId}`;
 

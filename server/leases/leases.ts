@@ -3,6 +3,7 @@ import { Batcher } from '../batcher.ts';
 import { type RedisStore, StoreUnavailable } from '../stores/redis.ts';
 import { soldKey } from './keys.ts';
 import { mintEpoch, mintLeaseId } from './lease-ids.ts';
+import { type Scanned, SLICE_SEATS, scan, slices, unannounced } from './slices.ts';
 import type {
   CheckoutResult,
   DueSeat,
@@ -11,7 +12,7 @@ import type {
   GuardResult,
   HoldRequest,
   HoldResult,
-  Loaded,
+  LoadCursors,
   Owner,
   ReleaseRequest,
   RenewRequest,
@@ -48,6 +49,8 @@ const MAX_BATCH = 256;
 const MAX_WAITING = 20_000;
 /** Rotations that one call sits through: one is normal after data loss, a second when another server's was lost too. */
 const MAX_ROTATIONS = 3;
+/** Scans that one load begins: the next one when an epoch began meanwhile. */
+const MAX_SCANS = 3;
 /** Leases that one sweep ends. */
 const MAX_DUE = 500;
 
@@ -211,8 +214,10 @@ export class Leases {
     return this.#settlements.submit(showId, request);
   }
 
+  /** In slices, so that a large show stops nobody: one that fails leaves those before it announced. */
   async announce(showId: string, versions: readonly SeatVersion[]): Promise<void> {
-    if (versions.length > 0) await this.#fresh(showId, () => this.#steps.announce(showId, versions));
+    for (const slice of slices(versions))
+      await this.#fresh(showId, () => this.#steps.announce(showId, slice));
   }
 
   /** Where the show stands; begins its first epoch if it has none. */
@@ -225,9 +230,20 @@ export class Leases {
     return this.#fresh(showId, () => this.#steps.sweep(showId, seats, MAX_DUE, skip));
   }
 
-  /** What a map starts from. `versions` must have been read from Postgres before this call. */
-  load(showId: string, versions: readonly SeatVersion[]): Promise<Fresh<Loaded>> {
-    return this.#fresh(showId, () => this.#steps.load(showId, versions));
+  /**
+   * What a map starts from, after announcing what the store lacks of Postgres' `versions`. It was read in slices while the
+   * show moved on: it is true only once the log from its `position` on was applied.
+   */
+  async load(showId: string, versions: readonly SeatVersion[]): Promise<Scanned> {
+    for (let scans = 0; scans < MAX_SCANS; scans++) {
+      const read = (from: LoadCursors) =>
+        this.#fresh(showId, () => this.#steps.load(showId, from, SLICE_SEATS));
+      const scanned = await scan(read);
+      if (scanned === undefined) continue;
+      await this.announce(showId, unannounced(versions, scanned.announced));
+      return scanned;
+    }
+    throw new StoreUnavailable('epoch follows upon epoch', false);
   }
 
   read(showId: string, afterSeq: number, maxEntries: number): Promise<Fresh<{ entries: string[] }>> {
@@ -241,8 +257,9 @@ export class Leases {
   }
 
   /**
-   * Begins a new epoch in place of `oldEpoch`; of several servers that try, one does. Postgres is read first, so what
-   * commits meanwhile is announced by its own settle or by the load that follows every rotation.
+   * Begins a new epoch in place of `oldEpoch`; of several servers that try, one does. Postgres is read first and its versions
+   * are laid aside in slices, so that the epoch begins in one step with all of them; what commits meanwhile is announced by
+   * its own settle or by the load that follows every rotation.
    */
   rotate(showId: string, oldEpoch: string): Promise<void> {
     const running = this.#rotations.get(showId);
@@ -266,7 +283,13 @@ export class Leases {
         false,
       );
     }
-    await this.#steps.rotate(showId, oldEpoch, mintEpoch(), versions);
+    const epoch = mintEpoch();
+    for (const slice of slices(versions)) {
+      const reply = await this.#steps.stage(showId, oldEpoch, epoch, slice);
+      const current = reply.stale ? reply.epoch : reply.position.epoch;
+      if (current !== oldEpoch) return;
+    }
+    await this.#steps.rotate(showId, oldEpoch, epoch, versions.length);
   }
 
   async #fresh<T extends object>(showId: string, step: () => Promise<Stepped<T>>): Promise<Fresh<T>> {

@@ -1,6 +1,6 @@
 import type { Conflict, Position, SeatState, SeatStates } from '../../protocol/index.ts';
 import type { RedisStore } from '../stores/redis.ts';
-import { stepKeys } from './keys.ts';
+import { stagedKey, stepKeys } from './keys.ts';
 import { ReplyReader } from './replies.ts';
 
 /** The store forgot this show, or another run of it answers: nothing was changed, somebody has to rotate. */
@@ -101,7 +101,14 @@ export interface Swept {
   /** Undefined: nothing else will end. */
   readonly nextInMs: number | undefined;
 }
-export interface Loaded {
+/** Where the next slice of a load goes on; empty: all was read. */
+export interface LoadCursors {
+  readonly held: string;
+  readonly announced: string;
+}
+export interface Slice {
+  /** Undefined: this was the last one. */
+  readonly next: LoadCursors | undefined;
   readonly held: readonly string[];
   readonly versions: readonly SeatVersion[];
 }
@@ -273,13 +280,15 @@ export class Steps {
     });
   }
 
-  load(showId: string, versions: readonly SeatVersion[]): Promise<Stepped<Loaded>> {
-    return this.#step('load', showId, [], versionArgs(versions), (reply) => {
+  load(showId: string, from: LoadCursors, count: number): Promise<Stepped<Slice>> {
+    return this.#step('load', showId, [], [from.held, from.announced, count], (reply) => {
+      const cursors = { held: reply.string(), announced: reply.string() };
+      const next = cursors.held === '' && cursors.announced === '' ? undefined : cursors;
       const held = reply.list().strings();
       const reader = reply.list();
-      const announced: SeatVersion[] = [];
-      while (!reader.done) announced.push({ seatId: reader.string(), version: Number(reader.string()) });
-      return { held, versions: announced };
+      const versions: SeatVersion[] = [];
+      while (!reader.done) versions.push({ seatId: reader.string(), version: Number(reader.string()) });
+      return { next, held, versions };
     });
   }
 
@@ -289,13 +298,21 @@ export class Steps {
     }));
   }
 
-  rotate(
+  /** At least one version. */
+  stage(
     showId: string,
     oldEpoch: string,
     newEpoch: string,
     versions: readonly SeatVersion[],
   ): Promise<Stepped<object>> {
-    return this.#step('rotate', showId, [], [oldEpoch, newEpoch, ...versionArgs(versions)], () => ({}));
+    const keys = [...stepKeys(showId, []), stagedKey(showId, newEpoch)];
+    return this.#stepOn(keys, 'stage', [oldEpoch, ...versionArgs(versions)], () => ({}));
+  }
+
+  /** @param staged how many seats were staged for the new epoch */
+  rotate(showId: string, oldEpoch: string, newEpoch: string, staged: number): Promise<Stepped<object>> {
+    const keys = [...stepKeys(showId, []), ...(staged > 0 ? [stagedKey(showId, newEpoch)] : [])];
+    return this.#stepOn(keys, 'rotate', [oldEpoch, newEpoch, staged], () => ({}));
   }
 
   #batch<Request extends { readonly seatIds: readonly string[] }, Result>(
@@ -311,14 +328,23 @@ export class Steps {
     }));
   }
 
-  async #step<T extends object>(
+  #step<T extends object>(
     step: string,
     showId: string,
     seatIds: readonly string[],
     args: readonly Arg[],
     read: (reply: ReplyReader) => T,
   ): Promise<Stepped<T>> {
-    const reply = new ReplyReader(await this.#store.step(step, stepKeys(showId, seatIds), args));
+    return this.#stepOn(stepKeys(showId, seatIds), step, args, read);
+  }
+
+  async #stepOn<T extends object>(
+    keys: readonly string[],
+    step: string,
+    args: readonly Arg[],
+    read: (reply: ReplyReader) => T,
+  ): Promise<Stepped<T>> {
+    const reply = new ReplyReader(await this.#store.step(step, keys, args));
     if (reply.string() === 'STALE') return { stale: true, epoch: reply.string() };
     const position = { epoch: reply.string(), seq: reply.number() };
     return { ...read(reply), stale: false, position };

@@ -10,6 +10,7 @@ import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { look } from './look.ts';
 import { SeatMap } from './seat-map.ts';
+import { Waiters } from './waiters.ts';
 
 export interface Versions {
   seatVersions(showId: string): Promise<readonly SeatVersion[]>;
@@ -42,7 +43,10 @@ const FEED_GRACE_MS = 40;
 const LOOK_MS = 5_000;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 1_000;
-const LOG_ENTRIES = 1_000;
+/** Of one read of the log: an entry may tell of a thousand seats. */
+const READ_ENTRIES = 100;
+/** Until a map that is loaded has come to where the show is: many times what the log keeps. */
+const MAX_READS = 1_000;
 /** Leases that end one shortly after the other are swept together. */
 const SWEEP_MIN_MS = 5;
 
@@ -52,7 +56,8 @@ const SWEEP_MIN_MS = 5;
  * States: loading (no map) → live (a map; entries that begin at its seq + 1 are applied as they come) → closed. Anything that
  * makes the map doubtful (a gap, a foreign epoch, a resubscription, a reply with a later position) wakes `#mend`, the
  * only place that asks the store: it reads the log from where the map stands, and loads again when the log does
- * not tell. Only one mend is under way; what becomes doubtful meanwhile is mended in its next round.
+ * not tell. Only one mend is under way; what becomes doubtful meanwhile is mended in its next round. A map is shown for the
+ * first time, and takes the place of the one before, when it is exact: the load and the log after it (`#reach`).
  */
 export class FollowedShow {
   readonly showId: string;
@@ -66,7 +71,11 @@ export class FollowedShow {
   #retryMs = RETRY_MIN_MS;
   /** The latest position that anything spoke of, in the map's epoch. */
   #heardSeq = 0;
-  #waiting = new Set<() => void>();
+  readonly #waiters = new Waiters();
+  /** Of the latest reply of the store, whatever the map's is. */
+  #storeEpoch: string | undefined;
+  /** The epoch in which the position went backwards, until a map of another one is there. */
+  #brokenEpoch: string | undefined;
   /** Own leases were asked about since the last load. */
   #compared = true;
   #sweepTimer: NodeJS.Timeout | undefined;
@@ -101,9 +110,9 @@ export class FollowedShow {
 
   close(): void {
     this.#closed = true;
+    this.#waiters.close();
     for (const timer of [this.#sweepTimer, this.#lookTimer, this.#graceTimer, this.#retryTimer])
       clearTimeout(timer);
-    this.#wake();
   }
 
   /** The map was quicker than a reply that carries this position: it knows, or may know, of the seat what the reply does not. */
@@ -115,10 +124,8 @@ export class FollowedShow {
   }
 
   /** Resolves when `done` holds, looked at after every change of the map, or when `deadlineMs` is over. */
-  async until(done: () => boolean, deadlineMs: number): Promise<boolean> {
-    const endMs = monotonicMs() + deadlineMs;
-    while (!done() && !this.#closed && monotonicMs() < endMs) await this.#nextChange(endMs - monotonicMs());
-    return done();
+  until(done: () => boolean, deadlineMs: number): Promise<boolean> {
+    return this.#waiters.until(done, deadlineMs);
   }
 
   entry(entry: Entry): void {
@@ -126,7 +133,7 @@ export class FollowedShow {
     if (map === undefined) return;
     if (entry.epoch !== map.epoch) this.#mend();
     else if (entry.to <= map.seq) return;
-    else if (entry.from <= map.seq + 1) this.#apply(map, entry);
+    else if (entry.from <= map.seq + 1 && !this.#isVoid(map)) this.#apply(map, entry);
     else this.#hear(entry.to);
   }
 
@@ -140,6 +147,7 @@ export class FollowedShow {
 
   /** A reply of the store carried this position. The feed is given a moment to bring what it speaks of. */
   noticed(position: Position): void {
+    this.#storeEpoch = position.epoch;
     const map = this.#map;
     if (map === undefined) return;
     if (position.epoch !== map.epoch) this.#mend();
@@ -163,7 +171,12 @@ export class FollowedShow {
     map.apply(entry.to, entry.changes);
     this.#options.ownLeases.apply(this.showId, entry);
     this.#options.listener.changed(this);
-    this.#wake();
+    this.#waiters.look();
+  }
+
+  /** Its epoch is over, as far as is known: what is still told in it decides nothing any more. */
+  #isVoid({ epoch }: SeatMap): boolean {
+    return epoch === this.#brokenEpoch || (this.#storeEpoch ?? epoch) !== epoch;
   }
 
   #mend(): void {
@@ -179,7 +192,7 @@ export class FollowedShow {
     try {
       while (this.#doubtful && !this.#closed) {
         this.#doubtful = false;
-        await (this.#map === undefined ? this.#load() : this.#catchUp(this.#map));
+        await this.#mendOnce();
         if (!this.#compared) await this.#compare();
         this.#retryMs = RETRY_MIN_MS;
       }
@@ -202,47 +215,92 @@ export class FollowedShow {
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
   }
 
+  /** Begins a new epoch if the map's is broken, by compare-and-set: said again after a failure it does no harm. */
+  async #mendOnce(): Promise<void> {
+    const broken = this.#brokenEpoch;
+    if (broken !== undefined) await this.#options.leases.rotate(this.showId, broken);
+    await (this.#map === undefined || broken !== undefined ? this.#load() : this.#catchUp(this.#map));
+  }
+
   async #catchUp(map: SeatMap): Promise<void> {
     this.#options.metrics.mapMends.inc();
     const askedAt = Math.max(map.seq, this.#heardSeq);
-    const { position, entries } = await this.#options.leases.read(this.showId, map.seq, LOG_ENTRIES);
-    if (map !== this.#map) return this.#mend();
-    if (position.epoch !== map.epoch) return this.#load();
-    if (position.seq < askedAt) return this.#wentBackwards(map, position, askedAt);
-    for (const text of entries) {
-      const entry = parseEntry(text);
-      if (entry === undefined || entry.epoch !== map.epoch || entry.from > map.seq + 1) return this.#load();
-      if (entry.to > map.seq) this.#apply(map, entry);
-    }
-    // The log was cut short of where the map stands.
-    if (map.seq < position.seq && entries.length < LOG_ENTRIES) return this.#load();
-    if (map.seq < position.seq) this.#doubtful = true;
+    const told = await this.#advance(map, askedAt, (entry) => this.#apply(map, entry));
+    if (this.#closed) return;
+    if (told === 'more' || this.#brokenEpoch !== undefined) this.#doubtful = true;
+    else if (told === 'lost') await this.#load();
   }
 
-  /** The store lost writes without a new run: no seq of this epoch can be trusted any more. */
-  async #wentBackwards(map: SeatMap, position: Position, askedAt: number): Promise<void> {
-    this.#options.log.warn(
-      { showId: this.showId, seq: position.seq, askedAt },
-      'the position went backwards',
-    );
-    await this.#options.leases.rotate(this.showId, map.epoch);
-    await this.#load();
+  /** Asks the log once how the map goes on; `lost`: it does not tell, or not in this epoch. */
+  async #advance(
+    map: SeatMap,
+    askedAt: number,
+    apply: (entry: Entry) => void,
+  ): Promise<'reached' | 'more' | 'lost'> {
+    const { position, entries } = await this.#options.leases.read(this.showId, map.seq, READ_ENTRIES);
+    if (position.epoch !== map.epoch || this.#isVoid(map) || this.#closed) return 'lost';
+    if (position.seq < askedAt) {
+      this.#wentBackwards(position, askedAt);
+      return 'lost';
+    }
+    for (const text of entries) {
+      const entry = parseEntry(text);
+      if (entry === undefined || entry.epoch !== map.epoch || entry.from > map.seq + 1) return 'lost';
+      if (entry.to > map.seq) apply(entry);
+    }
+    if (map.seq >= position.seq) return 'reached';
+    return entries.length > 0 ? 'more' : 'lost';
+  }
+
+  /** The store lost writes without a new run: no seq of this epoch can be trusted any more, whatever it says later. */
+  #wentBackwards({ epoch, seq }: Position, askedAt: number): void {
+    this.#options.log.warn({ showId: this.showId, seq, askedAt }, 'the position went backwards');
+    this.#brokenEpoch = epoch;
   }
 
   async #load(): Promise<void> {
-    const { leases, versions, listener, show, metrics } = this.#options;
+    const { leases, versions, show, metrics } = this.#options;
     metrics.mapLoads.inc();
+    const old = this.#map;
+    const askedAt = Math.max(old?.seq ?? 0, this.#heardSeq);
     const loaded = await leases.load(this.showId, await versions.seatVersions(this.showId));
     if (this.#closed) return;
-    const booked = loaded.versions.filter(({ version }) => version % 2 === 1).map(({ seatId }) => seatId);
-    const map = new SeatMap(show, loaded.position.epoch, loaded.position.seq, loaded.held, booked);
+    const { epoch, seq } = loaded.position;
+    if (loaded.wentBackwards || (epoch === old?.epoch && seq < askedAt))
+      this.#wentBackwards(loaded.position, askedAt);
+    if (epoch === this.#brokenEpoch) throw new Error('the epoch is broken, another has to begin');
+    const booked = [...loaded.announced].filter(([, version]) => version % 2 === 1).map(([seatId]) => seatId);
+    const map = new SeatMap(show, epoch, seq, loaded.held, booked);
+    await this.#reach(map, loaded.reachedSeq);
+    if (!this.#closed) this.#replace(map);
+  }
+
+  /**
+   * What was loaded was read bit by bit while the show moved on, so it may be no state that ever was. Every seat that
+   * changed since the load began stands in the log; with that applied the map is exact, and not before anybody sees it.
+   */
+  async #reach(map: SeatMap, reachedSeq: number): Promise<void> {
+    const apply = (entry: Entry) => {
+      map.apply(entry.to, entry.changes);
+      this.#options.ownLeases.apply(this.showId, entry);
+    };
+    for (let reads = 0; reads < MAX_READS; reads++) {
+      const told = await this.#advance(map, Math.max(map.seq, reachedSeq), apply);
+      if (told === 'reached' || this.#closed) return;
+      if (told === 'lost') break;
+    }
+    throw new Error('the log does not reach back to where the load began');
+  }
+
+  #replace(map: SeatMap): void {
     this.#map = map;
+    this.#brokenEpoch = undefined;
     this.#heardSeq = map.seq;
     // What was published while the load was under way was not kept: the log has it.
     this.#doubtful = true;
-    listener.reset(this);
     this.#compared = false;
-    this.#wake();
+    this.#options.listener.reset(this);
+    this.#waiters.look();
   }
 
   async #compare(): Promise<void> {
@@ -260,7 +318,10 @@ export class FollowedShow {
       const swept = await sweep(leases, versions.seatVersionsOf.bind(versions), this.showId);
       // Behind what the map stood at when it asked: the feed cannot tell, its entries would pass for old ones.
       const { epoch, seq } = swept.position;
-      if (map !== undefined && map === this.#map && epoch === map.epoch && seq < askedAt) this.#mend();
+      if (map !== undefined && map === this.#map && epoch === map.epoch && seq < askedAt) {
+        this.#wentBackwards(swept.position, askedAt);
+        this.#mend();
+      }
       nextInMs = Math.min(sweepMs, Math.max(SWEEP_MIN_MS, swept.nextInMs ?? sweepMs));
     } catch (error) {
       this.#options.log.debug({ showId: this.showId, error: String(error) }, 'the sweep got no answer');
@@ -274,21 +335,5 @@ export class FollowedShow {
     } catch (error) {
       this.#options.log.debug({ showId: this.showId, error: String(error) }, 'the look gets no answer');
     }
-  }
-
-  #nextChange(deadlineMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const finish = () => {
-        clearTimeout(timer);
-        this.#waiting.delete(finish);
-        resolve();
-      };
-      const timer = setTimeout(finish, deadlineMs);
-      this.#waiting.add(finish);
-    });
-  }
-
-  #wake(): void {
-    for (const finish of [...this.#waiting]) finish();
   }
 }

@@ -199,7 +199,8 @@ describe('connect', () => {
   it('reads a large hash in slices', async () => {
     const store = await connected(redis.url, 2_000);
     const versions = Array.from({ length: 5_000 }, (_, i) => [`S${i}`, i + 1]).flat();
-    await store.step('rotate', stepKeys('large', []), ['', 'e', 5_000, ...versions]);
+    await store.step('rotate', stepKeys('large', []), ['', 'e', 0]);
+    await store.step('announce', stepKeys('large', []), [5_000, ...versions]);
     const found = new Map(await store.scanHash('sold:{large}'));
     expect([found.size, found.get('S4999')]).toEqual([5_000, '5000']);
   });

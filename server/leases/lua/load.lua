@@ -1,7 +1,19 @@
--- Everything a seat map starts from, in one step: first announces what `sold` lacks of Postgres' versions, then reads.
--- ARGV  number of seats; per seat: id, version (read from Postgres before this call)
--- reply {held seats..}, {seat, version.. of every booking state announced}
+-- A slice of what a seat map starts from. The whole of a large show would stop Redis for everybody, so it is read in many
+-- slices, and the show moves on in between: what all of them say together is true only once the log was applied to it from
+-- the position of the FIRST slice on. (Whatever changed after that stands in the log, as the state that it came to.)
+-- ARGV  cursors into what is held and into what was announced ('0' to begin, '' nothing more), seats to read of each, about
+-- reply the two cursors to go on with, {held seats..}, {seat, version.. of booking states announced}; some seats come twice
 if stale then return STALE end
 
-announce()
-return { 'OK', epoch, seq, redis.call('ZRANGE', DUE, 0, -1), redis.call('HGETALL', SOLD) }
+local count = ARGV[4]
+local function scan(command, key, cursor)
+  if cursor == '' then return '', {} end
+  local page = redis.call(command, key, cursor, 'COUNT', count)
+  return page[1] == '0' and '' or page[1], page[2]
+end
+
+local heldCursor, scored = scan('ZSCAN', DUE, take())
+local soldCursor, sold = scan('HSCAN', SOLD, take())
+local held = {}
+for i = 1, #scored, 2 do held[#held + 1] = scored[i] end
+return { 'OK', epoch, seq, heldCursor, soldCursor, held, sold }

@@ -4,13 +4,13 @@ import { Redis } from 'ioredis';
 import type { RedisService } from '../../dev/redis.ts';
 import { type Entry, parseEntry } from '../../feed/entry.ts';
 import type { Holder } from '../../leases/leases.ts';
+import { type Scanned, scan, slices, unannounced } from '../../leases/slices.ts';
 import {
   type CheckoutResult,
   type DueSeat,
   type GrantedLease,
   type GuardResult,
   type HoldResult,
-  type Loaded,
   type RenewResult,
   type SeatVersion,
   type Stepped,
@@ -191,18 +191,22 @@ export class ShowBench {
     return fresh(await this.#steps.sweep(this.id, seats, maxDue, skip));
   }
 
-  async load(
-    versions: readonly SeatVersion[] = [],
-  ): Promise<Loaded & { position: { epoch: string; seq: number } }> {
-    return fresh(await this.#steps.load(this.id, versions));
+  /** All slices, then what they lack is announced. */
+  async load(versions: readonly SeatVersion[] = [], count = 1_000): Promise<Scanned> {
+    const scanned = await scan(async (from) => fresh(await this.#steps.load(this.id, from, count)));
+    if (scanned === undefined) throw new Error('another epoch began');
+    const news = unannounced(versions, scanned.announced);
+    if (news.length > 0) await this.announce(...news);
+    return scanned;
   }
 
   async read(after: number, most = 1_000): Promise<string[]> {
     return fresh(await this.#steps.read(this.id, after, most)).entries;
   }
 
-  rotate(oldEpoch: string, newEpoch: string, versions: readonly SeatVersion[] = []) {
-    return this.#steps.rotate(this.id, oldEpoch, newEpoch, versions);
+  async rotate(oldEpoch: string, newEpoch: string, versions: readonly SeatVersion[] = []) {
+    for (const slice of slices(versions)) await this.#steps.stage(this.id, oldEpoch, newEpoch, slice);
+    return this.#steps.rotate(this.id, oldEpoch, newEpoch, versions.length);
   }
 
   // Behind the steps:
