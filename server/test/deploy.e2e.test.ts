@@ -68,6 +68,9 @@ it('SIGTERM lets confirms finish, frees nothing, and ends in time; another serve
   // This one does not wait for its answer: whether it has booked is unknown to it.
   await untold.holder.terminate();
   const early = await resume(untold.holder, 'untold');
+  // Nothing but the confirm keeps it.
+  await expect.poll(() => performance.now() - signalledMs, POLL).toBeGreaterThan(500);
+  expect(told.holder.closeCode).toBeUndefined();
   await gate.open();
   const confirmed = await told.holder.reply(id);
   expect(confirmed).toMatchObject({ type: 'confirmed', bookings: [{ seatId: 'A3' }] });
