@@ -11,9 +11,9 @@ import { FollowedShow } from './followed-show.ts';
 import { SeatMaps, type SeatMapsOptions } from './seat-maps.ts';
 
 const SEATS = 10;
-const layout = Array.from({ length: SEATS }, (_, i) => ({ id: `A${i + 1}` }));
-const seatIds = layout.map(({ id }) => id);
-const makeShow = (): Show => {
+const makeShow = (seats = SEATS): Show => {
+  const layout = Array.from({ length: seats }, (_, i) => ({ id: `A${i + 1}` }));
+  const seatIds = layout.map(({ id }) => id);
   const id = `show-${randomBytes(6).toString('hex')}`;
   const seatIndex = new Map(seatIds.map((seatId, i) => [seatId, i]));
   return { id, name: id, createdAtMs: 0, seats: layout, seatIds, seatIndex, etag: '"1"' };
@@ -69,7 +69,7 @@ const postgres = {
 };
 const listener = { changed: () => {}, reset: () => {} };
 
-function start(limits: Pick<SeatMapsOptions, 'maxFollowed' | 'letGoAfterMs'> = {}): void {
+function start(limits: Pick<SeatMapsOptions, 'maxFollowed' | 'maxSeats' | 'letGoAfterMs'> = {}): void {
   const options = {
     feed,
     leases,
@@ -274,7 +274,7 @@ describe('a map that nobody needs', () => {
 
   it('makes room for another one; without any, there is none', async () => {
     start({ maxFollowed: 3 });
-    const shows = Array.from({ length: 4 }, makeShow);
+    const shows = Array.from({ length: 4 }, () => makeShow());
     const [first, second, third, fourth] = shows;
     if (!first || !second || !third || !fourth) throw new Error('four were made');
     for (const show of [first, second, third]) await follow(show);
@@ -286,6 +286,24 @@ describe('a map that nobody needs', () => {
     await follow(fourth);
     expect(seatMaps.followed).toBe(3);
     expect(seatMaps.peek(second.id)).toBeUndefined();
+  });
+
+  it('makes room for the seats of another one, as many of them as it takes', async () => {
+    start({ maxSeats: 2 * SEATS });
+    const [first, second, large, vast] = [makeShow(), makeShow(), makeShow(2 * SEATS), makeShow(9 * SEATS)];
+    for (const show of [first, second]) await follow(show);
+    seatMaps.unfollow(first.id);
+    // The first is let go for it, which is not enough.
+    expect(seatMaps.follow(large)).toBeUndefined();
+    await follow(first);
+    for (const show of [first, second]) seatMaps.unfollow(show.id);
+    await follow(large);
+    expect(seatMaps.followed).toBe(1);
+    seatMaps.unfollow(large.id);
+    // Too large for what there is, but it has all of it for itself.
+    await follow(vast);
+    expect(seatMaps.followed).toBe(1);
+    expect(seatMaps.follow(first)).toBeUndefined();
   });
 
   it('starts nothing when it is let go before its subscription stood', async () => {

@@ -18,6 +18,8 @@ export interface SeatMapsOptions {
   readonly metrics: Metrics;
   /** Shows that the server follows at the most. */
   readonly maxFollowed?: number;
+  /** Seats that all of them have together at the most; one show alone may have more. */
+  readonly maxSeats?: number;
   /** How long a map that nobody needs is kept. */
   readonly letGoAfterMs?: number;
 }
@@ -29,8 +31,9 @@ interface Followed {
   letGo: NodeJS.Timeout | undefined;
 }
 
-/** Shows that one server follows at the most; a map of 20 000 seats takes half a MB. */
 const MAX_FOLLOWED = 2_000;
+/** A map takes 17 bytes a seat, the show with its ids some hundred. */
+const MAX_FOLLOWED_SEATS = 4_000_000;
 /** A map that nobody needs is kept for those who come back. */
 const LET_GO_AFTER_MS = 30_000;
 
@@ -41,6 +44,8 @@ const LET_GO_AFTER_MS = 30_000;
 export class SeatMaps {
   readonly #options: SeatMapsOptions;
   readonly #shows = new Map<string, Followed>();
+  /** Of all shows that are followed. */
+  #seats = 0;
 
   constructor(options: SeatMapsOptions) {
     this.#options = options;
@@ -59,8 +64,8 @@ export class SeatMaps {
   }
 
   /**
-   * Registers an interest in the show; each is given back with `unfollow`. Undefined: the server follows as many shows as it
-   * can. The map may not be loaded yet: `until` waits for it.
+   * Registers an interest in the show; each is given back with `unfollow`. Undefined: the server follows as many shows, or
+   * as large ones, as it can. The map may not be loaded yet: `until` waits for it.
    */
   follow(show: Show): FollowedShow | undefined {
     const known = this.#shows.get(show.id);
@@ -70,8 +75,7 @@ export class SeatMaps {
       known.letGo = undefined;
       return known.followed;
     }
-    const { maxFollowed = MAX_FOLLOWED } = this.#options;
-    if (this.#shows.size >= maxFollowed && !this.#letOneGo()) return undefined;
+    while (!this.#hasRoomFor(show)) if (!this.#letOneGo()) return undefined;
     return this.#begin(show);
   }
 
@@ -92,10 +96,17 @@ export class SeatMaps {
     for (const showId of [...this.#shows.keys()]) this.#letGo(showId);
   }
 
+  #hasRoomFor(show: Show): boolean {
+    const { maxFollowed = MAX_FOLLOWED, maxSeats = MAX_FOLLOWED_SEATS } = this.#options;
+    if (this.#shows.size >= maxFollowed) return false;
+    return this.#shows.size === 0 || this.#seats + show.seatIds.length <= maxSeats;
+  }
+
   #begin(show: Show): FollowedShow {
     const { feed, ...options } = this.#options;
     const followed = new FollowedShow({ ...options, show });
     this.#shows.set(show.id, { followed, interests: 1, letGo: undefined });
+    this.#seats += show.seatIds.length;
     // Subscribed before it loads: nothing falls between. Without a connection it loads all the same; the next one makes
     // every map distrusted.
     feed
@@ -121,6 +132,7 @@ export class SeatMaps {
     if (known === undefined) return;
     clearTimeout(known.letGo);
     this.#shows.delete(showId);
+    this.#seats -= known.followed.show.seatIds.length;
     known.followed.close();
     void this.#options.feed.unfollow(showId);
   }
