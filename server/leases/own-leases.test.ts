@@ -184,6 +184,14 @@ describe('a load', () => {
     expect(alice.leases.size).toBe(0);
   });
 
+  it('tells of the loss of a seat whose hold took others that were booked', async () => {
+    const leaseId = 'of-both';
+    grant(alice, 1, lease('A1', { leaseId }), lease('A2', { leaseId }));
+    own.apply('s', entry(2, ['A1', 'booked', leaseId]));
+    await own.compare('s', (seatId) => (seatId === 'A1' ? 'booked' : 'available'));
+    expect(alice.told).toEqual([{ seatIds: ['A2'], reason: 'store_reset' }]);
+  });
+
   it('compares what the store has: lost ones are told why', async () => {
     grant(alice, 1, lease('A1'), lease('A2'), lease('A3'));
     stillHeld = new Set(['A1']);

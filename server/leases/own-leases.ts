@@ -47,6 +47,9 @@ const MISSED_MS = 2_000;
 /** By how much the feed may be ahead of a reply that grants what was booked since. */
 const BOOKED_MS = 2_000;
 
+/** The seats of one hold share its lease id. */
+const grantOf = ({ seatId, leaseId }: { seatId: string; leaseId: string }): string => `${seatId}:${leaseId}`;
+
 /** Map.groupBy, which Node 20 lacks. */
 function groupBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) => Key): Map<Key, Item[]> {
   const groups = new Map<Key, Item[]>();
@@ -162,8 +165,8 @@ export class OwnLeases {
 
   /** An entry that the map applied, in order. */
   apply(showId: string, entry: Entry): void {
-    for (const { state, leaseId } of entry.changes)
-      if (state === 'booked' && leaseId !== '') this.#booked[0].add(leaseId);
+    for (const change of entry.changes)
+      if (change.state === 'booked' && change.leaseId !== '') this.#booked[0].add(grantOf(change));
     const seats = this.#shows.get(showId);
     if (seats === undefined) return;
     const ended: OwnLease[] = [];
@@ -236,7 +239,7 @@ export class OwnLeases {
       return isOver && !lease.ended && lease.confirms === 0;
     });
     // Its own booking, which the feed told before there was a record: whoever confirmed it knows.
-    const own = over.filter((lease) => this.#booked.some((leaseIds) => leaseIds.has(lease.leaseId)));
+    const own = over.filter((lease) => this.#booked.some((grants) => grants.has(grantOf(lease))));
     for (const lease of own) this.drop(lease);
     const lost = over.filter((lease) => !lease.ended);
     for (const lease of lost) if (isBooked(lease)) this.#giveUp(lease);
