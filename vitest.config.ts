@@ -1,1 +1,0 @@
-export { default } from './server/test/vitest.config.ts';
