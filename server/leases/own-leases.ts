@@ -41,7 +41,7 @@ export interface LeaseSession {
 
 /** Lets a lease that its deadline ends be told from one that nobody renewed, in spite of rounding. */
 const DEADLINE_SLACK_MS = 10;
-const CLOCK_TICK_MS = 100;
+const CLOCK_TICK_MS = 250;
 /** How long the feed may be behind a reply of the store and still be understood. */
 const MISSED_MS = 2_000;
 /** By how much the feed may be ahead of a reply that grants what was booked since. */
