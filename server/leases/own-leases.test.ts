@@ -163,7 +163,7 @@ describe('the clock', () => {
     vi.advanceTimersByTime(300);
     expect(alice.told).toEqual([]);
     if (confirming !== undefined) confirming.confirms = 0;
-    vi.advanceTimersByTime(100);
+    vi.advanceTimersByTime(150);
     expect(alice.told).toEqual([{ seatIds: ['A2'], reason: 'expired' }]);
   });
 
