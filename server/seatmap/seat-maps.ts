@@ -1,21 +1,11 @@
 import type { Position } from '../../protocol/index.ts';
 import type { Show } from '../catalogue/catalogue.ts';
 import type { Feed } from '../feed/feed.ts';
-import type { Leases } from '../leases/leases.ts';
-import type { OwnLeases } from '../leases/own-leases.ts';
-import type { Log } from '../observability/log.ts';
-import type { Metrics } from '../observability/metrics.ts';
-import { FollowedShow, type ShowListener, type Versions } from './followed-show.ts';
+import { FollowedShow, type FollowedShowOptions } from './followed-show.ts';
 
-export interface SeatMapsOptions {
+/** What every followed show is given, and what they share. */
+export interface SeatMapsOptions extends Omit<FollowedShowOptions, 'show'> {
   readonly feed: Feed;
-  readonly leases: Leases;
-  readonly ownLeases: OwnLeases;
-  readonly versions: Versions;
-  readonly listener: ShowListener;
-  readonly sweepMs: number;
-  readonly log: Log;
-  readonly metrics: Metrics;
   /** Shows that the server follows at the most. */
   readonly maxFollowed?: number;
   /** Seats that all of them have together at the most; one show alone may have more. */
