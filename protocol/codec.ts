@@ -74,7 +74,13 @@ function usableId(input: unknown): string | undefined {
 }
 
 type Issue = z.core.$ZodIssue;
-type InputCode = 'unsupported' | 'bad_frame' | 'bad_id' | 'too_many_seats' | 'duplicate_seat';
+type InputCode =
+  | 'unsupported'
+  | 'bad_frame'
+  | 'bad_id'
+  | 'too_many_seats'
+  | 'duplicate_seat'
+  | 'unauthorized';
 
 /** Of several offences the first in this order is answered: what it is, then its shape, its names, its numbers. */
 const precedence: readonly InputCode[] = [
@@ -83,6 +89,7 @@ const precedence: readonly InputCode[] = [
   'bad_id',
   'too_many_seats',
   'duplicate_seat',
+  'unauthorized',
 ];
 
 const maxMessageLength = 240;
@@ -103,7 +110,9 @@ function codeOfIssue(issue: Issue, input: unknown): InputCode {
       return 'bad_id';
     // Every list that a client sends is a list of seats, or of leases, which have a seat each.
     case 'too_big':
-      return issue.origin === 'array' ? 'too_many_seats' : 'bad_frame';
+      if (issue.origin === 'array') return 'too_many_seats';
+      // No token is so long, so it is a bad one like any other.
+      return issue.path[0] === 'token' ? 'unauthorized' : 'bad_frame';
     case 'custom':
       return ruleOf(issue.params);
     case 'invalid_union':

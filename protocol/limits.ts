@@ -9,6 +9,8 @@ export const limits = {
   maxSeatsPerFrame: 400,
   /** A JWT in `hello`, in characters. */
   maxTokenLength: 8 * 1024,
+  /** Clocks of issuer and server may differ by so much when a JWT begins or expires. */
+  tokenClockToleranceMs: 5_000,
 
   /** A lease shorter than this could not be kept alive over a slow network. */
   minTtlMs: 500,

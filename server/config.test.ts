@@ -1,4 +1,6 @@
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { keyPairs } from './auth/token-kit.ts';
 import { type Environment, readConfig, variables, withoutPassword } from './config.ts';
 
 function problemsOf(env: Environment): string[] {
@@ -99,7 +101,17 @@ describe('readConfig', () => {
 
   it('refuses what is not built rather than ignoring it', () => {
     expect(problemsOf({ WORKERS: '2' })[0]).toMatch(/^WORKERS must be 1/);
-    expect(problemsOf({ AUTH_JWT_SECRET: 'x' })[0]).toMatch(/^AUTH_JWT_SECRET .*cannot authenticate/);
+  });
+
+  it('has the key of authentication from either variable, not from both, and shows it to nobody', () => {
+    const AUTH_JWT_SECRET = 'hunter2 hunter2 hunter2 hunter2 hunter2';
+    const AUTH_JWT_PUBLIC_KEY = keyPairs.ES256.publicKey;
+    expect(configOf({}).userKey).toBeUndefined();
+    expect(configOf({ AUTH_JWT_SECRET }).userKey?.algorithms).toEqual(['HS256']);
+    expect(configOf({ AUTH_JWT_PUBLIC_KEY }).userKey?.algorithms).toEqual(['ES256']);
+    const config = configOf({ AUTH_JWT_SECRET });
+    expect(JSON.stringify(config) + inspect(config, { depth: 9 })).not.toContain('hunter2');
+    expect(problemsOf({ AUTH_JWT_SECRET, AUTH_JWT_PUBLIC_KEY })[0]).toMatch(/exclude each other/);
   });
 
   it.each([

@@ -3,6 +3,8 @@
  * inferred from it, and the README's table is tested against it. Nothing else reads the environment.
  */
 
+import { type JwtKey, publicKey, secretKey } from './auth/jwt-key.ts';
+
 type Parsed<T> = { ok: true; value: T } | { ok: false; problem: string };
 type Parser<T> = (text: string) => Parsed<T>;
 
@@ -144,12 +146,18 @@ export const variables = {
     'Sessions per client address; 0: no limit',
   ),
   maxSessions: variable('MAX_SESSIONS', '0', integer(0, 1e7), 'Sessions of one server; 0: no limit'),
-  authJwtSecret: variable('AUTH_JWT_SECRET', undefined, notBuilt(), 'Not built yet: stops the start', secret),
+  authJwtSecret: variable(
+    'AUTH_JWT_SECRET',
+    undefined,
+    secretKey,
+    'Users need a JWT signed with this (HS256), at least 32 bytes; unset, and no public key: anybody is whom they say',
+    secret,
+  ),
   authJwtPublicKey: variable(
     'AUTH_JWT_PUBLIC_KEY',
     undefined,
-    notBuilt(),
-    'Not built yet: stops the start',
+    publicKey,
+    'The same with the public key of the issuer, in PEM: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA)',
     secret,
   ),
   adminToken: variable(
@@ -192,6 +200,8 @@ type Settings = { [K in Exclude<keyof Variables, Optional>]: Value<Variables[K]>
 
 export type Config = Readonly<
   Settings & {
+    /** What verifies the tokens of users. Undefined: nobody is authenticated. */
+    userKey?: JwtKey;
     /** How often a client should beat. */
     heartbeatMs: number;
     /**
@@ -230,8 +240,10 @@ export function readConfig(
 
 function derive(settings: Settings): Config {
   const { leaseTtlMs, confirmDeadlineMs, guardMs, redisTimeoutMs, statementTimeoutMs } = settings;
+  const userKey = settings.authJwtSecret ?? settings.authJwtPublicKey;
   return {
     ...settings,
+    ...(userKey === undefined ? {} : { userKey }),
     heartbeatMs: Math.floor(leaseTtlMs / 3),
     transactionStartMs: Math.min(confirmDeadlineMs, guardMs - redisTimeoutMs - statementTimeoutMs),
   };
@@ -270,6 +282,10 @@ const relations: readonly { message: string; holds: (settings: Settings) => bool
   {
     message: 'CONFIRM_DEADLINE_MS must be smaller than DRAIN_MS: a stopping server lets confirms finish',
     holds: (s) => s.confirmDeadlineMs < s.drainMs,
+  },
+  {
+    message: 'AUTH_JWT_SECRET and AUTH_JWT_PUBLIC_KEY exclude each other: tokens are verified with one key',
+    holds: (s) => s.authJwtSecret === undefined || s.authJwtPublicKey === undefined,
   },
 ];
 
@@ -329,11 +345,6 @@ function choice<const T extends string>(choices: readonly T[]): Parser<T> {
     const value = choices.find((candidate) => candidate === text);
     return value ? { ok: true, value } : { ok: false, problem: `must be one of ${choices.join(', ')}` };
   };
-}
-
-/** Silently ignoring a security setting would be worse than not starting. */
-function notBuilt(): Parser<string> {
-  return () => ({ ok: false, problem: 'is set, but this version cannot authenticate users yet: unset it' });
 }
 
 function oneWorker(text: string): Parsed<number> {

@@ -24,7 +24,8 @@ export const encoded = (body: string | Uint8Array): Answer => ({ status: 200, bo
 export function refusal(fault: Fault, status: number = faultTable[fault.code].httpStatus): Answer {
   const retryInMs = 'retryInMs' in fault ? fault.retryInMs : undefined;
   const retry = retryInMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryInMs / 1000)) };
-  return json(status, fault, retry);
+  const challenge = status === 401 ? { 'www-authenticate': 'Bearer' } : {};
+  return json(status, fault, { ...retry, ...challenge });
 }
 
 /**

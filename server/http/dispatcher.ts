@@ -1,8 +1,8 @@
 import { fault } from '../../protocol/index.ts';
 import { monotonicMs, withDeadline } from '../clock.ts';
 import { faultOf } from '../refusals.ts';
-import { adminCheck } from './admin.ts';
 import { type Answer, refusal } from './answer.ts';
+import { Callers } from './callers.ts';
 import type { HttpDeps } from './deps.ts';
 import { type Endpoint, headFault } from './endpoint.ts';
 import type { Exchange, RequestHead } from './exchange.ts';
@@ -17,14 +17,14 @@ type Admission =
 /** What every call goes through: where from, where to, by whom, how much at once; then its endpoint; then its answer. */
 export class Dispatcher {
   readonly #deps: HttpDeps;
-  readonly #isAdmin: (authorization: string | undefined) => boolean;
+  readonly #callers: Callers;
   readonly #underWay = new Map<Endpoint, number>();
   #allUnderWay = 0;
   readonly #onIdle = new Set<() => void>();
 
   constructor(deps: HttpDeps) {
     this.#deps = deps;
-    this.#isAdmin = adminCheck(deps.config.adminToken);
+    this.#callers = new Callers(deps.config);
   }
 
   /** @param name of the route in metrics and logs */
@@ -79,9 +79,8 @@ export class Dispatcher {
     const endpoint = endpointOf(route, head.method);
     if (endpoint === undefined) return refuse(wrongMethod(route));
     if (!endpoint.vital && this.#allUnderWay > httpLimits.maxUnderWay) return refuse(busy);
-    if (endpoint.admin && !this.#isAdmin(head.headers.get('authorization')))
-      return refuse(refusal(fault('forbidden')));
-    const unfit = endpoint.body && headFault(head, endpoint.body);
+    const unfit =
+      this.#callers.refused(head, needsOf(endpoint)) ?? (endpoint.body && headFault(head, endpoint.body));
     return unfit === undefined ? { ok: true, endpoint } : refuse(refusal(unfit));
   }
 
@@ -89,8 +88,11 @@ export class Dispatcher {
     const body = endpoint.body === undefined ? NO_BODY : await exchange.readBody(endpoint.body);
     if (body === undefined) return undefined;
     if (!body.ok) return refusal(body.fault);
+    const { head } = exchange;
     try {
-      return await endpoint.run({ head: exchange.head, bytes: body.bytes });
+      const caller = await this.#callers.identify(head, needsOf(endpoint));
+      if (!caller.ok) return refusal(caller.fault);
+      return await endpoint.run({ head, bytes: body.bytes, mayActFor: caller.mayActFor });
     } catch (error) {
       return refusal(faultOf(error, this.#deps.log, name));
     }
@@ -109,6 +111,7 @@ export class Dispatcher {
   }
 }
 
+const needsOf = ({ needs = 'nobody' }: Endpoint) => needs;
 const NO_BODY = { ok: true, bytes: new Uint8Array(0) } as const;
 const foreignOrigin = refusal(fault('forbidden', {}, 'This origin is not allowed.'));
 const busy = refusal(fault('busy', { retryInMs: 1_000 }));

@@ -1,43 +1,62 @@
 import type { z } from 'zod';
 import { decodeBody, type Fault, fault, type Outcome } from '../../protocol/index.ts';
 import { type Answer, refusal } from './answer.ts';
+import type { MayActFor, Needs } from './callers.ts';
 import { declaresBody, type RequestHead } from './exchange.ts';
 import { type BodyLimits, smallBody } from './limits.ts';
 
 /** One method of one path. */
 export interface Endpoint {
-  readonly admin?: true;
+  /** Undefined: nobody's token. */
+  readonly needs?: Needs;
   /** Answered however busy the server is: a supervisor that gets no answer would end it. */
   readonly vital?: true;
   /** Undefined: a body is not looked at. */
   readonly body?: BodyLimits;
   /** Requests at work at the same time, the reading of their bodies included; one more is answered `busy`. */
   readonly maxUnderWay?: number;
-  readonly run: (request: { head: RequestHead; bytes: Uint8Array }) => Answer | Promise<Answer>;
+  readonly run: (request: Request) => Answer | Promise<Answer>;
+}
+
+interface Request {
+  readonly head: RequestHead;
+  readonly bytes: Uint8Array;
+  readonly mayActFor: MayActFor;
 }
 
 /** An endpoint that takes a JSON body of this schema. */
 export function taking<Body>(
   schema: z.ZodType<Body>,
-  run: (body: Body) => Promise<Answer>,
+  run: (body: Body, mayActFor: MayActFor) => Promise<Answer>,
   { body = smallBody, ...options }: Omit<Endpoint, 'run'> = {},
 ): Endpoint {
   return {
     ...options,
     body,
-    run: async ({ bytes }) => {
+    run: async ({ bytes, mayActFor }) => {
       const text = decodeUtf8(bytes);
       const decoded = text === undefined ? notUtf8 : decodeBody(schema, text);
-      return decoded.ok ? run(decoded.body) : refusal(decoded.fault);
+      return decoded.ok ? run(decoded.body, mayActFor) : refusal(decoded.fault);
     },
   };
+}
+
+/** The same for a call on behalf of the user whom its body names. */
+export function acting<Body extends { readonly user_id: string }>(
+  needs: 'user' | 'user or admin',
+  schema: z.ZodType<Body>,
+  run: (body: Body) => Promise<Answer>,
+): Endpoint {
+  const runFor = async (body: Body, mayActFor: MayActFor) =>
+    mayActFor(body.user_id) ? run(body) : refusal(notTheirs);
+  return taking(schema, runFor, { needs });
 }
 
 /** An endpoint whose path ends in an id; called with the id in its one spelling. */
 export function naming(
   schema: z.ZodType<string>,
   run: (id: string, head: RequestHead) => Promise<Answer>,
-  options: Pick<Endpoint, 'admin'> = {},
+  options: Pick<Endpoint, 'needs'> = {},
 ): Endpoint {
   return {
     ...options,
@@ -65,6 +84,7 @@ function isPlainJson({ headers }: RequestHead): boolean {
   return /^identity$/i.test(encoding) && /^application\/json *(; *charset="?utf-8"? *)?$/i.test(type);
 }
 
+const notTheirs = fault('unauthorized', {}, 'The token speaks for another user than user_id.');
 const notUtf8: Outcome<never> = { ok: false, fault: fault('bad_frame', {}, 'The body is not valid UTF-8.') };
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 

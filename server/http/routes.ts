@@ -9,7 +9,7 @@ import {
 } from '../../protocol/index.ts';
 import type { HttpDeps } from './deps.ts';
 import { Dispatcher, type Route } from './dispatcher.ts';
-import { naming, taking } from './endpoint.ts';
+import { acting, naming, taking } from './endpoint.ts';
 import { Exchange } from './exchange.ts';
 import { httpLimits, showBody } from './limits.ts';
 import { opsEndpoints } from './ops.ts';
@@ -27,12 +27,15 @@ export interface HttpRoom {
 /** Every path of the HTTP table, as patterns of uWebSockets.js. */
 function routesOf(deps: HttpDeps): Record<string, Route> {
   const { livez, readyz, metrics } = opsEndpoints(deps);
-  const admin = { admin: true } as const;
+  const admin = { needs: 'admin' } as const;
   const newShow = { ...admin, body: showBody, maxUnderWay: httpLimits.maxShowsUnderWay };
   return {
-    '/seat-lock': { post: taking(seatLockBody, (body) => lockSeats(deps, body)) },
-    '/seat-unlock': { post: taking(seatUnlockBody, (body) => unlockSeats(deps, body)) },
-    '/booking/confirm': { post: taking(bookingConfirmBody, (body) => confirmBooking(deps, body)) },
+    '/seat-lock': { post: acting('user', seatLockBody, (body) => lockSeats(deps, body)) },
+    '/seat-unlock': { post: acting('user', seatUnlockBody, (body) => unlockSeats(deps, body)) },
+    // The shop's backend books after the payment, when the token of its buyer may have expired.
+    '/booking/confirm': {
+      post: acting('user or admin', bookingConfirmBody, (body) => confirmBooking(deps, body)),
+    },
     '/shows': {
       get: { run: ({ head }) => listShows(deps, head) },
       post: taking(createShowBody, (body) => createShow(deps, body), newShow),

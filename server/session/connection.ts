@@ -1,5 +1,6 @@
 import {
   type ClientFrame,
+  type CloseCode,
   closeCodes,
   decodeClientFrame,
   encode,
@@ -14,7 +15,7 @@ import type { Rooms } from '../rooms.ts';
 import type { Connections } from './connections.ts';
 import { dispatch } from './dispatch.ts';
 import { endSession } from './ending.ts';
-import { adoptLeases, openSession, welcome } from './hello.ts';
+import { adoptLeases, openSession, userOf, welcome } from './hello.ts';
 import { sessionLimits } from './limits.ts';
 import { RateLimit } from './rate-limit.ts';
 import type { Sender } from './sender.ts';
@@ -113,30 +114,36 @@ export class Connection {
     // Said in time: that a store takes its time is not the client's fault.
     clearTimeout(this.#helloTimer);
     this.#state = 'joining';
-    const { session, resumed } = openSession(this.#rooms, frame, this.sender);
-    const limit = this.#connections.limitReached(this, session);
-    if (limit !== undefined) {
-      // Later than the reply, which must not be lost with the socket.
-      setImmediate(() => this.sender.close(closeCodes.abuse));
-      return { ok: false as const, fault: fault('limit_reached', {}, limit) };
-    }
-    this.#session = session;
-    this.#connections.join(session);
-    const wanted = frame.leases ?? [];
     try {
-      const adopted = resumed
-        ? await adoptLeases(this.#rooms, session, wanted)
-        : { leases: [], lost: wanted };
-      if (!this.#isClosed) this.#state = 'live';
-      const { publicId, userId } = session;
-      this.#rooms.log.debug({ session: publicId, userId, resumed }, 'session joined');
-      return { ok: true as const, frame: welcome(this.#rooms, frame, session, resumed, adopted) };
+      const user = await userOf(this.#rooms, frame);
+      if (!user.ok) return this.#turnAway(user.fault, closeCodes.unauthorized);
+      // The socket may have died while the token was looked at: then nobody joins.
+      return this.#isClosed ? undefined : await this.#join(user.userId, frame);
     } catch (error) {
-      if (!this.#isClosed) this.#helloFailed(session);
+      if (!this.#isClosed) this.#helloFailed();
       throw error;
     } finally {
       if (this.#isClosed) this.#endSession();
     }
+  }
+
+  async #join(userId: string, frame: HelloFrame) {
+    const { session, resumed } = openSession(this.#rooms, userId, frame, this.sender);
+    const limit = this.#connections.limitReached(this, session);
+    if (limit !== undefined) return this.#turnAway(fault('limit_reached', {}, limit), closeCodes.abuse);
+    this.#session = session;
+    this.#connections.join(session);
+    const wanted = frame.leases ?? [];
+    const adopted = resumed ? await adoptLeases(this.#rooms, session, wanted) : { leases: [], lost: wanted };
+    if (!this.#isClosed) this.#state = 'live';
+    this.#rooms.log.debug({ session: session.publicId, userId, resumed }, 'session joined');
+    return { ok: true as const, frame: welcome(this.#rooms, frame, session, resumed, adopted) };
+  }
+
+  /** The reply first: it must not be lost with the socket. */
+  #turnAway(refusal: Fault, code: CloseCode) {
+    setImmediate(() => this.sender.close(code));
+    return { ok: false as const, fault: refusal };
   }
 
   get #isClosed(): boolean {
@@ -144,10 +151,12 @@ export class Connection {
   }
 
   /** What was adopted waits in the store: hello may be said again. */
-  #helloFailed(session: Session): void {
+  #helloFailed(): void {
+    const session = this.#session;
     this.#state = 'new';
     this.#helloTimer = this.#awaitHello();
     this.#session = undefined;
+    if (session === undefined) return;
     this.#connections.leave(session);
     session.end('superseded');
     void endSession(this.#rooms, session);
@@ -171,6 +180,7 @@ export class Connection {
   /** A refusal that a well-made client never sees; too many of them end the connection. */
   #offend(id: string | undefined, refusal: Fault): void {
     this.#refuse(id, refusal);
-    if (this.#offences.take() > 0) this.sender.close(closeCodes.abuse);
+    if (refusal.code === 'unauthorized') this.sender.close(closeCodes.unauthorized);
+    else if (this.#offences.take() > 0) this.sender.close(closeCodes.abuse);
   }
 }

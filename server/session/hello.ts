@@ -1,5 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { type HelloFrame, protocolVersion, type ShowSeats, type WelcomeFrame } from '../../protocol/index.ts';
+import {
+  fault,
+  type HelloFrame,
+  type Outcome,
+  protocolVersion,
+  type ShowSeats,
+  type WelcomeFrame,
+} from '../../protocol/index.ts';
+import { verifyUser } from '../auth/user-tokens.ts';
 import { monotonicMs } from '../clock.ts';
 import type { Holder } from '../leases/leases.ts';
 import type { GrantedLease } from '../leases/steps.ts';
@@ -12,13 +20,28 @@ import type { Sender } from './sender.ts';
 import { Session } from './session.ts';
 
 /**
+ * Who says hello: with authentication whom the token speaks for, without it whom the client likes to be. A client that
+ * takes itself for somebody else than its token does is refused: it would look for its leases in vain.
+ */
+export async function userOf(
+  { config: { userKey } }: Rooms,
+  { userId, token }: HelloFrame,
+): Promise<Outcome<{ userId: string }>> {
+  if (userKey === undefined) return { ok: true, userId: userId ?? randomUUID() };
+  const verified = await verifyUser(userKey, token);
+  if (!verified.ok || userId === undefined || userId === verified.userId) return verified;
+  return { ok: false, fault: fault('unauthorized', {}, 'The token speaks for another user than userId.') };
+}
+
+/**
  * Who this connection is. A token of another user is no session of this one: it gets a fresh one.
  * `conn` begins at the time: a later connection of the session has a higher number on whichever server, and where
  * clocks disagree, adopting counts it up.
  */
 export function openSession(
   { seatMaps }: Rooms,
-  { userId = randomUUID(), session: token }: HelloFrame,
+  userId: string,
+  { session: token }: HelloFrame,
   sender: Sender,
 ): { session: Session; resumed: boolean } {
   const resumed = token !== undefined && belongsTo(token, userId);

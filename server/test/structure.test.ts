@@ -11,6 +11,7 @@ const LAYERS = [
   [
     'server/clock.ts',
     'server/closers.ts',
+    'server/auth',
     'server/config.ts',
     'server/batcher.ts',
     'server/observability',
