@@ -1,7 +1,7 @@
 import { type App, startApp } from '../../app.ts';
 import { Catalogue } from '../../catalogue/catalogue.ts';
 import { type Config, readConfig } from '../../config.ts';
-import { createLog } from '../../observability/log.ts';
+import { createLog, type Log } from '../../observability/log.ts';
 import { openPostgres } from '../../stores/postgres.ts';
 import { createDatabase, startRedis, type TestDatabase } from './services.ts';
 
@@ -32,7 +32,7 @@ export interface TestStage {
   close(): Promise<void>;
 }
 
-const log = createLog('silent');
+const silent = createLog('silent');
 
 export function testConfig(variables: Variables): Config {
   const defaults = { PORT: '0', HOST: '127.0.0.1', ADMIN_TOKEN, MAX_FRAMES_PER_S: '0', DRAIN_MS: '5000' };
@@ -41,10 +41,11 @@ export function testConfig(variables: Variables): Config {
   return read.config;
 }
 
-export async function openStage(): Promise<TestStage> {
+/** @param log of its servers */
+export async function openStage(log: Log = silent): Promise<TestStage> {
   const [database, redis] = await Promise.all([createDatabase(), startRedis()]);
   const limits = { statementTimeoutMs: 5_000, lockTimeoutMs: 5_000 };
-  const pool = openPostgres({ url: database.url, size: 1, maxWaiting: 100, log, ...limits });
+  const pool = openPostgres({ url: database.url, size: 1, maxWaiting: 100, log: silent, ...limits });
   const catalogue = new Catalogue(pool, { deadlineMs: 5_000 });
   const apps: App[] = [];
   return {
