@@ -45,6 +45,7 @@ test('tells version and limits as they are', () => {
   expect(readme).toContain(`\`${subprotocol}\``);
   expect(readme).toContain(`at most ${limits.maxFrameBytes / 1024} KiB`);
   expect(readme).toContain(`at most ${limits.maxTokenLength / 1024} KiB`);
+  expect(readme).toContain(`give or take ${limits.tokenClockToleranceMs / 1000} s`);
   expect(readme).toContain(`at most ${limits.maxSeatsPerFrame} (\`too_many_seats\`)`);
   expect(readme).toContain(`within ${limits.helloDeadlineMs / 1000} s of connecting`);
   expect(readme).toContain(`waits up to ${limits.sinceWaitMs / 1000} s`);

@@ -4,6 +4,7 @@
  */
 
 import { type JwtKey, publicKey, secretKey } from './auth/jwt-key.ts';
+import { chosenWithin, limitRelations } from './limits.ts';
 
 type Parsed<T> = { ok: true; value: T } | { ok: false; problem: string };
 type Parser<T> = (text: string) => Parsed<T>;
@@ -54,13 +55,13 @@ export const variables = {
   leaseTtlMs: variable(
     'LEASE_TTL_MS',
     '30000',
-    integer(500, day),
+    integer(...chosenWithin.ttlMs),
     'How long a lease lives without a heartbeat; clients beat every third of it',
   ),
   leaseTtlMaxMs: variable(
     'LEASE_TTL_MAX_MS',
     '120000',
-    integer(500, day),
+    integer(...chosenWithin.ttlMs),
     'The longest TTL a hold may ask for',
   ),
   maxHoldMs: variable(
@@ -112,7 +113,7 @@ export const variables = {
   maxSeatsPerHold: variable(
     'MAX_SEATS_PER_HOLD',
     '10',
-    integer(1, 400),
+    integer(...chosenWithin.seatsPerHold),
     'Seats per hold, checkout or confirm',
   ),
   maxLeasesPerSession: variable(
@@ -251,10 +252,7 @@ function derive(settings: Settings): Config {
 
 /** What must hold between settings; each message names them. */
 const relations: readonly { message: string; holds: (settings: Settings) => boolean }[] = [
-  {
-    message: 'LEASE_TTL_MS must not exceed LEASE_TTL_MAX_MS',
-    holds: (s) => s.leaseTtlMs <= s.leaseTtlMaxMs,
-  },
+  ...limitRelations,
   {
     message:
       'Twice REDIS_TIMEOUT_MS must be smaller than CONFIRM_DEADLINE_MS: ' +

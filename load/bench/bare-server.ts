@@ -4,7 +4,7 @@
  */
 import { App, us_socket_local_port, type WebSocket } from 'uWebSockets.js';
 import { limits } from '../../protocol/index.ts';
-import { sessionLimits } from '../../server/session/limits.ts';
+import { sessionLimits } from '../../server/limits.ts';
 import { serve } from './kit/served.ts';
 import { usageHandlers } from './kit/usage.ts';
 import type { Frame } from './sockets/observer.ts';

@@ -1,7 +1,7 @@
 import type { HttpResponse } from 'uWebSockets.js';
 import { fault, type Outcome } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
-import type { BodyLimits } from './limits.ts';
+import type { BodyLimits } from '../limits.ts';
 
 /** Undefined: the client left, and nobody waits for an answer. */
 export type ReadBody = Outcome<{ bytes: Uint8Array }> | undefined;

@@ -1,12 +1,12 @@
 import { fault } from '../../protocol/index.ts';
 import { monotonicMs, withDeadline } from '../clock.ts';
+import { httpLimits } from '../limits.ts';
 import { faultOf } from '../refusals.ts';
 import { type Answer, refusal } from './answer.ts';
 import { Callers } from './callers.ts';
 import type { HttpDeps } from './deps.ts';
 import { type Endpoint, headFault } from './endpoint.ts';
 import type { Exchange, RequestHead } from './exchange.ts';
-import { httpLimits } from './limits.ts';
 
 export type Route = Readonly<Partial<Record<'get' | 'post' | 'delete', Endpoint>>>;
 

@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 import { decodeBody, type Fault, fault, type Outcome } from '../../protocol/index.ts';
+import { type BodyLimits, smallBody } from '../limits.ts';
 import { type Answer, refusal } from './answer.ts';
 import type { MayActFor, Needs } from './callers.ts';
 import { declaresBody, type RequestHead } from './exchange.ts';
-import { type BodyLimits, smallBody } from './limits.ts';
 
 /** One method of one path. */
 export interface Endpoint {

@@ -1,8 +1,8 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
+import { type BodyLimits, httpLimits } from '../limits.ts';
 import type { Answer } from './answer.ts';
 import { BodyReader, type ReadBody } from './body.ts';
-import { type BodyLimits, httpLimits } from './limits.ts';
 
 /** What was in the head of the request, copied: uWebSockets.js takes its own back when the handler returns. */
 export interface RequestHead {

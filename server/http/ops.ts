@@ -1,10 +1,10 @@
 import type { LivezResponse, ReadyzResponse } from '../../protocol/index.ts';
 import { monotonicMs, withDeadline } from '../clock.ts';
+import { httpLimits } from '../limits.ts';
 import type { Readiness } from '../observability/readiness.ts';
 import { type Answer, json } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
 import type { Endpoint } from './endpoint.ts';
-import { httpLimits } from './limits.ts';
 
 const DOWN: Readiness = { ready: false, redis: false, postgres: false, streamLagMs: 0 };
 

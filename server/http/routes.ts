@@ -7,11 +7,11 @@ import {
   seatUnlockBody,
   showId,
 } from '../../protocol/index.ts';
+import { httpLimits, showBody } from '../limits.ts';
 import type { HttpDeps } from './deps.ts';
 import { Dispatcher, type Route } from './dispatcher.ts';
 import { acting, naming, taking } from './endpoint.ts';
 import { Exchange } from './exchange.ts';
-import { httpLimits, showBody } from './limits.ts';
 import { opsEndpoints } from './ops.ts';
 import { findBooking, refundBooking } from './refunds.ts';
 import { confirmBooking, lockSeats, unlockSeats } from './seats.ts';

@@ -8,13 +8,13 @@ import {
   seatsOf,
 } from '../../protocol/index.ts';
 import type { Show } from '../catalogue/catalogue.ts';
+import { httpLimits } from '../limits.ts';
 import type { FollowedShow } from '../seatmap/followed-show.ts';
 import type { SeatMap } from '../seatmap/seat-map.ts';
 import { PostgresUnknown } from '../stores/postgres.ts';
 import { type Answer, encoded, json, refusal, versioned } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
 import type { RequestHead } from './exchange.ts';
-import { httpLimits } from './limits.ts';
 
 /** Encoded once for everybody: a large show is many megabytes. */
 const layouts = new WeakMap<Show, Uint8Array>();

@@ -10,13 +10,13 @@ import {
   limits,
   type ServerFrame,
 } from '../../protocol/index.ts';
+import { FRAMES_BURST_S, sessionLimits } from '../limits.ts';
 import { faultOf } from '../refusals.ts';
 import type { Rooms } from '../rooms.ts';
 import type { Connections } from './connections.ts';
 import { dispatch } from './dispatch.ts';
 import { endSession } from './ending.ts';
 import { adoptLeases, openSession, userOf, welcome } from './hello.ts';
-import { sessionLimits } from './limits.ts';
 import { RateLimit } from './rate-limit.ts';
 import type { Sender } from './sender.ts';
 import type { Session } from './session.ts';
@@ -45,7 +45,7 @@ export class Connection {
     this.sender = sender;
     this.address = address;
     const { maxFramesPerS } = rooms.config;
-    this.#frames = new RateLimit(maxFramesPerS, maxFramesPerS * 2);
+    this.#frames = new RateLimit(maxFramesPerS, maxFramesPerS * FRAMES_BURST_S);
     this.#helloTimer = this.#awaitHello();
   }
 

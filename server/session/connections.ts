@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { closeCodes, encode } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
 import type { Config } from '../config.ts';
-import { sessionLimits } from './limits.ts';
+import { sessionLimits } from '../limits.ts';
 import type { Sender } from './sender.ts';
 import type { Session } from './session.ts';
 
@@ -67,7 +67,8 @@ export class Connections {
   /** Sockets that say no hello are bounded too, generously: one that resumes comes before the earlier one goes. */
   isCrowded(address: string): boolean {
     const { maxSessionsPerAddress } = this.#config;
-    return maxSessionsPerAddress > 0 && this.#perAddress.of(address) >= maxSessionsPerAddress * 2;
+    const most = maxSessionsPerAddress * sessionLimits.socketsPerSession;
+    return maxSessionsPerAddress > 0 && this.#perAddress.of(address) >= most;
   }
 
   /** In words, when this connection or its session is one too many. */

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { decodeServerFrame, limits, type ServerFrame } from '../../protocol/index.ts';
 import { Broadcaster, topicOf } from '../broadcast/broadcaster.ts';
+import { sessionLimits } from '../limits.ts';
 import { SeatMap } from '../seatmap/seat-map.ts';
 import { FoldedMap } from '../test/harness/client.ts';
-import { sessionLimits } from './limits.ts';
 import { Sender, type WebSocket } from './sender.ts';
 
 const [SENT, DROPPED] = [1, 2];

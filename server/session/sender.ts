@@ -2,8 +2,8 @@ import type { WebSocket as UwsSocket } from 'uWebSockets.js';
 import { closeCodes, limits, type Position } from '../../protocol/index.ts';
 import { type Broadcaster, topicOf } from '../broadcast/broadcaster.ts';
 import { catchUpText } from '../broadcast/frames.ts';
+import { sessionLimits } from '../limits.ts';
 import type { Shown } from '../seatmap/followed-show.ts';
-import { sessionLimits } from './limits.ts';
 
 export interface SocketData {
   readonly address: string;

@@ -1,9 +1,9 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from 'uWebSockets.js';
 import { closeCodes, faultTable, limits, subprotocol } from '../../protocol/index.ts';
+import { sessionLimits } from '../limits.ts';
 import type { Rooms } from '../rooms.ts';
 import { Connection } from './connection.ts';
 import type { Connections } from './connections.ts';
-import { sessionLimits } from './limits.ts';
 import { Sender, type SocketData } from './sender.ts';
 
 /** Close codes of a client that meant to go. */

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { closeCodes, limits } from '../../protocol/index.ts';
 import { openStage, type TestApp, type TestStage } from './harness/app-kit.ts';
-import { Backdoor, POLL } from './harness/backdoor.ts';
+import { Backdoor } from './harness/backdoor.ts';
 import { Crowd, confirmOf, type Guest } from './harness/crowd.ts';
 
 let stage: TestStage;
@@ -267,76 +267,5 @@ describe('bad input', () => {
     broken.socket.send(Buffer.from([0x22, 0xc3, 0x28, 0x22]), { binary: false });
     await broken.closed();
     await client.request<'renewed'>({ type: 'heartbeat' });
-  });
-});
-
-describe('limits', () => {
-  it('of leases per session: what is under way counts, what is extended does not', async () => {
-    await stage.createShow('many');
-    const { url } = await stage.start({ MAX_LEASES_PER_SESSION: '3' });
-    const client = await crowd.join(url);
-    const hold = (...seatIds: string[]) => ({ type: 'hold', showId: 'many', seatIds }) as const;
-    const ids = ['A1', 'A2', 'A3', 'A4'].map((seatId) => client.send(hold(seatId)));
-    const replies = await Promise.all(ids.map((id) => client.reply(id)));
-    expect(replies.map(({ type }) => type)).toEqual(['held', 'held', 'held', 'error']);
-    expect(replies[3]).toMatchObject({ code: 'limit_reached', retryable: false });
-    await client.request<'held'>(hold('A1', 'A2', 'A3'));
-    expect(await client.refusal(hold('A3', 'A4'))).toMatchObject({ code: 'limit_reached' });
-    await client.request<'released'>({ type: 'release', showId: 'many', seatIds: ['A1'] });
-    await client.request<'held'>(hold('A4'));
-    await client.request<'confirmed'>(confirmOf('many', ['A4', 'A3']));
-    await client.request<'held'>(hold('A5', 'A6'));
-  });
-
-  it('of watches per session', async () => {
-    await Promise.all(['w1', 'w2', 'w3'].map((id) => stage.createShow(id)));
-    const { url } = await stage.start({ MAX_WATCHES_PER_SESSION: '2' });
-    const client = await crowd.join(url);
-    const ids = ['w1', 'w2', 'w3'].map((id) => client.send({ type: 'watch', showId: id }));
-    const replies = await Promise.all(ids.map((id) => client.reply(id)));
-    expect(replies.filter(({ type }) => type === 'snapshot')).toHaveLength(2);
-    const refused = replies.findIndex(({ type }) => type === 'error');
-    expect(replies[refused]).toMatchObject({ code: 'limit_reached', retryable: false });
-    const watched = ['w1', 'w2', 'w3'].filter((_, i) => i !== refused);
-    // Watching again is no further one.
-    await client.request<'snapshot'>({ type: 'watch', showId: watched[0] ?? '' });
-    await client.request<'unwatched'>({ type: 'unwatch', showId: watched[1] ?? '' });
-    await client.request<'snapshot'>({ type: 'watch', showId: `w${refused + 1}` });
-  });
-
-  it('of frames per second: refused with retryInMs, served after it, closed with 4503 on abuse', async () => {
-    await stage.createShow('flood');
-    const { url } = await stage.start({ MAX_FRAMES_PER_S: '5' });
-    const [client, neighbour] = [await crowd.join(url), await crowd.join(url)];
-    const watcher = await crowd.watch(app.url, 'flood');
-    await client.request<'held'>({ type: 'hold', showId: 'flood', seatIds: ['A1'] });
-    await watcher.untilSeat('flood', 'A1', 'held');
-    const ids = Array.from({ length: 12 }, () => client.send({ type: 'heartbeat' }));
-    const replies = await Promise.all(ids.map((id) => client.reply(id)));
-    const refused = replies.flatMap((reply) => (reply.type === 'error' ? [reply] : []));
-    expect(refused.length).toBeGreaterThanOrEqual(3);
-    for (const refusal of refused) expect(refusal).toMatchObject({ code: 'rate_limited', retryable: true });
-    const waitMs = refused.map((refusal) => ('retryInMs' in refusal ? Number(refusal.retryInMs) : 0));
-    for (const ms of waitMs) {
-      expect(ms).toBeGreaterThan(0);
-      expect(ms).toBeLessThanOrEqual(200);
-    }
-    const servedAt = performance.now() + Math.max(...waitMs);
-    await expect.poll(() => performance.now() >= servedAt, POLL).toBe(true);
-    await client.request<'renewed'>({ type: 'heartbeat' });
-    for (let i = 0; i < 400; i++) client.send({ type: 'heartbeat' });
-    expect(await client.closed()).toBe(closeCodes.abuse);
-    // Its seats are freed like those of any other, and others are served as ever.
-    await watcher.untilSeat('flood', 'A1', 'available');
-    await neighbour.request<'renewed'>({ type: 'heartbeat' });
-  });
-
-  it('of nonsense: closed with 4503', async () => {
-    const client = await crowd.join(app.url);
-    for (let i = 0; i < 300; i++) client.sendRaw('nonsense');
-    expect(await client.closed()).toBe(closeCodes.abuse);
-    const answers = client.frames.filter((frame) => frame.type === 'error');
-    expect(answers.length).toBeGreaterThanOrEqual(100);
-    for (const answer of answers) expect(answer).toMatchObject({ code: 'bad_frame' });
   });
 });

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import WebSocket from 'ws';
 import { closeCodes } from '../../protocol/index.ts';
 import { openStage, type TestApp, type TestStage } from './harness/app-kit.ts';
 import { Backdoor, POLL } from './harness/backdoor.ts';
@@ -130,85 +129,6 @@ describe('hello', () => {
       lost: [{ showId, seatIds: ['A1'] }],
     });
     untouched(watcher);
-  });
-});
-
-describe('limits of sessions', () => {
-  const refused = async (url: string, hello: object = {}) => {
-    const client = await crowd.connect(url);
-    const refusal = await client.refusal({ type: 'hello', ...hello });
-    expect(refusal).toMatchObject({ code: 'limit_reached', retryable: false });
-    expect(await client.closed()).toBe(closeCodes.abuse);
-  };
-
-  it('per user: one too many is refused; who leaves makes room; others are not concerned', async () => {
-    const { url } = await stage.start({ MAX_SESSIONS_PER_USER: '2' });
-    const userId = randomUUID();
-    const first = await crowd.join(url, { userId });
-    const second = await crowd.join(url, { userId });
-    await refused(url, { userId });
-    await crowd.join(url);
-    // Resuming takes the place of the earlier connection.
-    await crowd.join(url, { userId, session: second.session });
-    await first.close();
-    await expect
-      .poll(
-        () =>
-          crowd.join(url, { userId }).then(
-            () => true,
-            () => false,
-          ),
-        POLL,
-      )
-      .toBe(true);
-  });
-
-  it('per address', async () => {
-    const { url } = await stage.start({ MAX_SESSIONS_PER_ADDRESS: '2' });
-    await crowd.joinMany(url, 2);
-    await refused(url);
-  });
-
-  it('per address also for sockets that never say hello', async () => {
-    const { url } = await stage.start({ MAX_SESSIONS_PER_ADDRESS: '2' });
-    for (let i = 0; i < 4; i++) await crowd.connect(url);
-    const { port } = new URL(url);
-    const status = await new Promise((resolve) => {
-      const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`);
-      socket.on('error', () => {}).on('unexpected-response', (_, response) => resolve(response.statusCode));
-    });
-    expect(status).toBe(429);
-  });
-
-  it('of leases cannot be passed by resuming', async () => {
-    const { url } = await stage.start({ MAX_LEASES_PER_SESSION: '2' });
-    await stage.createShow('limited');
-    const first = await crowd.join(url);
-    await first.request<'held'>({ type: 'hold', showId: 'limited', seatIds: ['A1', 'A2'] });
-    const { userId, session } = first;
-    const second = await crowd.join(url, { userId, session });
-    await second.request<'held'>({ type: 'hold', showId: 'limited', seatIds: ['A3', 'A4'] });
-    const seatIds = ['A1', 'A2', 'A3', 'A4'];
-    const third = await crowd.join(url, { userId, session, leases: [{ showId: 'limited', seatIds }] });
-    expect(third.welcome.leases.flatMap((lease) => lease.seatIds).sort()).toEqual(['A1', 'A2']);
-    expect(third.welcome.lost).toEqual([{ showId: 'limited', seatIds: ['A3', 'A4'] }]);
-  });
-
-  it('per address behind a proxy: by what the proxy says', async () => {
-    const { url } = await stage.start({ MAX_SESSIONS_PER_ADDRESS: '1', TRUST_PROXY: 'true' });
-    const from = async (address: string) => {
-      const client = await crowd.connect(url, { headers: { 'x-forwarded-for': `10.0.0.1, ${address}` } });
-      return (await client.reply(client.send({ type: 'hello' }))).type;
-    };
-    expect(await from('192.0.2.1')).toBe('welcome');
-    expect(await from('192.0.2.2')).toBe('welcome');
-    expect(await from('192.0.2.1')).toBe('error');
-  });
-
-  it('per server', async () => {
-    const { url } = await stage.start({ MAX_SESSIONS: '2' });
-    await crowd.joinMany(url, 2);
-    await refused(url);
   });
 });
 

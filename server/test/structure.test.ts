@@ -13,6 +13,7 @@ const LAYERS = [
     'server/closers.ts',
     'server/auth',
     'server/config.ts',
+    'server/limits.ts',
     'server/batcher.ts',
     'server/observability',
     'server/stores',
