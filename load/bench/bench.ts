@@ -3,13 +3,17 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Closers } from '../../server/closers.ts';
+import { holdBench } from './hold/hold.ts';
 import type { Bench, BenchResult } from './kit/bench.ts';
 import { checkLimits, describeMachine, type Machine } from './kit/machine.ts';
 import { progress } from './kit/progress.ts';
 import { table } from './kit/table.ts';
 import { watchBench } from './watch/watch.ts';
 
-const benches: ReadonlyMap<string, Bench> = new Map([['watch', watchBench]]);
+const benches: ReadonlyMap<string, Bench> = new Map([
+  ['hold', holdBench],
+  ['watch', watchBench],
+]);
 const resultsDir = fileURLToPath(new URL('../results/', import.meta.url));
 
 const USAGE = [

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { Closers } from '../../server/closers.ts';
-import { cpuMsOf } from './process-usage.ts';
+import { cpuMsOf } from '../bench/kit/cpu.ts';
 import type { Scenario } from './scenario.ts';
 import type { Stage } from './stage.ts';
 

@@ -23,15 +23,19 @@ const settings = {
   MAX_FRAMES_PER_S: '0',
 };
 
-/** @param flags of Node, as for a profile */
+/**
+ * @param flags of Node, as for a profile
+ * @param more settings of its own
+ */
 export async function startServer(
   { databaseUrl, redisUrl }: Services,
   flags: readonly string[] = [],
+  more: Readonly<Record<string, string>> = {},
 ): Promise<ServerUnderTest> {
   const process = startChild<UsageHandlers>({
     script: 'server/main.ts',
     flags: ['--expose-gc', '--import', './load/bench/kit/probe.ts', ...flags],
-    settings: { ...settings, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl },
+    settings: { ...settings, ...more, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl },
   });
   const [, host = '', port] = await process.says(/^ {2}HTTP +http:\/\/([\d.]+):(\d+)\/$/m);
   return { process, address: { host, port: Number(port) } };

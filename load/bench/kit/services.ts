@@ -1,5 +1,4 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -12,6 +11,7 @@ import { migrate } from '../../../server/stores/migrate.ts';
 import { openPostgres } from '../../../server/stores/postgres.ts';
 import { PostgresConnection } from '../../../server/stores/postgres-connection.ts';
 import { sqlArray } from '../../../server/stores/sql-arrays.ts';
+import { askRedis } from './redis-telnet.ts';
 
 const log = createLog('silent');
 const DEADLINE_MS = 30_000;
@@ -29,6 +29,9 @@ export interface StoreCalls {
 export interface Services {
   readonly redisUrl: string;
   readonly databaseUrl: string;
+  /** Of the processes; PostgreSQL's is the one that starts the others. */
+  readonly pids: { readonly redis: number; readonly postgres: number };
+  readonly redisPort: number;
   /** @param booked those of its seats that are booked in Postgres */
   createShow(showId: string, seatIds: readonly string[], booked: readonly string[]): Promise<void>;
   calls(): Promise<StoreCalls>;
@@ -56,6 +59,8 @@ export async function openServices(closers: Closers): Promise<Services> {
   return {
     redisUrl: redis.url,
     databaseUrl: postgres.url,
+    pids: { redis: redis.pid, postgres: postgres.pid },
+    redisPort: redis.port,
     createShow: (...show) => createShow(postgres.url, connection, ...show),
     calls: async () => ({ redis: await redisCalls(redis.port), postgres: await postgresCalls(connection) }),
   };
@@ -90,17 +95,4 @@ async function postgresCalls(connection: PostgresConnection): Promise<ReadonlyMa
 async function redisCalls(port: number): Promise<ReadonlyMap<string, number>> {
   const stats = (await askRedis(port, 'INFO commandstats')).matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm);
   return new Map([...stats].map(([, command = '', calls]) => [command, Number(calls)]));
-}
-
-/** As a person would with telnet: one command, and all that comes until Redis hangs up. */
-function askRedis(port: number, command: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let reply = '';
-    const socket = connect({ host: '127.0.0.1', port }, () => socket.write(`${command}\r\nQUIT\r\n`));
-    socket.setTimeout(DEADLINE_MS, () => socket.destroy(new Error('Redis gives no answer')));
-    socket.setEncoding('utf8').on('data', (text: string) => {
-      reply += text;
-    });
-    socket.once('error', reject).once('close', () => resolve(reply));
-  });
 }

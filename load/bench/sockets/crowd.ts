@@ -3,6 +3,8 @@
 import { percentile } from '../kit/numbers.ts';
 import { serve } from '../kit/served.ts';
 import { usage } from '../kit/usage.ts';
+import { FrameCounter } from './frame-counter.ts';
+import { loopbackFor } from './loopback.ts';
 import { RawSocket } from './raw-socket.ts';
 
 export interface JoinOptions {
@@ -14,22 +16,20 @@ export interface JoinOptions {
 
 /** Joining at the same time. */
 const PARALLEL = 64;
-/** One loopback address has 28 thousand ports, and those of closed connections stay taken for a minute. */
-const SOCKETS_PER_ADDRESS = 2_000;
-const ADDRESSES = 200;
 const JOIN_WITHIN_MS = 80_000;
 
-const sockets = new Set<RawSocket>();
+type Watcher = RawSocket<FrameCounter>;
+const sockets = new Set<Watcher>();
 let opened = 0;
 let napMs = 0;
 
 /** Hello after the upgrade, watch after the first message; the second is the snapshot. */
 function join(options: JoinOptions): Promise<number> {
   return new Promise((resolve, reject) => {
-    const localAddress = `127.0.0.${2 + (Math.floor(opened++ / SOCKETS_PER_ADDRESS) % ADDRESSES)}`;
+    const localAddress = loopbackFor(opened++);
     const fromMs = performance.now();
     let said = 0;
-    const onRead = (socket: RawSocket) => {
+    const onRead = (socket: Watcher) => {
       if (said === 0 && socket.open) said = say(socket, '{"type":"hello","id":"1"}', 1);
       if (said === 1 && socket.frames.messages === 1)
         said = say(socket, `{"type":"watch","id":"2","showId":"${options.showId}"}`, 2);
@@ -37,15 +37,15 @@ function join(options: JoinOptions): Promise<number> {
       said = 3;
       resolve(performance.now() - fromMs);
     };
-    const onClose = (socket: RawSocket) => {
+    const onClose = (socket: Watcher) => {
       sockets.delete(socket);
       reject(new Error(`a watcher was cut off; ${sockets.size} are left`));
     };
-    sockets.add(new RawSocket({ ...options, localAddress, onRead, onClose }));
+    sockets.add(new RawSocket({ ...options, localAddress, frames: new FrameCounter(), onRead, onClose }));
   });
 }
 
-function say(socket: RawSocket, text: string, said: number): number {
+function say(socket: Watcher, text: string, said: number): number {
   socket.send(text);
   return said;
 }

@@ -1,31 +1,41 @@
 import { connect, type Socket } from 'node:net';
-import { FrameCounter } from './frame-counter.ts';
+import { textFrame } from './frames.ts';
 
-export interface RawSocketOptions {
+/** Takes what comes, in pieces of any size. */
+export interface FrameSink {
+  /** @param length how much of the chunk counts */
+  feed(chunk: Buffer, length: number, from?: number): void;
+  /** Each is owed a pong. */
+  readonly pings: number;
+}
+
+export interface RawSocketOptions<Frames extends FrameSink> {
   readonly host: string;
   readonly port: number;
+  readonly frames: Frames;
   /** Another loopback address has ports of its own. */
   readonly localAddress: string;
   /** After everything that came. */
-  readonly onRead: (socket: RawSocket) => void;
-  readonly onClose: (socket: RawSocket) => void;
+  readonly onRead: (socket: RawSocket<Frames>) => void;
+  readonly onClose: (socket: RawSocket<Frames>) => void;
 }
 
 /** Shared by all sockets of the process: each read is done with before the next begins. */
-const buffer = new Uint8Array(256 * 1024);
+const buffer = Buffer.allocUnsafeSlow(256 * 1024);
 const HEADERS_END = '\r\n\r\n';
 const PONG = Uint8Array.of(0x8a, 0x80, 0, 0, 0, 0);
 
-/** TCP and just enough WebSocket to be a watcher that costs its process next to nothing. */
-export class RawSocket {
-  readonly frames = new FrameCounter();
-  readonly #options: RawSocketOptions;
+/** TCP and just enough WebSocket to be a client that costs its process next to nothing. */
+export class RawSocket<Frames extends FrameSink> {
+  readonly frames: Frames;
+  readonly #options: RawSocketOptions<Frames>;
   readonly #socket: Socket;
   #answer: string | undefined = '';
   #pongs = 0;
 
-  constructor(options: RawSocketOptions) {
+  constructor(options: RawSocketOptions<Frames>) {
     this.#options = options;
+    this.frames = options.frames;
     const { host, port, localAddress } = options;
     const onread = { buffer, callback: (length: number) => this.#read(length) };
     this.#socket = connect({ host, port, localAddress, noDelay: true, onread });
@@ -43,6 +53,11 @@ export class RawSocket {
 
   send(text: string): void {
     this.#socket.write(textFrame(text));
+  }
+
+  /** Whole frames; the buffer must stay as it is. */
+  write(frames: Buffer): void {
+    this.#socket.write(frames);
   }
 
   /** A pong that nobody asked for: the server's idle timeout begins anew, and no ping is due for a while. */
@@ -64,18 +79,11 @@ export class RawSocket {
 
   #readAnswer(length: number): void {
     const before = this.#answer?.length ?? 0;
-    const answer = this.#answer + Buffer.from(buffer.subarray(0, length)).toString('latin1');
+    const answer = this.#answer + buffer.toString('latin1', 0, length);
     const end = answer.indexOf(HEADERS_END);
     this.#answer = end < 0 ? answer : undefined;
     if (end < 0) return;
     if (!answer.startsWith('HTTP/1.1 101 ')) this.destroy();
     else this.frames.feed(buffer, length, end + HEADERS_END.length - before);
   }
-}
-
-/** Clients must mask; a mask of zeros leaves the payload as it is. */
-function textFrame(text: string): Uint8Array {
-  const payload = Buffer.from(text);
-  if (payload.length > 125) throw new Error('a watcher has only short frames to send');
-  return Buffer.concat([Uint8Array.of(0x81, 0x80 | payload.length, 0, 0, 0, 0), payload]);
 }

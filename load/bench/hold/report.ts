@@ -1,0 +1,71 @@
+import type { Shares } from '../kit/cpu.ts';
+import { median, short } from '../kit/numbers.ts';
+import type { Row } from '../kit/table.ts';
+import type { Cell, KindResult, RoundResult } from './round.ts';
+
+/** Of Redis' own ceiling. */
+export const bars = { spread: 0.4, contended: 0.4 } as const;
+
+/** Medians of all rounds; ratios are of one round each. */
+export function rowsOf(rounds: readonly RoundResult[]): Row[] {
+  const kinds = rounds[0]?.kinds.map((_, i) => rounds.flatMap(({ kinds }) => kinds[i] ?? [])) ?? [];
+  return [
+    ...kinds.flatMap(kindRows),
+    {
+      measure: 'seats given back per second between the windows',
+      ours: short(median(rounds.map((r) => r.releasedPerS))),
+    },
+  ];
+}
+
+interface Measured {
+  readonly size: string;
+  readonly perS: number;
+  readonly ratio: number;
+  readonly shares: string;
+}
+
+function kindRows(results: readonly KindResult[]): Row[] {
+  const [first] = results;
+  if (first === undefined) return [];
+  const { kind, cells } = first;
+  const ceiling = short(median(results.map(({ ceilingPerS }) => ceilingPerS)));
+  const measured = cells.map((_, i) => measure(results, i));
+  const best = measured.reduce((a, b) => (b.ratio > a.ratio ? b : a));
+  const least = kind.seatsPerHold > 1 ? undefined : kind.contended ? bars.contended : bars.spread;
+  return [
+    {
+      measure: `${kind.name}: holds/s, ${best.size}`,
+      ours: short(best.perS),
+      beside: ceiling,
+      ratio: short(best.ratio),
+      ...(least && { bar: { text: `≥ ${least}`, met: best.ratio >= least } }),
+    },
+    { measure: '  cores busy: server, Redis, generator', ours: best.shares },
+    ...measured.map(({ size, perS, ratio }) => ({
+      measure: `  ${size}`,
+      ours: short(perS),
+      ratio: short(ratio),
+    })),
+  ];
+}
+
+function measure(results: readonly KindResult[], cell: number): Measured {
+  const of = <T>(pick: (cell: Cell, result: KindResult) => T): T[] =>
+    results.flatMap((result) => {
+      const measured = result.cells[cell];
+      return measured === undefined ? [] : [pick(measured, result)];
+    });
+  const [{ connections = 0, depth = 0 } = {}] = of((c) => c);
+  return {
+    size: `${connections} × ${depth}`,
+    perS: median(of((c) => c.holdsPerS)),
+    ratio: median(of((c, { ceilingPerS }) => c.holdsPerS / ceilingPerS)),
+    shares: sharesOf(of((c) => c.shares)),
+  };
+}
+
+const sharesOf = (all: readonly Shares[]): string =>
+  Object.keys(all[0] ?? {})
+    .map((part) => median(all.map((shares) => shares[part] ?? 0)).toFixed(2))
+    .join(', ');

@@ -1,0 +1,168 @@
+import { Closers } from '../../../server/closers.ts';
+import { type Child, startChild } from '../kit/child.ts';
+import { type Shares, sharesWhile } from '../kit/cpu.ts';
+import { numberFromRedis } from '../kit/redis-telnet.ts';
+import { startServer } from '../kit/servers.ts';
+import type { Services } from '../kit/services.ts';
+import type { Crowd } from '../sockets/crowd.ts';
+import type { HoldCounts, HoldWindow } from '../sockets/hold-loop.ts';
+import type { Holders } from '../sockets/holders.ts';
+import { commandOf, measureCeiling } from './ceiling.ts';
+import { type Kind, kinds, type Size, showId } from './size.ts';
+
+export interface RoundOptions {
+  readonly services: Services;
+  readonly size: Size;
+  readonly closers: Closers;
+  readonly flags: readonly string[];
+  readonly say: (what: string) => void;
+}
+
+export interface Cell {
+  readonly connections: number;
+  readonly depth: number;
+  /** Answered per second: granted, or refused when contended. */
+  readonly holdsPerS: number;
+  readonly counts: HoldCounts;
+  readonly shares: Shares;
+}
+
+export interface KindResult {
+  readonly kind: Kind;
+  readonly ceilingPerS: number;
+  readonly cells: readonly Cell[];
+}
+
+export interface RoundResult {
+  readonly kinds: readonly KindResult[];
+  /** Seats per second, of the giving back between the windows. */
+  readonly releasedPerS: number;
+}
+
+interface Stage {
+  readonly services: Services;
+  readonly holders: Child<Holders>;
+  /** What is looked at, and who it is. */
+  readonly parts: Readonly<Record<string, readonly number[]>>;
+  readonly released: { seats: number; ms: number };
+}
+
+/** Holds the contended seats: one that no window uses. */
+const HOLDER = -1;
+
+/** One server, from its start to its end. */
+export async function round({ services, size, closers, flags, say }: RoundOptions): Promise<RoundResult> {
+  const own = closers.opened(new Closers(), (all) => all.close());
+  try {
+    say('starting the server and its clients');
+    const stage = await setUp(services, size, own, flags);
+    say('warming up');
+    await window(stage, windowOf(size, { seatsPerHold: 1, contended: false }, 50, 4), size.warmUpMs);
+    const results: KindResult[] = [];
+    for (const kind of kinds) {
+      say(`${kind.name}: Redis alone`);
+      const ceilingPerS = await ceilingOf(stage, kind, size);
+      results.push({ kind, ceilingPerS, cells: await cellsOf(stage, kind, size, say) });
+    }
+    const { seats, ms } = stage.released;
+    return { kinds: results, releasedPerS: (seats / ms) * 1000 };
+  } finally {
+    await own.close();
+  }
+}
+
+async function setUp(services: Services, size: Size, own: Closers, flags: readonly string[]): Promise<Stage> {
+  const settings = { MAX_LEASES_PER_SESSION: '0' };
+  const { process: server, address } = await startServer(services, flags, settings);
+  own.opened(server, (child) => child.stop());
+  const start = <H extends Holders | Crowd>(script: string) =>
+    own.opened(startChild<H>({ script }), (child) => child.stop());
+  const holders = start<Holders>('load/bench/sockets/holders.ts');
+  const watcher = start<Crowd>('load/bench/sockets/crowd.ts');
+  // Somebody sees every change.
+  await watcher.call('join', { ...address, showId, count: 1 });
+  await holders.call('open', { ...address, count: size.sessions });
+  const parts = {
+    server: [server.pid],
+    redis: [services.pids.redis],
+    generator: [holders.pid, watcher.pid],
+  };
+  return { services, holders, parts, released: { seats: 0, ms: 0 } };
+}
+
+const windowOf = (
+  { seats, leadMs, windowMs }: Size,
+  { seatsPerHold, contended }: Pick<Kind, 'seatsPerHold' | 'contended'>,
+  connections: number,
+  depth: number,
+): HoldWindow => ({
+  showId,
+  seats,
+  seatsPerHold,
+  contended,
+  connections,
+  depth,
+  leadMs,
+  forMs: windowMs,
+});
+
+async function cellsOf(stage: Stage, kind: Kind, size: Size, say: (what: string) => void): Promise<Cell[]> {
+  const cells: Cell[] = [];
+  if (kind.contended) await holdContended(stage, kind);
+  for (const connections of size.connections)
+    for (const depth of size.depths) {
+      say(`${kind.name}: ${connections} connections, ${depth} holds each`);
+      cells.push(await window(stage, windowOf(size, kind, connections, depth)));
+    }
+  if (kind.contended) await stage.holders.call('free', { showId });
+  return cells;
+}
+
+async function window(stage: Stage, options: HoldWindow, forMs = options.forMs): Promise<Cell> {
+  const { holders, parts } = stage;
+  const { result: counts, shares } = await sharesWhile(parts, () =>
+    holders.call('hold', { ...options, forMs }),
+  );
+  await check(stage, options, counts);
+  const { connections, depth, contended } = options;
+  const answered = contended ? (counts.refused['seat_unavailable'] ?? 0) : counts.granted;
+  return { connections, depth, holdsPerS: (answered / counts.wallMs) * 1000, counts, shares };
+}
+
+/** Every hold came out as it had to, and Redis holds what was granted. Then the seats are given back. */
+async function check(stage: Stage, { contended }: HoldWindow, counts: HoldCounts): Promise<void> {
+  const { granted, refused, seatsTaken, exhausted } = counts;
+  const unwanted = Object.entries(refused).filter(([code]) => !(contended && code === 'seat_unavailable'));
+  if (unwanted.length > 0 || (contended && granted > 0) || (granted === 0 && !contended) || exhausted)
+    throw new Error(`holds came out as they should not: ${JSON.stringify(counts)}`);
+  if (contended) return;
+  const { holders, services, released } = stage;
+  const held = () => numberFromRedis(services.redisPort, `ZCARD due:{${showId}}`);
+  const heldSeats = await held();
+  if (heldSeats !== seatsTaken) throw new Error(`${seatsTaken} seats were granted and ${heldSeats} are held`);
+  released.ms += await holders.call('free', { showId });
+  released.seats += seatsTaken;
+  const left = await held();
+  if (left !== 0) throw new Error(`${left} seats are held after all were released`);
+}
+
+async function ceilingOf({ services, holders }: Stage, kind: Kind, size: Size): Promise<number> {
+  const { contended, seatsPerHold } = kind;
+  const ceiling = { redisPort: services.redisPort, showId };
+  const holding = { showId, seats: Array.from({ length: seatsPerHold }, (_, i) => i) };
+  if (contended) await holders.call('holdOne', { ...holding, client: HOLDER });
+  const command = await commandOf(ceiling, 0, async () => {
+    const granted = await holders.call('holdOne', { ...holding, client: 0 });
+    if (granted === contended) throw new Error('the hold of the ceiling came out as it should not');
+  });
+  const holds = Math.round(size.ceilingHolds / seatsPerHold);
+  const perS = await measureCeiling(ceiling, { command, contended, holds });
+  await holders.call('free', { showId });
+  return perS;
+}
+
+async function holdContended({ holders }: Stage, { seatsPerHold }: Kind): Promise<void> {
+  const seats = Array.from({ length: seatsPerHold }, (_, i) => i);
+  const granted = await holders.call('holdOne', { showId, client: HOLDER, seats });
+  if (!granted) throw new Error('the contended seat is not free');
+}

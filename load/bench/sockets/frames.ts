@@ -1,0 +1,50 @@
+/** What of WebSocket a client needs that speaks to one server only: masked frames out, unmasked frames in. */
+
+const TEXT = 0x81;
+const MASKED = 0x80;
+const LENGTH_16 = 126;
+
+/** Clients must mask; a mask of zeros leaves the payload as it is. */
+export function textFrame(text: string): Buffer {
+  const payload = Buffer.from(text);
+  const { length } = payload;
+  if (length > 0xffff) throw new Error('clients of the bench have no frames of this size to send');
+  const size = length < LENGTH_16 ? [MASKED | length] : [MASKED | LENGTH_16, length >> 8, length & 0xff];
+  return Buffer.concat([Uint8Array.of(TEXT, ...size, 0, 0, 0, 0), payload]);
+}
+
+/** Where a number will stand: as many digits as `redis-benchmark` puts in place of `__rand_int__`. */
+export const FIELD = '000000000000';
+const DIGIT_0 = 0x30;
+
+/** The name of a seat, and the id of a frame, as their number is written into a template. */
+export const named = (n: number): string => String(n).padStart(FIELD.length, '0');
+
+/** A frame that is encoded once and then copied, with other numbers in its fields each time. */
+export class FrameTemplate {
+  readonly #frame: Buffer;
+  readonly #ends: readonly number[];
+
+  /** @param text with `FIELD` wherever a number goes */
+  constructor(text: string) {
+    this.#frame = textFrame(text);
+    const ends: number[] = [];
+    for (let at = this.#frame.indexOf(FIELD, 6); at >= 0; at = this.#frame.indexOf(FIELD, at + FIELD.length))
+      ends.push(at + FIELD.length);
+    this.#ends = ends;
+  }
+
+  get length(): number {
+    return this.#frame.length;
+  }
+
+  copyTo(target: Buffer, at: number): void {
+    this.#frame.copy(target, at);
+  }
+
+  /** @param at where the frame begins in the target, into which it was copied */
+  write(target: Buffer, at: number, field: number, value: number): void {
+    let end = at + (this.#ends[field] ?? 0);
+    for (let left = value; left > 0; left = Math.floor(left / 10)) target[--end] = DIGIT_0 + (left % 10);
+  }
+}

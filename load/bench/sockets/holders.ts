@@ -1,0 +1,67 @@
+/** A process of clients that hold seats. */
+import { serve } from '../kit/served.ts';
+import { Client, type ServerAddress } from './client.ts';
+import { named } from './frames.ts';
+import { type HoldCounts, HoldLoop, type HoldWindow, TTL_MS } from './hold-loop.ts';
+import { kinds } from './reply-reader.ts';
+
+const OPENING = 64;
+/** Sessions that release at the same time: each gives dozens of seats back. */
+const RELEASING = 8;
+
+const clients: Client[] = [];
+/** Those that own what the last window left. */
+const used = new Set<Client>();
+
+async function open({ count, ...address }: ServerAddress & { count: number }): Promise<void> {
+  await inParallel(OPENING, Array(count).fill(address), async (at: ServerAddress) => {
+    clients.push(await Client.open(at));
+  });
+}
+
+function hold(window: HoldWindow): Promise<HoldCounts> {
+  return new HoldLoop(taken(), window).run();
+}
+
+function* taken(): Generator<Client> {
+  for (const client of clients) {
+    used.add(client);
+    yield client;
+  }
+}
+
+/** One hold of one client: true when it was granted. */
+async function holdOne({ client: n, showId, seats }: { client: number; showId: string; seats: number[] }) {
+  const client = clients.at(n);
+  if (client === undefined) throw new Error(`there is no client ${n}`);
+  used.add(client);
+  const seatIds = seats.map(named);
+  return (
+    (await client.ask(JSON.stringify({ type: 'hold', id: '1', showId, seatIds, ttlMs: TTL_MS }))) ===
+    kinds.held
+  );
+}
+
+/** Everything that was held in the show. Resolves to the milliseconds that it took. */
+async function free({ showId }: { showId: string }): Promise<number> {
+  const fromMs = performance.now();
+  await inParallel(RELEASING, [...used], async (client) => {
+    client.onRead = () => undefined;
+    const kind = await client.ask(JSON.stringify({ type: 'release', id: '1', showId }));
+    if (kind !== kinds.released) throw new Error('what was held is not released');
+  });
+  used.clear();
+  return performance.now() - fromMs;
+}
+
+async function inParallel<T>(lanes: number, items: readonly T[], work: (item: T) => Promise<void>) {
+  const queue = items.values();
+  const lane = async () => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+}
+
+const handlers = { open, hold, holdOne, free };
+export type Holders = typeof handlers;
+serve(handlers);

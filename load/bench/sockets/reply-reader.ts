@@ -1,0 +1,105 @@
+const OPCODES = { text: 1, close: 8, ping: 9 } as const;
+const LENGTH_16 = 126;
+const TYPE = Buffer.from('{"type":"');
+const ID = Buffer.from(',"id":"');
+const CODE = Buffer.from(',"code":"');
+const QUOTE = 0x22;
+const DIGIT_0 = 0x30;
+
+/** Replies told apart by one letter of their type, and for those in r by the third: rel(eased), ren(ewed). */
+export const kinds = {
+  held: 0x68,
+  error: 0x65,
+  confirmed: 0x63,
+  welcome: 0x77,
+  released: 0x6c,
+  renewed: 0x6e,
+  delta: 0x64,
+  snapshot: 0x73,
+} as const;
+const R = 0x72;
+
+/** `kind` is one of `kinds`; the payload stands in `bytes` from `from` to `to` until this returns. */
+export type OnReply = (kind: number, bytes: Buffer, from: number, to: number) => void;
+
+/**
+ * Finds the messages in what a server sends, in pieces of any size, and their kind, without decoding any: parsing would
+ * cost the generator more than answering costs the server.
+ */
+export class ReplyReader {
+  /** Each is owed a pong. */
+  pings = 0;
+  readonly #onReply: OnReply;
+  /** The beginning of a frame whose end is still to come. */
+  #rest: Buffer | undefined;
+
+  constructor(onReply: OnReply) {
+    this.#onReply = onReply;
+  }
+
+  /** @param length how much of the chunk counts */
+  feed(chunk: Buffer, length: number, from = 0): void {
+    if (this.#rest === undefined) this.#read(chunk, from, length);
+    else {
+      const whole = Buffer.concat([this.#rest, chunk.subarray(from, length)]);
+      this.#rest = undefined;
+      this.#read(whole, 0, whole.length);
+    }
+  }
+
+  #read(bytes: Buffer, from: number, end: number): void {
+    let at = from;
+    while (at < end) {
+      const size = end - at < 2 ? 0 : (bytes[at + 1] ?? 0);
+      const headerLength = size < LENGTH_16 ? 2 : size === LENGTH_16 ? 4 : 10;
+      if (end - at < headerLength) break;
+      const length =
+        size < LENGTH_16
+          ? size
+          : size === LENGTH_16
+            ? bytes.readUInt16BE(at + 2)
+            : bytes.readUInt32BE(at + 6);
+      const payload = at + headerLength;
+      if (end - payload < length) break;
+      this.#message((bytes[at] ?? 0) & 0x0f, bytes, payload, payload + length);
+      at = payload + length;
+    }
+    // Copied, for the chunk is read into again.
+    if (at < end) this.#rest = Buffer.from(bytes.subarray(at, end));
+  }
+
+  #message(opcode: number, bytes: Buffer, from: number, to: number): void {
+    if (opcode === OPCODES.text) this.#onReply(kindOf(bytes, from), bytes, from, to);
+    else if (opcode === OPCODES.ping) this.pings += 1;
+  }
+}
+
+function kindOf(bytes: Buffer, from: number): number {
+  const at = from + TYPE.length;
+  // All letters of what stands before would be the same work again for each message: the last one tells.
+  if (bytes[at - 1] !== QUOTE || bytes[from + 1] !== QUOTE)
+    throw new Error(`the type of a reply is not where it was: ${bytes.toString('latin1', from, from + 60)}`);
+  const letter = bytes[at] ?? 0;
+  return letter === R ? (bytes[at + 2] ?? 0) : letter;
+}
+
+/** The number that a template wrote as the frame's id. */
+export function idOf(bytes: Buffer, from: number): number {
+  let id = 0;
+  for (let at = valueAfter(ID, bytes, from); bytes[at] !== QUOTE; at++)
+    id = id * 10 + (bytes[at] ?? 0) - DIGIT_0;
+  return id;
+}
+
+/** Of an error. */
+export function codeOf(bytes: Buffer, from: number): string {
+  const at = valueAfter(CODE, bytes, from);
+  return bytes.toString('latin1', at, bytes.indexOf(QUOTE, at));
+}
+
+/** Fields stand in the order of the schema, near the beginning: a search that begins there ends there. */
+function valueAfter(field: Buffer, bytes: Buffer, from: number): number {
+  const at = bytes.indexOf(field, from + TYPE.length);
+  if (at < 0) throw new Error(`a reply without ${field}: ${bytes.toString('latin1', from, from + 60)}`);
+  return at + field.length;
+}
