@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Closers } from '../../server/closers.ts';
+import { confirmBench } from './confirm/confirm.ts';
 import { holdBench } from './hold/hold.ts';
 import type { Bench, BenchResult } from './kit/bench.ts';
 import { checkLimits, describeMachine, type Machine } from './kit/machine.ts';
@@ -12,6 +13,7 @@ import { watchBench } from './watch/watch.ts';
 
 const benches: ReadonlyMap<string, Bench> = new Map([
   ['hold', holdBench],
+  ['confirm', confirmBench],
   ['watch', watchBench],
 ]);
 const resultsDir = fileURLToPath(new URL('../results/', import.meta.url));

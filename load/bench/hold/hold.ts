@@ -22,7 +22,7 @@ async function hold(context: BenchContext): Promise<BenchResult> {
     const { closers, profile } = context;
     rounds.push(await round({ services, size, closers, flags: profile, say }));
   }
-  const rows = [...rowsOf(rounds), await judge(services)];
+  const rows = [...rowsOf(rounds), await judge(services, 0)];
   return { beside: 'Redis alone', rows, figures: { size, bars, rounds } };
 }
 

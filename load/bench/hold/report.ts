@@ -1,4 +1,4 @@
-import type { Shares } from '../kit/cpu.ts';
+import { type Shares, sharesRow } from '../kit/cpu.ts';
 import { median, short } from '../kit/numbers.ts';
 import type { Row } from '../kit/table.ts';
 import type { Cell, KindResult, RoundResult } from './round.ts';
@@ -22,7 +22,7 @@ interface Measured {
   readonly size: string;
   readonly perS: number;
   readonly ratio: number;
-  readonly shares: string;
+  readonly shares: readonly Shares[];
 }
 
 function kindRows(results: readonly KindResult[]): Row[] {
@@ -41,7 +41,7 @@ function kindRows(results: readonly KindResult[]): Row[] {
       ratio: short(best.ratio),
       ...(least && { bar: { text: `≥ ${least}`, met: best.ratio >= least } }),
     },
-    { measure: '  cores busy: server, Redis, generator', ours: best.shares },
+    sharesRow(best.shares),
     ...measured.map(({ size, perS, ratio }) => ({
       measure: `  ${size}`,
       ours: short(perS),
@@ -61,11 +61,6 @@ function measure(results: readonly KindResult[], cell: number): Measured {
     size: `${connections} × ${depth}`,
     perS: median(of((c) => c.holdsPerS)),
     ratio: median(of((c, { ceilingPerS }) => c.holdsPerS / ceilingPerS)),
-    shares: sharesOf(of((c) => c.shares)),
+    shares: of((c) => c.shares),
   };
 }
-
-const sharesOf = (all: readonly Shares[]): string =>
-  Object.keys(all[0] ?? {})
-    .map((part) => median(all.map((shares) => shares[part] ?? 0)).toFixed(2))
-    .join(', ');

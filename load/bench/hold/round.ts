@@ -1,12 +1,9 @@
 import { Closers } from '../../../server/closers.ts';
-import { type Child, startChild } from '../kit/child.ts';
 import { type Shares, sharesWhile } from '../kit/cpu.ts';
 import { numberFromRedis } from '../kit/redis-telnet.ts';
-import { startServer } from '../kit/servers.ts';
 import type { Services } from '../kit/services.ts';
-import type { Crowd } from '../sockets/crowd.ts';
+import { type Stage as Base, openStage } from '../kit/stage.ts';
 import type { HoldCounts, HoldWindow } from '../sockets/hold-loop.ts';
-import type { Holders } from '../sockets/holders.ts';
 import { commandOf, measureCeiling } from './ceiling.ts';
 import { type Kind, kinds, type Size, showId } from './size.ts';
 
@@ -39,11 +36,7 @@ export interface RoundResult {
   readonly releasedPerS: number;
 }
 
-interface Stage {
-  readonly services: Services;
-  readonly holders: Child<Holders>;
-  /** What is looked at, and who it is. */
-  readonly parts: Readonly<Record<string, readonly number[]>>;
+interface Stage extends Base {
   readonly released: { seats: number; ms: number };
 }
 
@@ -55,7 +48,8 @@ export async function round({ services, size, closers, flags, say }: RoundOption
   const own = closers.opened(new Closers(), (all) => all.close());
   try {
     say('starting the server and its clients');
-    const stage = await setUp(services, size, own, flags);
+    const base = await openStage({ services, own, flags, showId, sessions: size.sessions });
+    const stage = { ...base, released: { seats: 0, ms: 0 } };
     say('warming up');
     await window(stage, windowOf(size, { seatsPerHold: 1, contended: false }, 50, 4), size.warmUpMs);
     const results: KindResult[] = [];
@@ -69,25 +63,6 @@ export async function round({ services, size, closers, flags, say }: RoundOption
   } finally {
     await own.close();
   }
-}
-
-async function setUp(services: Services, size: Size, own: Closers, flags: readonly string[]): Promise<Stage> {
-  const settings = { MAX_LEASES_PER_SESSION: '0' };
-  const { process: server, address } = await startServer(services, flags, settings);
-  own.opened(server, (child) => child.stop());
-  const start = <H extends Holders | Crowd>(script: string) =>
-    own.opened(startChild<H>({ script }), (child) => child.stop());
-  const holders = start<Holders>('load/bench/sockets/holders.ts');
-  const watcher = start<Crowd>('load/bench/sockets/crowd.ts');
-  // Somebody sees every change.
-  await watcher.call('join', { ...address, showId, count: 1 });
-  await holders.call('open', { ...address, count: size.sessions });
-  const parts = {
-    server: [server.pid],
-    redis: [services.pids.redis],
-    generator: [holders.pid, watcher.pid],
-  };
-  return { services, holders, parts, released: { seats: 0, ms: 0 } };
 }
 
 const windowOf = (
@@ -114,14 +89,14 @@ async function cellsOf(stage: Stage, kind: Kind, size: Size, say: (what: string)
       say(`${kind.name}: ${connections} connections, ${depth} holds each`);
       cells.push(await window(stage, windowOf(size, kind, connections, depth)));
     }
-  if (kind.contended) await stage.holders.call('free', { showId });
+  if (kind.contended) await stage.buyers.call('free', { showId });
   return cells;
 }
 
 async function window(stage: Stage, options: HoldWindow, forMs = options.forMs): Promise<Cell> {
-  const { holders, parts } = stage;
+  const { buyers, parts } = stage;
   const { result: counts, shares } = await sharesWhile(parts, () =>
-    holders.call('hold', { ...options, forMs }),
+    buyers.call('hold', { ...options, forMs }),
   );
   await check(stage, options, counts);
   const { connections, depth, contended } = options;
@@ -136,33 +111,33 @@ async function check(stage: Stage, { contended }: HoldWindow, counts: HoldCounts
   if (unwanted.length > 0 || (contended && granted > 0) || (granted === 0 && !contended) || exhausted)
     throw new Error(`holds came out as they should not: ${JSON.stringify(counts)}`);
   if (contended) return;
-  const { holders, services, released } = stage;
+  const { buyers, services, released } = stage;
   const held = () => numberFromRedis(services.redisPort, `ZCARD due:{${showId}}`);
   const heldSeats = await held();
   if (heldSeats !== seatsTaken) throw new Error(`${seatsTaken} seats were granted and ${heldSeats} are held`);
-  released.ms += await holders.call('free', { showId });
+  released.ms += await buyers.call('free', { showId });
   released.seats += seatsTaken;
   const left = await held();
   if (left !== 0) throw new Error(`${left} seats are held after all were released`);
 }
 
-async function ceilingOf({ services, holders }: Stage, kind: Kind, size: Size): Promise<number> {
+async function ceilingOf({ services, buyers }: Stage, kind: Kind, size: Size): Promise<number> {
   const { contended, seatsPerHold } = kind;
   const ceiling = { redisPort: services.redisPort, showId };
   const holding = { showId, seats: Array.from({ length: seatsPerHold }, (_, i) => i) };
-  if (contended) await holders.call('holdOne', { ...holding, client: HOLDER });
+  if (contended) await buyers.call('holdOne', { ...holding, client: HOLDER });
   const command = await commandOf(ceiling, 0, async () => {
-    const granted = await holders.call('holdOne', { ...holding, client: 0 });
+    const granted = await buyers.call('holdOne', { ...holding, client: 0 });
     if (granted === contended) throw new Error('the hold of the ceiling came out as it should not');
   });
   const holds = Math.round(size.ceilingHolds / seatsPerHold);
   const perS = await measureCeiling(ceiling, { command, contended, holds });
-  await holders.call('free', { showId });
+  await buyers.call('free', { showId });
   return perS;
 }
 
-async function holdContended({ holders }: Stage, { seatsPerHold }: Kind): Promise<void> {
+async function holdContended({ buyers }: Stage, { seatsPerHold }: Kind): Promise<void> {
   const seats = Array.from({ length: seatsPerHold }, (_, i) => i);
-  const granted = await holders.call('holdOne', { showId, client: HOLDER, seats });
+  const granted = await buyers.call('holdOne', { showId, client: HOLDER, seats });
   if (!granted) throw new Error('the contended seat is not free');
 }

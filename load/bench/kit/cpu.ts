@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { median } from './numbers.ts';
+import type { Row } from './table.ts';
 
 const TICK_MS = 10;
 
@@ -62,3 +64,10 @@ export async function sharesWhile<T>(
   const shares = Object.keys(parts).map((part, i) => [part, ((after[i] ?? 0) - (before[i] ?? 0)) / wallMs]);
   return { result, shares: Object.fromEntries(shares) };
 }
+
+/** Medians of all rounds, as a table shows them. */
+export const sharesRow = (all: readonly Shares[], what = '  cores busy'): Row => {
+  const parts = Object.keys(all[0] ?? {});
+  const busy = parts.map((part) => median(all.map((shares) => shares[part] ?? 0)).toFixed(2));
+  return { measure: `${what}: ${parts.join(', ')}`, ours: busy.join(', ') };
+};

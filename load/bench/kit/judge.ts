@@ -3,10 +3,15 @@ import { printVerdict } from '../../verify.ts';
 import type { Services } from './services.ts';
 import type { Row } from './table.ts';
 
-/** What the races are judged by, on what this bench left in the database. Rejects with what it found. */
-export async function judge({ databaseUrl }: Services): Promise<Row> {
+/**
+ * What the races are judged by, on what this bench left in the database. Rejects with what it found.
+ * @param booked seats that the bench was told are booked
+ */
+export async function judge({ databaseUrl }: Services, booked: number): Promise<Row> {
   const verdict = await verify({ databaseUrl });
   if (!verdict.ok) throw new Error(`the data of this bench is wrong:\n${printVerdict(verdict)}`);
-  const looked = Object.entries(verdict.looked).map(([what, count]) => `${count} ${what}`);
-  return { measure: 'violations in the tables', ours: '0', beside: looked.join(', ') };
+  const { requests = 0, bookings = 0 } = verdict.looked;
+  if (bookings !== booked)
+    throw new Error(`${booked} seats were confirmed, and there are ${bookings} bookings`);
+  return { measure: `violations in the tables, of ${requests} requests and ${bookings} bookings`, ours: '0' };
 }

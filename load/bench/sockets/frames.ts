@@ -14,7 +14,7 @@ export function textFrame(text: string): Buffer {
 }
 
 /** Where a number will stand: as many digits as `redis-benchmark` puts in place of `__rand_int__`. */
-export const FIELD = '000000000000';
+export const FIELD = '#'.repeat(12);
 const DIGIT_0 = 0x30;
 
 /** The name of a seat, and the id of a frame, as their number is written into a template. */
@@ -23,15 +23,14 @@ export const named = (n: number): string => String(n).padStart(FIELD.length, '0'
 /** A frame that is encoded once and then copied, with other numbers in its fields each time. */
 export class FrameTemplate {
   readonly #frame: Buffer;
+  /** Where each field ends. */
   readonly #ends: readonly number[];
 
-  /** @param text with `FIELD` wherever a number goes */
+  /** @param text with a run of `#` wherever a number goes; it is filled up with zeros */
   constructor(text: string) {
-    this.#frame = textFrame(text);
-    const ends: number[] = [];
-    for (let at = this.#frame.indexOf(FIELD, 6); at >= 0; at = this.#frame.indexOf(FIELD, at + FIELD.length))
-      ends.push(at + FIELD.length);
-    this.#ends = ends;
+    this.#frame = textFrame(text.replaceAll('#', '0'));
+    const header = this.#frame.length - text.length;
+    this.#ends = [...text.matchAll(/#+/g)].map(({ index, 0: { length } }) => header + index + length);
   }
 
   get length(): number {

@@ -1,4 +1,5 @@
 import type { Client } from './client.ts';
+import { ClosedLoop } from './closed-loop.ts';
 import { FIELD, FrameTemplate } from './frames.ts';
 import { codeOf, kinds } from './reply-reader.ts';
 
@@ -32,7 +33,6 @@ export interface HoldCounts {
 const LEASES_PER_SESSION = 64;
 /** Longer than any window. */
 export const TTL_MS = 120_000;
-const DRAIN_WITHIN_MS = 10_000;
 
 /** A place that is never empty: when a session has its leases, the next one sits down. */
 interface Slot {
@@ -50,14 +50,11 @@ export class HoldLoop {
   readonly #window: HoldWindow;
   readonly #rested: Iterator<Client, undefined>;
   readonly #template: FrameTemplate;
-  readonly #slots: Slot[] = [];
+  readonly #loop = new ClosedLoop();
   readonly #refused = new Map<string, number>();
   #granted = 0;
   #ids = 0;
   #nextSeat = 0;
-  #running = true;
-  #exhausted = false;
-  #onQuiet: () => void = () => undefined;
 
   constructor(clients: Iterable<Client>, window: HoldWindow) {
     this.#window = window;
@@ -70,51 +67,44 @@ export class HoldLoop {
 
   async run(): Promise<HoldCounts> {
     const { connections, leadMs, forMs, seatsPerHold } = this.#window;
-    for (let i = 0; i < connections && this.#running; i++) {
+    for (let i = 0; i < connections && this.#loop.running; i++) {
       const client = this.#next();
-      if (client !== undefined) this.#start({ client, left: 0, underWay: 0 });
+      if (client === undefined) break;
+      const slot = { client, left: 0, underWay: 0 };
+      this.#seat(slot, client);
+      this.#refill(slot);
     }
-    await this.#pass(leadMs);
-    const fromMs = performance.now();
-    const grantedBefore = this.#granted;
-    const refusedBefore = new Map(this.#refused);
-    await this.#pass(forMs);
-    const wallMs = performance.now() - fromMs;
-    const granted = this.#granted - grantedBefore;
-    const refused = [...this.#refused].map(([code, count]) => [code, count - (refusedBefore.get(code) ?? 0)]);
-    this.#running = false;
-    await this.#drained();
-    const seatsTaken = this.#granted * seatsPerHold;
+    const read = () => ({ granted: this.#granted, refused: new Map(this.#refused) });
+    const { before, after, wallMs } = await this.#loop.measure(leadMs, forMs, read);
+    const refused = [...after.refused].map(([code, count]) => [
+      code,
+      count - (before.refused.get(code) ?? 0),
+    ]);
     return {
-      granted,
+      granted: after.granted - before.granted,
       refused: Object.fromEntries(refused),
       wallMs,
-      seatsTaken,
-      exhausted: this.#exhausted,
+      seatsTaken: this.#granted * seatsPerHold,
+      exhausted: this.#loop.exhausted,
     };
-  }
-
-  #start(slot: Slot): void {
-    this.#slots.push(slot);
-    this.#seat(slot, slot.client);
-    this.#refill(slot);
   }
 
   #next(): Client | undefined {
     const client = this.#rested.next().value;
-    if (client === undefined) this.#exhaust();
+    if (client === undefined) this.#loop.exhaust();
     return client;
   }
 
   #seat(slot: Slot, client: Client): void {
     slot.client = client;
     slot.left = Math.floor(LEASES_PER_SESSION / this.#window.seatsPerHold);
-    client.onClose = () => this.#exhaust();
+    client.onClose = () => this.#loop.exhaust();
     client.onReply = (kind, bytes, from) => {
       if (kind === kinds.held) this.#granted += 1;
       else if (kind === kinds.error) this.#refuse(codeOf(bytes, from));
       else return;
       slot.underWay -= 1;
+      this.#loop.answered();
     };
     client.onRead = () => this.#refill(slot);
   }
@@ -124,20 +114,20 @@ export class HoldLoop {
   }
 
   #refill(slot: Slot): void {
-    while (this.#running && slot.underWay < this.#window.depth) {
+    while (this.#loop.running && slot.underWay < this.#window.depth) {
       const client = slot.left > 0 ? slot.client : this.#next();
       if (client !== undefined && slot.left === 0) this.#seat(slot, client);
       this.#send(slot, this.#sendable(Math.min(this.#window.depth - slot.underWay, slot.left)));
     }
-    if (!this.#running && this.#underWay === 0) this.#onQuiet();
   }
 
   #send(slot: Slot, count: number): void {
     if (count === 0) {
-      this.#exhaust();
+      this.#loop.exhaust();
       return;
     }
     slot.underWay += count;
+    this.#loop.sent(count);
     // Who is refused owns nothing: there is no need for another.
     if (!this.#window.contended) slot.left -= count;
     slot.client.write(this.#frames(count));
@@ -160,42 +150,5 @@ export class HoldLoop {
       this.#nextSeat += seatsPerHold;
     }
     return frames;
-  }
-
-  #exhaust(): void {
-    this.#exhausted = true;
-    this.#running = false;
-    this.#passed();
-  }
-
-  /** Until the time is over, or nothing is left to hold. */
-  #pass(ms: number): Promise<void> {
-    if (!this.#running) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#passed = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-  #passed: () => void = () => undefined;
-
-  get #underWay(): number {
-    let underWay = 0;
-    for (const slot of this.#slots) underWay += slot.underWay;
-    return underWay;
-  }
-
-  #drained(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const late = () => reject(new Error(`${this.#underWay} holds got no answer`));
-      const timer = setTimeout(late, DRAIN_WITHIN_MS);
-      this.#onQuiet = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      if (this.#underWay === 0) this.#onQuiet();
-    });
   }
 }

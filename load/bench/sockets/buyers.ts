@@ -1,6 +1,7 @@
-/** A process of clients that hold seats. */
+/** A process of clients that hold seats and book them. */
 import { serve } from '../kit/served.ts';
 import { Client, type ServerAddress } from './client.ts';
+import { type ConfirmCounts, ConfirmLoop, type ConfirmWindow } from './confirm-loop.ts';
 import { named } from './frames.ts';
 import { type HoldCounts, HoldLoop, type HoldWindow, TTL_MS } from './hold-loop.ts';
 import { kinds } from './reply-reader.ts';
@@ -21,6 +22,10 @@ async function open({ count, ...address }: ServerAddress & { count: number }): P
 
 function hold(window: HoldWindow): Promise<HoldCounts> {
   return new HoldLoop(taken(), window).run();
+}
+
+function confirm(window: ConfirmWindow): Promise<ConfirmCounts> {
+  return new ConfirmLoop(clients, window).run();
 }
 
 function* taken(): Generator<Client> {
@@ -62,6 +67,6 @@ async function inParallel<T>(lanes: number, items: readonly T[], work: (item: T)
   await Promise.all(Array.from({ length: lanes }, lane));
 }
 
-const handlers = { open, hold, holdOne, free };
-export type Holders = typeof handlers;
+const handlers = { open, hold, holdOne, free, confirm };
+export type Buyers = typeof handlers;
 serve(handlers);

@@ -1,0 +1,90 @@
+/** A process that books without the server: as people usually do it, and as fast as the confirm function goes. */
+import { randomUUID } from 'node:crypto';
+import { ConfirmCall, type ConfirmRequest } from '../../../server/bookings/confirm-call.ts';
+import { monotonicMs } from '../../../server/clock.ts';
+import { createLog } from '../../../server/observability/log.ts';
+import { PostgresPool } from '../../../server/stores/postgres.ts';
+import { serve } from '../kit/served.ts';
+import { ClosedLoop } from '../sockets/closed-loop.ts';
+import { named } from '../sockets/frames.ts';
+import { type SeatOrder, seatAt } from '../sockets/seat-order.ts';
+import { Classical } from './classical.ts';
+
+export interface DirectWindow extends SeatOrder {
+  readonly databaseUrl: string;
+  readonly showId: string;
+  /** Seats that were booked before. */
+  readonly from: number;
+  readonly leadMs: number;
+  readonly forMs: number;
+}
+
+export interface DirectCounts {
+  readonly perS: number;
+  /** Seats in all, the lead and the end included. */
+  readonly booked: number;
+  readonly exhausted: boolean;
+}
+
+const DEADLINE_MS = 10_000;
+
+async function classical(window: DirectWindow & { pool: number; inFlight: number }): Promise<DirectCounts> {
+  const transactions = await Classical.open(window.databaseUrl, window.pool);
+  const book = (seats: readonly number[]) =>
+    Promise.all(seats.map((seat) => transactions.book(window.showId, seat)));
+  return repeat(window, { lanes: window.inFlight, batch: 1 }, book).finally(() => transactions.close());
+}
+
+async function batches(window: DirectWindow & { inFlight: number; batch: number }): Promise<DirectCounts> {
+  const { databaseUrl: url, showId, inFlight } = window;
+  const patience = { statementTimeoutMs: DEADLINE_MS, lockTimeoutMs: DEADLINE_MS };
+  const pool = new PostgresPool({
+    url,
+    size: inFlight,
+    maxWaiting: 0,
+    log: createLog('silent'),
+    ...patience,
+  });
+  const call = new ConfirmCall(pool);
+  const book = async (seats: readonly number[]) => {
+    const requests = seats.map((seat): ConfirmRequest => {
+      const [requestId, userId] = [randomUUID(), randomUUID()];
+      return { requestId, userId, seatIds: [named(seat)], lease: 'good' };
+    });
+    const beginBeforeMs = monotonicMs() + DEADLINE_MS;
+    const answers = await call.run(showId, requests, { beginBeforeMs, deadlineMs: DEADLINE_MS });
+    const odd = answers.find(({ outcome }) => outcome !== 'booked');
+    if (odd !== undefined) throw new Error(`a free seat was answered ${odd.outcome}`);
+  };
+  return repeat(window, { lanes: inFlight, batch: window.batch }, book).finally(() => pool.close());
+}
+
+async function repeat(
+  window: DirectWindow,
+  { lanes, batch }: { lanes: number; batch: number },
+  book: (seats: readonly number[]) => Promise<unknown>,
+): Promise<DirectCounts> {
+  const { from, seats, leadMs, forMs } = window;
+  const loop = new ClosedLoop();
+  let next = from;
+  let booked = 0;
+  const lane = async () => {
+    while (loop.running) {
+      if (next + batch > seats) return loop.exhaust();
+      const wanted = Array.from({ length: batch }, () => seatAt(window, next++));
+      loop.sent(1);
+      await book(wanted);
+      booked += batch;
+      loop.answered();
+    }
+  };
+  const working = Promise.all(Array.from({ length: lanes }, lane));
+  const measuring = loop.measure(leadMs, forMs, () => booked);
+  await Promise.race([working, measuring]);
+  const { before, after, wallMs } = await measuring;
+  return { perS: ((after - before) / wallMs) * 1000, booked, exhausted: loop.exhausted };
+}
+
+const handlers = { classical, batches };
+export type Direct = typeof handlers;
+serve(handlers);

@@ -1,0 +1,143 @@
+import { Closers } from '../../../server/closers.ts';
+import { type Child, startChild } from '../kit/child.ts';
+import { type Shares, sharesWhile } from '../kit/cpu.ts';
+import { numberFromRedis } from '../kit/redis-telnet.ts';
+import type { Services } from '../kit/services.ts';
+import { type Stage as Base, openStage } from '../kit/stage.ts';
+import type { ConfirmCounts } from '../sockets/confirm-loop.ts';
+import { named } from '../sockets/frames.ts';
+import type { Direct, DirectCounts, DirectWindow } from './direct.ts';
+import { callsInFlight, classical, type Size } from './size.ts';
+
+export interface RoundOptions {
+  readonly services: Services;
+  readonly size: Size;
+  readonly n: number;
+  readonly closers: Closers;
+  readonly flags: readonly string[];
+  readonly say: (what: string) => void;
+}
+
+export interface Cell {
+  readonly connections: number;
+  readonly depth: number;
+  /** Held and confirmed. */
+  readonly perS: number;
+  readonly counts: ConfirmCounts;
+  readonly shares: Shares;
+}
+
+export interface Beside {
+  readonly counts: DirectCounts;
+  readonly shares: Shares;
+}
+
+export interface RoundResult {
+  readonly cells: readonly Cell[];
+  readonly classical: Beside;
+  /** By the calls at the same time. */
+  readonly batches: readonly Beside[];
+  /** Seats booked, for the check of the tables. */
+  readonly booked: number;
+}
+
+interface Stage extends Base {
+  readonly showId: string;
+  readonly direct: Child<Direct>;
+}
+
+/** One server, from its start to its end, and shows of its own. */
+export async function round(options: RoundOptions): Promise<RoundResult> {
+  const { services, size, n, closers, flags, say } = options;
+  const own = closers.opened(new Closers(), (all) => all.close());
+  const showId = `arena-${n}`;
+  const besideId = `hall-${n}`;
+  try {
+    say('making two shows');
+    await createShow(services, showId, size.seats);
+    await createShow(services, besideId, size.directSeats);
+    say('starting the server and its clients');
+    const base = await openStage({ services, own, flags, showId, sessions: Math.max(...size.connections) });
+    const direct = own.opened(startChild<Direct>({ script: 'load/bench/confirm/direct.ts' }), (c) =>
+      c.stop(),
+    );
+    const stage = { ...base, showId, direct };
+    say('warming up');
+    const warmUp = await window(stage, size, { connections: 50, depth: 4, from: 0, forMs: size.warmUpMs });
+    const cells = await cellsOf(stage, size, warmUp.counts.asked, say);
+    const beside = await besideOf(stage, size, besideId, say);
+    const all = [...cells, warmUp].map(({ counts }) => counts.booked);
+    const others = [beside.classical, ...beside.batches].map(({ counts }) => counts.booked);
+    return { cells, ...beside, booked: [...all, ...others].reduce((sum, booked) => sum + booked, 0) };
+  } finally {
+    await own.close();
+  }
+}
+
+const createShow = (services: Services, showId: string, seats: number): Promise<void> =>
+  services.createShow(
+    showId,
+    Array.from({ length: seats }, (_, i) => named(i)),
+    [],
+  );
+
+async function cellsOf(
+  stage: Stage,
+  size: Size,
+  asked: number,
+  say: (what: string) => void,
+): Promise<Cell[]> {
+  const cells: Cell[] = [];
+  let from = asked;
+  for (const connections of size.connections)
+    for (const depth of size.depths) {
+      say(`${connections} connections, ${depth} purchases each`);
+      const cell = await window(stage, size, { connections, depth, from, forMs: size.windowMs });
+      from += cell.counts.asked;
+      cells.push(cell);
+    }
+  return cells;
+}
+
+async function window(
+  { services, buyers, parts, showId }: Stage,
+  { seats, leadMs }: Size,
+  { connections, depth, from, forMs }: { connections: number; depth: number; from: number; forMs: number },
+): Promise<Cell> {
+  const options = { showId, seats, connections, depth, from, leadMs, forMs };
+  const { result: counts, shares } = await sharesWhile(parts, () => buyers.call('confirm', options));
+  const { confirmed, refused, booked, asked, wallMs } = counts;
+  if (booked !== asked || confirmed === 0 || Object.keys(refused).length > 0)
+    throw new Error(`confirms came out as they should not: ${JSON.stringify(counts)}`);
+  const left = await numberFromRedis(services.redisPort, `ZCARD due:{${showId}}`);
+  if (left !== 0) throw new Error(`${left} seats are held after all were confirmed`);
+  return { connections, depth, perS: (confirmed / wallMs) * 1000, counts, shares };
+}
+
+/** Without the server: it has nothing to do meanwhile. */
+async function besideOf(
+  { services, parts, direct }: Stage,
+  { directSeats: seats, windowMs, batch }: Size,
+  showId: string,
+  say: (what: string) => void,
+): Promise<Pick<RoundResult, 'classical' | 'batches'>> {
+  const { databaseUrl } = services;
+  const { postgres = [] } = parts;
+  const processes = { postgres, client: [direct.pid] };
+  let from = 0;
+  const measured = async (call: (options: DirectWindow) => Promise<DirectCounts>) => {
+    // Fresh connections and statements: they warm up longer than the server, which has.
+    const options = { databaseUrl, showId, seats, from, leadMs: windowMs / 2, forMs: windowMs };
+    const { result: counts, shares } = await sharesWhile(processes, () => call(options));
+    from += counts.booked;
+    return { counts, shares };
+  };
+  say('the classical transaction');
+  const usual = await measured((options) => direct.call('classical', { ...options, ...classical }));
+  const batches: Beside[] = [];
+  for (const inFlight of callsInFlight) {
+    say(`the confirm function alone, ${inFlight} calls at a time`);
+    batches.push(await measured((options) => direct.call('batches', { ...options, inFlight, batch })));
+  }
+  return { classical: usual, batches };
+}

@@ -1,0 +1,43 @@
+/** How large a run is. Everything that a figure depends on stands in the results beside it. */
+export interface Size {
+  readonly rounds: number;
+  /** Of each round's show. */
+  readonly seats: number;
+  /** Of the show beside it. */
+  readonly directSeats: number;
+  readonly connections: readonly number[];
+  readonly depths: readonly number[];
+  readonly warmUpMs: number;
+  readonly leadMs: number;
+  readonly windowMs: number;
+  /** One call for so many. */
+  readonly batch: number;
+}
+
+export const full: Size = {
+  rounds: 3,
+  seats: 200_000,
+  directSeats: 100_000,
+  connections: [1, 50, 200],
+  depths: [1, 4, 16],
+  warmUpMs: 2_000,
+  leadMs: 150,
+  windowMs: 1_000,
+  batch: 256,
+};
+export const quick: Size = {
+  rounds: 1,
+  seats: 10_000,
+  directSeats: 10_000,
+  connections: [50],
+  depths: [4],
+  warmUpMs: 200,
+  leadMs: 50,
+  windowMs: 200,
+  batch: 64,
+};
+
+/** What most people have: a pool of this size, and more callers than it has connections. */
+export const classical = { pool: 16, inFlight: 64 } as const;
+/** Calls of the confirm function at the same time; the better one is the ceiling. */
+export const callsInFlight = [1, 2] as const;

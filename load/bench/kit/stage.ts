@@ -1,0 +1,44 @@
+import type { Closers } from '../../../server/closers.ts';
+import type { Buyers } from '../sockets/buyers.ts';
+import type { Crowd } from '../sockets/crowd.ts';
+import { type Child, startChild } from './child.ts';
+import { type Address, startServer } from './servers.ts';
+import type { Services } from './services.ts';
+
+/** A server, its clients in a process of their own, and somebody who watches the show. */
+export interface Stage {
+  readonly services: Services;
+  readonly address: Address;
+  readonly buyers: Child<Buyers>;
+  /** The processes by what they are, for what each of them uses. */
+  readonly parts: Readonly<Record<string, readonly number[]>>;
+}
+
+export interface StageOptions {
+  readonly services: Services;
+  /** What is opened is closed with it. */
+  readonly own: Closers;
+  readonly flags: readonly string[];
+  readonly showId: string;
+  readonly sessions: number;
+}
+
+export async function openStage({ services, own, flags, showId, sessions }: StageOptions): Promise<Stage> {
+  const settings = { MAX_LEASES_PER_SESSION: '0' };
+  const { process: server, address } = await startServer(services, flags, settings);
+  own.opened(server, (child) => child.stop());
+  const start = <H extends Buyers | Crowd>(script: string) =>
+    own.opened(startChild<H>({ script }), (child) => child.stop());
+  const buyers = start<Buyers>('load/bench/sockets/buyers.ts');
+  const watcher = start<Crowd>('load/bench/sockets/crowd.ts');
+  await watcher.call('join', { ...address, showId, count: 1 });
+  await buyers.call('open', { ...address, count: sessions });
+  const { redis, postgres } = services.pids;
+  const parts = {
+    server: [server.pid],
+    redis: [redis],
+    postgres: [postgres],
+    generator: [buyers.pid, watcher.pid],
+  };
+  return { services, address, buyers, parts };
+}

@@ -1,0 +1,134 @@
+import type { Client } from './client.ts';
+import { ClosedLoop } from './closed-loop.ts';
+import { FIELD, FrameTemplate } from './frames.ts';
+import { codeOf, idOf, kinds } from './reply-reader.ts';
+import { type SeatOrder, seatAt } from './seat-order.ts';
+
+export interface ConfirmWindow extends SeatOrder {
+  readonly showId: string;
+  /** Holds and confirms before this one, of which each had a seat of its own. */
+  readonly from: number;
+  readonly connections: number;
+  /** Purchases under way that each of them has. */
+  readonly depth: number;
+  /** Not looked at: until everything is under way. */
+  readonly leadMs: number;
+  readonly forMs: number;
+}
+
+export interface ConfirmCounts {
+  readonly confirmed: number;
+  readonly refused: Readonly<Record<string, number>>;
+  readonly wallMs: number;
+  /** Confirmed in all, the lead and the end included. */
+  readonly booked: number;
+  /** Seats that were asked for. */
+  readonly asked: number;
+  /** The seats ran out before the time did. */
+  readonly exhausted: boolean;
+}
+
+/** As random as the ids of real clients: where an id goes in an index depends on its first digits. */
+const SCATTER = 48_271;
+const FIRST_DIGITS = 10 ** 8;
+
+/** Holds a seat, confirms it as soon as it is held, and begins anew with the next seat as soon as it is confirmed. */
+export class ConfirmLoop {
+  readonly #window: ConfirmWindow;
+  readonly #clients: readonly Client[];
+  readonly #hold: FrameTemplate;
+  readonly #confirm: FrameTemplate;
+  readonly #loop = new ClosedLoop();
+  readonly #refused = new Map<string, number>();
+  #confirmed = 0;
+  #next: number;
+
+  constructor(clients: readonly Client[], window: ConfirmWindow) {
+    this.#window = window;
+    this.#next = window.from;
+    this.#clients = clients.slice(0, window.connections);
+    const seats = `"showId":"${window.showId}","seatIds":["${FIELD}"]`;
+    this.#hold = new FrameTemplate(`{"type":"hold","id":"${FIELD}",${seats}}`);
+    const run = Math.floor(Math.random() * 0x10000)
+      .toString(16)
+      .padStart(4, '0');
+    const requestId = `########-${run}-4000-8000-${FIELD}`;
+    this.#confirm = new FrameTemplate(
+      `{"type":"confirm","id":"${FIELD}",${seats},"requestId":"${requestId}"}`,
+    );
+  }
+
+  async run(): Promise<ConfirmCounts> {
+    const { leadMs, forMs, from } = this.#window;
+    for (const client of this.#clients) this.#begin(client);
+    const read = () => this.#confirmed;
+    const { before, after, wallMs } = await this.#loop.measure(leadMs, forMs, read);
+    return {
+      confirmed: after - before,
+      refused: Object.fromEntries(this.#refused),
+      wallMs,
+      booked: this.#confirmed,
+      asked: this.#next - from,
+      exhausted: this.#loop.exhausted,
+    };
+  }
+
+  #begin(client: Client): void {
+    let free = this.#window.depth;
+    const held: number[] = [];
+    client.onClose = () => this.#loop.exhaust();
+    client.onReply = (kind, bytes, from) => {
+      if (kind === kinds.held) {
+        held.push(idOf(bytes, from));
+        return;
+      }
+      if (kind === kinds.confirmed) this.#confirmed += 1;
+      else if (kind === kinds.error) this.#refuse(codeOf(bytes, from));
+      else return;
+      free += 1;
+      this.#loop.answered();
+    };
+    client.onRead = () => {
+      const holds = this.#startable(free);
+      free -= holds;
+      if (held.length + holds > 0) client.write(this.#frames(held, holds));
+      held.length = 0;
+    };
+    client.onRead();
+  }
+
+  #refuse(code: string): void {
+    this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
+  }
+
+  #startable(free: number): number {
+    if (!this.#loop.running) return 0;
+    const count = Math.min(free, this.#window.seats - this.#next);
+    if (count < free) this.#loop.exhaust();
+    this.#loop.sent(count);
+    return count;
+  }
+
+  /** Confirms of what is held, then holds of the next seats. */
+  #frames(held: readonly number[], holds: number): Buffer {
+    const frames = Buffer.allocUnsafe(held.length * this.#confirm.length + holds * this.#hold.length);
+    let at = 0;
+    for (const n of held) {
+      this.#put(this.#confirm, frames, at, n);
+      this.#confirm.write(frames, at, 2, (n * SCATTER) % FIRST_DIGITS);
+      this.#confirm.write(frames, at, 3, n);
+      at += this.#confirm.length;
+    }
+    for (let i = 0; i < holds; i++) {
+      this.#put(this.#hold, frames, at, this.#next++);
+      at += this.#hold.length;
+    }
+    return frames;
+  }
+
+  #put(template: FrameTemplate, frames: Buffer, at: number, n: number): void {
+    template.copyTo(frames, at);
+    template.write(frames, at, 0, n);
+    template.write(frames, at, 1, seatAt(this.#window, n));
+  }
+}
