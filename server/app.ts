@@ -43,6 +43,8 @@ async function start(config: AppConfig, log: Log, closers: Closers): Promise<App
   const connections = new Connections(config);
   metrics.connections.readFrom(() => connections.size);
   metrics.watchers.readFrom(() => connections.watches);
+  metrics.slowReaders.readFrom(() => connections.slow);
+  metrics.framesUnderWay.readFrom(() => connections.underWay);
   registerWebSocket(app, rooms, connections);
   let stopping: Promise<void> | undefined;
   const readiness = async () => {

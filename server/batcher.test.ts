@@ -1,13 +1,18 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Batcher, BatcherFullError } from './batcher.ts';
+import { Batcher, BatcherFullError, type BatcherOptions } from './batcher.ts';
 
 /** A batcher whose calls are ended by hand, and the calls it has made so far. */
-function handDriven(options: { maxBatch?: number; maxWaiting?: number; maxWaitMs?: number } = {}) {
+function handDriven(
+  options: Partial<
+    Pick<BatcherOptions<never, never>, 'maxBatch' | 'maxWaiting' | 'maxWaitMs' | 'onCall'>
+  > = {},
+) {
   const calls: { key: string; requests: readonly number[]; end: (error?: Error) => void }[] = [];
   const batcher = new Batcher<number, string>({
     maxBatch: options.maxBatch ?? 100,
     maxWaiting: options.maxWaiting ?? 100,
     maxWaitMs: options.maxWaitMs,
+    onCall: options.onCall,
     run: (key, requests) =>
       new Promise((resolve, reject) => {
         calls.push({
@@ -126,5 +131,21 @@ describe('Batcher', () => {
     expect((await answers).map(({ status }) => status)).toEqual([
       ...['fulfilled', 'fulfilled', 'fulfilled', 'rejected'],
     ]);
+  });
+
+  it('tells how many wait, and how many each call takes', async () => {
+    const sizes: number[] = [];
+    const { batcher, calls } = handDriven({ onCall: (requests) => sizes.push(requests) });
+    const answers = [
+      ...[1, 2, 3].map((request) => batcher.submit('a', request)),
+      ...[4, 5].map((request) => batcher.submit('b', request)),
+    ];
+    expect([batcher.waiting, sizes]).toEqual([3, [1, 1]]);
+    for (let ended = 0; ended < 4; ended++) {
+      await expect.poll(() => calls.length).toBeGreaterThan(ended);
+      calls[ended]?.end();
+    }
+    await Promise.all(answers);
+    expect([batcher.waiting, sizes]).toEqual([0, [1, 1, 2, 1]]);
   });
 });

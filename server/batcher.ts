@@ -17,6 +17,8 @@ export interface BatcherOptions<Request, Result> {
   readonly maxWaiting: number;
   /** Who still waits after this is refused with `BatcherFullError`. Undefined: the callers see to it themselves. */
   readonly maxWaitMs?: number | undefined;
+  /** Hears how many requests each call takes, for metrics. */
+  readonly onCall?: ((requests: number) => void) | undefined;
 }
 
 interface Waiting<Request, Result> {
@@ -44,6 +46,13 @@ export class Batcher<Request, Result> {
 
   constructor(options: BatcherOptions<Request, Result>) {
     this.#options = options;
+  }
+
+  /** Requests that wait, of all keys together, for metrics. */
+  get waiting(): number {
+    let waiting = 0;
+    for (const queue of this.#queues.values()) waiting += queue.waiting.length;
+    return waiting;
   }
 
   submit(key: string, request: Request): Promise<Result> {
@@ -92,6 +101,7 @@ export class Batcher<Request, Result> {
   }
 
   async #call(key: string, batch: readonly Waiting<Request, Result>[]): Promise<void> {
+    this.#options.onCall?.(batch.length);
     try {
       const results = await this.#options.run(
         key,

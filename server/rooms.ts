@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { LeaseLostReason } from '../protocol/index.ts';
 import { Bookings } from './bookings/bookings.ts';
 import { Broadcaster, type Publish } from './broadcast/broadcaster.ts';
 import { Catalogue } from './catalogue/catalogue.ts';
@@ -9,10 +8,11 @@ import { Feed } from './feed/feed.ts';
 import { Leases } from './leases/leases.ts';
 import { OwnLeases } from './leases/own-leases.ts';
 import type { Log } from './observability/log.ts';
-import { createMetrics, type Metrics } from './observability/metrics.ts';
+import { createMetrics, type LeaseEnd, type Metrics } from './observability/metrics.ts';
+import { batchObserver, poolObserver, stepObserver } from './observability/observers.ts';
 import { askReadiness, type Readiness } from './observability/readiness.ts';
 import { SeatMaps } from './seatmap/seat-maps.ts';
-import { openPostgres } from './stores/postgres.ts';
+import { failureKind, openPostgres } from './stores/postgres.ts';
 import { RedisStore } from './stores/redis.ts';
 import { statement } from './stores/sql-files.ts';
 
@@ -52,7 +52,9 @@ export async function openRooms(
   closers: Closers,
   publish: Publish,
 ): Promise<Rooms> {
-  const redis = { url: config.redisUrl, timeoutMs: config.redisTimeoutMs, log };
+  const metrics = createMetrics();
+  const onStep = stepObserver(metrics);
+  const redis = { url: config.redisUrl, timeoutMs: config.redisTimeoutMs, log, onStep };
   const store = closers.opened(new RedisStore(redis), (it) => it.close());
   await store.connect();
   const feed = closers.opened(new Feed(redis, store, randomBytes(9).toString('base64url')), (it) =>
@@ -61,10 +63,11 @@ export async function openRooms(
   await feed.connect();
 
   const { statementTimeoutMs, lockTimeoutMs, broadcastTickMs, sweepMs } = config;
-  const metrics = createMetrics();
   const openPool = (name: string, size: number, timeoutMs: number) => {
     const timeouts = { statementTimeoutMs: timeoutMs, lockTimeoutMs };
-    const options = { url: config.databaseUrl, size, maxWaiting: MAX_WAITING_CALLS, log, ...timeouts };
+    const observer = poolObserver(metrics, name, (error) => failureKind(error) ?? 'refused');
+    const limits = { size, maxWaiting: MAX_WAITING_CALLS };
+    const options = { url: config.databaseUrl, log, observer, ...limits, ...timeouts };
     const pool = closers.opened(openPostgres(options), (it) => it.close());
     metrics.postgresUnderWay.readFrom(name, () => pool.underWay);
     metrics.postgresWaiting.readFrom(name, () => pool.waiting);
@@ -76,18 +79,25 @@ export async function openRooms(
   const catalogue = new Catalogue(reads, { deadlineMs: statementTimeoutMs, createPool });
 
   const seatVersions = (showId: string) => catalogue.seatVersions(showId);
-  const leases = closers.opened(new Leases({ ...config, store, seatVersions }), (it) => it.close());
-  const onLost = (reason: LeaseLostReason, seats: number) => metrics.leasesLost.inc({ reason }, seats);
-  const ownLeases = closers.opened(new OwnLeases(leases, onLost), (it) => it.close());
+  const observeBatches = batchObserver(metrics);
+  const leases = closers.opened(new Leases({ ...config, store, seatVersions, observeBatches }), (it) =>
+    it.close(),
+  );
+  const onEnd = (reason: LeaseEnd) => metrics.leaseEnds.count(reason);
+  const ownLeases = closers.opened(new OwnLeases(leases, onEnd), (it) => it.close());
   const bookings = closers.opened(
-    new Bookings({ ...config, confirms, pool: reads, catalogue, leases, log }),
+    new Bookings({ ...config, confirms, pool: reads, catalogue, leases, log, observeBatches }),
     (it) => it.close(),
   );
 
-  const broadcaster = new Broadcaster((topic, text) => {
-    metrics.broadcastFrames.inc();
-    publish(topic, text);
-  }, broadcastTickMs);
+  const broadcaster = new Broadcaster(
+    (topic, text) => {
+      metrics.broadcastFrames.inc();
+      publish(topic, text);
+    },
+    broadcastTickMs,
+    () => metrics.snapshots.count('reset'),
+  );
   const maps = { feed, leases, ownLeases, versions: catalogue, listener: broadcaster, sweepMs, log, metrics };
   const seatMaps = closers.opened(new SeatMaps(maps), (it) => it.close());
   metrics.leasesOwned.readFrom(() => ownLeases.count);

@@ -11,6 +11,7 @@ import { findSeats } from '../catalogue/find-seats.ts';
 import { monotonicMs } from '../clock.ts';
 import { mintLeaseId } from '../leases/lease-ids.ts';
 import type { Owner } from '../leases/leases.ts';
+import type { ObserveBatches } from '../observability/batches.ts';
 import type { Log } from '../observability/log.ts';
 import type { PostgresPool } from '../stores/postgres.ts';
 import { type Commit, Commits } from './commit.ts';
@@ -54,6 +55,7 @@ export interface BookingsOptions {
   readonly confirmDeadlineMs: number;
   /** From the start of a confirm; a transaction that begins later might outlive the guard. */
   readonly transactionStartMs: number;
+  readonly observeBatches?: ObserveBatches;
 }
 
 export interface Confirm {
@@ -104,7 +106,8 @@ export class Bookings {
 
   constructor(options: BookingsOptions) {
     this.#options = options;
-    this.#commits = new Commits({ pool: options.confirms, log: options.log });
+    const { confirms: pool, log, observeBatches } = options;
+    this.#commits = new Commits({ pool, log, observeBatches });
     this.#settlements = new Settlements(options.log);
     this.#refunds = new Refunds(options.pool);
   }

@@ -1,5 +1,6 @@
 import { Batcher, BatcherFullError } from '../batcher.ts';
 import { monotonicMs } from '../clock.ts';
+import { type ObserveBatches, unobserved } from '../observability/batches.ts';
 import type { Log } from '../observability/log.ts';
 import { failureKind, isRefusal, type PostgresPool } from '../stores/postgres.ts';
 import { type ConfirmAnswer, ConfirmCall, type ConfirmRequest } from './confirm-call.ts';
@@ -19,6 +20,7 @@ export interface CommitOptions {
   readonly log: Log;
   /** Requests that may wait for one show. */
   readonly maxWaiting?: number;
+  readonly observeBatches?: ObserveBatches | undefined;
 }
 
 /** Both on `monotonicMs`' clock. */
@@ -55,13 +57,14 @@ export class Commits {
   readonly #log: Log;
   readonly #batcher: Batcher<Ticket, Attempt>;
 
-  constructor({ pool, log, maxWaiting = 10_000 }: CommitOptions) {
+  constructor({ pool, log, maxWaiting = 10_000, observeBatches = unobserved }: CommitOptions) {
     this.#call = new ConfirmCall(pool);
     this.#log = log;
     this.#batcher = new Batcher({
       run: (showId, tickets) => this.#run(showId, tickets),
       maxBatch: MAX_BATCH,
       maxWaiting,
+      onCall: observeBatches('confirms', () => this.#batcher.waiting),
     });
   }
 

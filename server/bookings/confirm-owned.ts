@@ -18,7 +18,7 @@ export async function confirmOwned(
   try {
     const outcome = await bookings.confirm({ ...confirm, ownLeases: () => running(owned, seatIds) });
     // The repeat of a refunded booking books nothing: leases taken since go on.
-    if (outcome.ok && !outcome.refunded) for (const lease of owned) ownLeases.drop(lease);
+    if (outcome.ok && !outcome.refunded) for (const lease of owned) ownLeases.drop(lease, 'booked');
     return outcome;
   } finally {
     for (const lease of owned) lease.confirms -= 1;

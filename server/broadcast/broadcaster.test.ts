@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { decodeServerFrame, type ServerFrame } from '../../protocol/index.ts';
 import { SeatMap } from '../seatmap/seat-map.ts';
 import { Broadcaster } from './broadcaster.ts';
-import { catchUpText } from './frames.ts';
+import { catchUp } from './frames.ts';
 
 const TICK_MS = 25;
 const seatIds = ['A1', 'A2', 'A3'];
@@ -93,18 +93,19 @@ describe('Broadcaster', () => {
     show.map = mapAt('e1', 5);
     broadcaster.reset(show);
     const lost = broadcaster.surelySent(show);
-    expect(decode(catchUpText(show, show.map, lost)).type).toBe('snapshot');
+    expect(decode(catchUp(show, show.map, lost).text).type).toBe('snapshot');
     vi.advanceTimersByTime(TICK_MS);
     expect(broadcaster.surelySent(show)).toEqual({ epoch: 'e1', seq: 5 });
   });
 });
 
-describe('catchUpText', () => {
+describe('catchUp', () => {
   it('is a delta from where the client stands, or a snapshot when the map does not reach back so far', () => {
     const { show, change } = stage();
     change('A1');
     change('A2');
-    const textFor = (epoch: string, seq: number) => decode(catchUpText(show, show.map, { epoch, seq }, 'r1'));
+    const textFor = (epoch: string, seq: number) =>
+      decode(catchUp(show, show.map, { epoch, seq }, 'r1').text);
     expect(textFor('e1', 1)).toMatchObject({
       type: 'delta',
       id: 'r1',

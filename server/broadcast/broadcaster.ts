@@ -28,11 +28,14 @@ export const topicOf = (showId: string): string => `show:${showId}`;
 export class Broadcaster implements ShowListener {
   readonly #publish: Publish;
   readonly #tickMs: number;
+  readonly #onSnapshot: () => void;
   readonly #shows = new WeakMap<Shown, Told>();
 
-  constructor(publish: Publish, tickMs: number) {
+  /** @param onSnapshot hears of every whole map that is published, for metrics */
+  constructor(publish: Publish, tickMs: number, onSnapshot: () => void = () => {}) {
     this.#publish = publish;
     this.#tickMs = tickMs;
+    this.#onSnapshot = onSnapshot;
   }
 
   changed(show: Shown): void {
@@ -58,7 +61,10 @@ export class Broadcaster implements ShowListener {
       timer: undefined,
     };
     this.#shows.set(show, told);
-    if (before !== undefined) this.#publish(topicOf(show.showId), snapshotText(show.showId, map));
+    if (before !== undefined) {
+      this.#publish(topicOf(show.showId), snapshotText(show.showId, map));
+      this.#onSnapshot();
+    }
     this.#awaitFlush(told);
   }
 

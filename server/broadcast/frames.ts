@@ -35,13 +35,20 @@ export function deltaText(showId: string, map: SeatMap, since: number, id?: stri
   return `${head('delta', id)}"showId":"${showId}",${range},"changes":{${changes.reverse().join(',')}}}`;
 }
 
+export interface CatchUp {
+  readonly text: string;
+  readonly isSnapshot: boolean;
+}
+
 /** What a client that stands at `since` needs to stand where the map does. */
-export function catchUpText(
+export function catchUp(
   { showId }: Shown,
   map: SeatMap,
   since: { epoch: string; seq: number } | undefined,
   id?: string,
-): string {
+): CatchUp {
   const reached = since !== undefined && since.epoch === map.epoch && map.reaches(since.seq);
-  return reached ? deltaText(showId, map, since.seq, id) : snapshotText(showId, map, id);
+  return reached
+    ? { text: deltaText(showId, map, since.seq, id), isSnapshot: false }
+    : { text: snapshotText(showId, map, id), isSnapshot: true };
 }

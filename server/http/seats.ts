@@ -24,7 +24,7 @@ export async function lockSeats(deps: HttpDeps, body: SeatLockBody): Promise<Ans
     ok: false as const,
     fault: faultOf(error, deps.log, '/seat-lock'),
   }));
-  deps.metrics.holds.inc({ via: 'http', outcome: held.ok ? 'held' : held.fault.code });
+  deps.metrics.holds.http.count(held.ok ? 'held' : held.fault.code);
   return held.ok ? json(200, held.answer) : refusal(held.fault);
 }
 
@@ -67,7 +67,7 @@ export async function confirmBooking(deps: HttpDeps, body: BookingConfirmBody): 
   const isGone = () => false;
   const confirm = { showId, seatIds, requestId, owner, isGone };
   const confirmed = await confirmOwned(deps.bookings, deps.ownLeases, confirm);
-  deps.metrics.confirms.inc({ via: 'http', outcome: outcomeOf(confirmed) });
+  deps.metrics.confirms.http.count(outcomeOf(confirmed));
   return confirmed.ok ? json(200, confirmation(confirmed)) : refusal(confirmed.fault);
 }
 

@@ -1,5 +1,6 @@
 import type { Position } from '../../protocol/index.ts';
 import { Batcher } from '../batcher.ts';
+import { type ObserveBatches, unobserved } from '../observability/batches.ts';
 import { type RedisStore, StoreUnavailable } from '../stores/redis.ts';
 import { soldKey } from './keys.ts';
 import { mintEpoch, mintLeaseId } from './lease-ids.ts';
@@ -37,6 +38,7 @@ export interface LeasesOptions {
   readonly guardMs: number;
   readonly maxHoldMs: number;
   readonly checkoutMs: number;
+  readonly observeBatches?: ObserveBatches;
 }
 
 /** Called with the position that a step's reply carried: a map that is behind it has missed something. */
@@ -75,22 +77,25 @@ export class Leases {
     const steps = new Steps(options.store);
     this.#steps = steps;
     this.#undos = new Undos((showId, request) => this.#releases.submit(showId, request));
-    this.#holds = this.#batcher(async (showId, requests) => {
+    this.#holds = this.#batcher('holds', async (showId, requests) => {
       const { results, position } = await this.#fresh(showId, () => steps.hold(showId, requests));
       return results.map((result) => ({ result, position }));
     });
     this.#renewals = this.#batcher(
+      'renewals',
       async (showId, requests) => (await this.#fresh(showId, () => steps.renew(showId, requests))).results,
     );
     this.#releases = this.#batcher(
+      'releases',
       async (showId, requests) => (await this.#fresh(showId, () => steps.release(showId, requests))).results,
     );
     // A confirm leaves its guard the time of two calls: the one that is under way and its own.
     this.#guards = this.#batcher(
+      'guards',
       async (showId, requests) => (await this.#fresh(showId, () => steps.guard(showId, requests))).results,
       1,
     );
-    this.#settlements = this.#batcher(async (showId, requests) => {
+    this.#settlements = this.#batcher('settlements', async (showId, requests) => {
       await this.#fresh(showId, () => steps.settle(showId, requests));
       return requests.map(() => undefined);
     });
@@ -305,10 +310,14 @@ export class Leases {
   }
 
   #batcher<Request, Result>(
+    name: string,
     run: (showId: string, requests: readonly Request[]) => Promise<readonly Result[]>,
     callsWaitedFor = 2,
   ): Batcher<Request, Result> {
-    const maxWaitMs = this.#options.store.timeoutMs * callsWaitedFor;
-    return new Batcher({ run, maxBatch: MAX_BATCH, maxWaiting: MAX_WAITING, maxWaitMs });
+    const { store, observeBatches = unobserved } = this.#options;
+    const maxWaitMs = store.timeoutMs * callsWaitedFor;
+    const onCall = observeBatches(name, () => batcher.waiting);
+    const batcher = new Batcher({ run, maxBatch: MAX_BATCH, maxWaiting: MAX_WAITING, maxWaitMs, onCall });
+    return batcher;
   }
 }

@@ -31,21 +31,21 @@ let alice: TestSession;
 /** What the store answers to a look: seats that are still held. */
 let stillHeld: Set<string>;
 let undone: string[];
-let counted: [reason: string, seats: number][];
+let ends: string[];
 
 beforeEach(() => {
   vi.useFakeTimers();
   alice = new TestSession('alice');
   stillHeld = new Set();
   undone = [];
-  counted = [];
+  ends = [];
   const leases = {
     look: async (_showId: string, _owner: Holder, seatIds: readonly string[]) =>
       seatIds.map((seatId) => (stillHeld.has(seatId) ? 1_000 : undefined)),
     undo: (_showId: string, _owner: Holder, _seatIds: readonly string[], leaseId: string) =>
       undone.push(leaseId),
   };
-  own = new OwnLeases(leases, (reason, seats) => counted.push([reason, seats]));
+  own = new OwnLeases(leases, (why) => ends.push(why));
 });
 afterEach(() => {
   own.close();
@@ -86,7 +86,7 @@ describe('entries of the feed', () => {
     grant(alice, 5, lease('A1'), lease('A2'));
     own.apply('s', entry(6, ['A1', 'available', ''], ['A2', 'available', 'lease-A2']));
     expect(alice.told).toEqual([{ seatIds: ['A1', 'A2'], reason: 'expired' }]);
-    expect(counted).toEqual([['expired', 2]]);
+    expect(ends).toEqual(['expired', 'expired']);
     expect([own.get('s', 'A1'), alice.leases.size]).toEqual([undefined, 0]);
   });
 
@@ -246,6 +246,18 @@ it('closes the earlier connection also when a heartbeat missed its leases before
 
 it('forgets a session in silence', () => {
   grant(alice, 1, lease('A1'), lease('A2'));
-  own.dropAll(alice);
+  own.dropAll(alice, 'disconnected');
   expect([own.count, alice.leases.size, alice.told]).toEqual([0, 0, []]);
+  expect(ends).toEqual(['disconnected', 'disconnected']);
+});
+
+it('counts each end once, by whoever is first to know, and none for what goes on elsewhere', () => {
+  grant(alice, 1, lease('A1'), lease('A2'), lease('A3'));
+  const [released, booked] = [own.get('s', 'A1'), own.get('s', 'A2')];
+  if (released === undefined || booked === undefined) throw new Error('no leases');
+  own.drop(released, 'released');
+  own.drop(released, 'booked');
+  own.drop(booked, 'booked');
+  own.dropAll(alice, undefined);
+  expect(ends).toEqual(['released', 'booked']);
 });

@@ -1,6 +1,7 @@
 import type { LeaseLostReason, Position, SeatState } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
 import type { Entry, Superseded } from '../feed/entry.ts';
+import type { LeaseEnd } from '../observability/metrics.ts';
 import type { Holder, Leases } from './leases.ts';
 import type { GrantedLease } from './steps.ts';
 
@@ -64,7 +65,7 @@ function groupBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) => Key): 
 
 export class OwnLeases {
   readonly #leases: Pick<Leases, 'look' | 'undo'>;
-  readonly #onLost: (reason: LeaseLostReason, seats: number) => void;
+  readonly #onEnd: (why: LeaseEnd) => void;
   /** show → seat → the one lease that is good, as far as this server knows. */
   readonly #shows = new Map<string, Map<string, OwnLease>>();
   readonly #clock: NodeJS.Timeout;
@@ -74,13 +75,10 @@ export class OwnLeases {
   #booked: readonly [Set<string>, Set<string>] = [new Set(), new Set()];
   readonly #generations: NodeJS.Timeout;
 
-  /** @param onLost hears, for metrics, of what sessions are told to have lost */
-  constructor(
-    leases: Pick<Leases, 'look' | 'undo'>,
-    onLost: (reason: LeaseLostReason, seats: number) => void = () => {},
-  ) {
+  /** @param onEnd hears of every lease that ended, for metrics */
+  constructor(leases: Pick<Leases, 'look' | 'undo'>, onEnd: (why: LeaseEnd) => void = () => {}) {
     this.#leases = leases;
-    this.#onLost = onLost;
+    this.#onEnd = onEnd;
     this.#clock = setInterval(() => this.#endByClock(), CLOCK_TICK_MS);
     this.#generations = setInterval(() => {
       this.#booked = [new Set(), this.#booked[0]];
@@ -137,8 +135,12 @@ export class OwnLeases {
     }
   }
 
-  /** The lease is over and its session knows. */
-  drop(lease: OwnLease): void {
+  /**
+   * The lease is over and its session knows.
+   * @param why undefined: it goes on, but not here
+   */
+  drop(lease: OwnLease, why: LeaseEnd | undefined): void {
+    if (!lease.ended && why !== undefined) this.#onEnd(why);
     lease.ended = true;
     lease.session.leases.delete(lease);
     this.#unindex(lease);
@@ -153,14 +155,14 @@ export class OwnLeases {
    * it, and the notice of that is still on its way.
    */
   miss(lease: OwnLease): void {
-    this.drop(lease);
+    this.drop(lease, this.#reason(lease));
     this.#index(lease);
     setTimeout(() => this.#unindex(lease), MISSED_MS).unref();
   }
 
   /** The session is gone, or is told otherwise: forget all of it in silence. */
-  dropAll(session: LeaseSession): void {
-    for (const lease of session.leases) this.drop(lease);
+  dropAll(session: LeaseSession, why: LeaseEnd | undefined): void {
+    for (const lease of session.leases) this.drop(lease, why);
   }
 
   /** An entry that the map applied, in order. */
@@ -176,7 +178,7 @@ export class OwnLeases {
       if (state === 'held' && (leaseId === lease.leaseId || leaseId === '')) continue;
       // Its own booking, or one that a look announced in mid-confirm: the confirm under way answers for it.
       if (state === 'booked' && (leaseId === lease.leaseId || (leaseId === '' && lease.confirms > 0)))
-        this.drop(lease);
+        this.drop(lease, 'booked');
       else ended.push(lease);
       if (state === 'booked' && leaseId !== lease.leaseId) this.#giveUp(lease);
     }
@@ -240,7 +242,7 @@ export class OwnLeases {
     });
     // Its own booking, which the feed told before there was a record: whoever confirmed it knows.
     const own = over.filter((lease) => this.#booked.some((grants) => grants.has(grantOf(lease))));
-    for (const lease of own) this.drop(lease);
+    for (const lease of own) this.drop(lease, 'booked');
     const lost = over.filter((lease) => !lease.ended);
     for (const lease of lost) if (isBooked(lease)) this.#giveUp(lease);
     this.#tell(lost, (lease) => (isBooked(lease) ? 'booked_elsewhere' : reasonOf(lease)));
@@ -297,10 +299,9 @@ export class OwnLeases {
   }
 
   #end({ session, showId }: OwnLease, leases: readonly OwnLease[], reason: LeaseLostReason): void {
-    for (const lease of leases) this.drop(lease);
+    for (const lease of leases) this.drop(lease, lease.releasing ? 'released' : reason);
     const lost = leases.filter((lease) => !lease.releasing).map((lease) => lease.seatId);
     if (lost.length === 0) return;
     session.lost(showId, lost, reason);
-    this.#onLost(reason, lost.length);
   }
 }

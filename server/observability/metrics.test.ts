@@ -7,7 +7,7 @@ it('keeps the metrics of each server apart, and reads what is read only when it 
   one.connections.readFrom(() => connections);
   one.postgresWaiting.readFrom('reads', () => connections + 1);
   one.postgresWaiting.readFrom('confirms', () => 0);
-  one.framesReceived.inc({ type: 'hold' });
+  one.framesReceived.count('hold');
   connections = 7;
   const text = await one.registry.metrics();
   expect(text).toContain('rowlock_connections 7');
@@ -15,5 +15,32 @@ it('keeps the metrics of each server apart, and reads what is read only when it 
   expect(text).toContain('rowlock_postgres_calls_waiting{pool="confirms"} 0');
   expect(text).toContain('rowlock_frames_received_total{type="hold"} 1');
   expect(await other.registry.metrics()).toContain('rowlock_connections 0');
-  expect(await other.registry.metrics()).not.toContain('type="hold"');
+  expect(await other.registry.metrics()).toContain('rowlock_frames_received_total{type="hold"} 0');
+});
+
+it('times one frame in seventeen, whatever the others are', async () => {
+  const { frameTimes, registry } = createMetrics();
+  const timings = Array.from({ length: 17 * 3 }, () => frameTimes.begin());
+  expect(timings.filter((timing) => timing !== undefined)).toHaveLength(3);
+  for (const timing of timings) {
+    timing?.parsed();
+    timing?.replying();
+    timing?.replied('hold');
+  }
+  const text = await registry.metrics();
+  expect(text).toContain('rowlock_frame_duration_seconds_count{type="hold"} 3');
+  expect(text).toContain('rowlock_frame_stage_duration_seconds_count{stage="parse"} 3');
+  expect(text).toContain('rowlock_frame_stage_duration_seconds_count{stage="reply"} 3');
+});
+
+it('counts what was counted once, however often it is scraped', async () => {
+  const { holds, registry } = createMetrics();
+  holds.ws.count('held');
+  holds.ws.count('held');
+  holds.http.count('limit_reached');
+  await registry.metrics();
+  const text = await registry.metrics();
+  expect(text).toContain('rowlock_holds_total{via="ws",outcome="held"} 2');
+  expect(text).toContain('rowlock_holds_total{via="http",outcome="held"} 0');
+  expect(text).toContain('rowlock_holds_total{via="http",outcome="limit_reached"} 1');
 });

@@ -1,141 +1,164 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { FaultCode } from '../../protocol/index.ts';
+import { performance } from 'node:perf_hooks';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { ClientFrame, FaultCode, LeaseLostReason } from '../../protocol/index.ts';
+import { FrameTimes } from './frame-times.ts';
+import { Instruments } from './instruments.ts';
 
-/** A gauge whose value is asked for when it is scraped: whoever has the number need not report each change of it. */
-export interface Reading {
-  /** One source; before it is named the gauge shows 0. */
-  readFrom(source: () => number): void;
-}
+export type { Counts, Via } from './instruments.ts';
 
-/** The same for each of a few things that have a name. */
-export interface Readings {
-  readFrom(name: string, source: () => number): void;
-}
+/** How a lease of a session ended: as its session wished, or as `lease_lost` told it. */
+export type LeaseEnd = 'released' | 'disconnected' | 'booked' | LeaseLostReason;
 
-/** Labels are from fixed sets: never an id, never anything that a client chose. */
-export interface Metrics {
-  readonly registry: Registry;
+/** What a whole map was sent for: somebody joined, a slow reader came back, or the map was loaded anew. */
+export type SnapshotCause = 'watch' | 'slow_reader' | 'reset';
 
-  readonly connections: Reading;
-  /** Watches of all connections together. */
-  readonly watchers: Reading;
-  readonly leasesOwned: Reading;
-  readonly showsFollowed: Reading;
+/** Of the client's own choosing, and those that its library sends for it. */
+export type CloseLabel = `${number}` | 'other';
 
-  /** `type` as the protocol names it; `invalid` for what is no frame. */
-  readonly framesReceived: Counter<'type'>;
-  readonly replies: { readonly inc: (labels: { outcome: 'ok' | FaultCode }) => void };
-  readonly holds: { readonly inc: (labels: { via: Via; outcome: 'held' | FaultCode }) => void };
-  readonly confirms: {
-    readonly inc: (labels: { via: Via; outcome: 'confirmed' | 'replayed' | FaultCode }) => void;
-  };
-  readonly confirmsUnderWay: Reading;
-  /** Decisions of Postgres that Redis was not told yet. */
-  readonly unsettled: Reading;
-  /** As `lease_lost` tells them. */
-  readonly leasesLost: Counter<'reason'>;
+export type Metrics = ReturnType<typeof createMetrics>;
 
-  readonly broadcastFrames: Counter;
-  readonly mapLoads: Counter;
-  /** Rounds of catching up by the log, after a gap or a doubt. */
-  readonly mapMends: Counter;
+const FRAME_TYPES: readonly (ClientFrame['type'] | 'invalid')[] = [
+  'hello',
+  'watch',
+  'unwatch',
+  'hold',
+  'heartbeat',
+  'release',
+  'checkout',
+  'confirm',
+  'invalid',
+];
+const LEASE_ENDS: readonly LeaseEnd[] = [
+  'released',
+  'disconnected',
+  'booked',
+  'expired',
+  'deadline',
+  'store_reset',
+  'booked_elsewhere',
+];
+/** Refusals that say something about the server, so that alerts see the first one. */
+const TROUBLE = ['busy', 'unavailable', 'outcome_unknown', 'internal'] as const satisfies FaultCode[];
 
-  /** By the name of the pool. */
-  readonly postgresUnderWay: Readings;
-  readonly postgresWaiting: Readings;
-  readonly storeUp: Gauge<'store'>;
-  readonly streamLagSeconds: Gauge;
-
-  readonly httpRequests: Counter<'route' | 'method' | 'status'>;
-  readonly httpRequestSeconds: Histogram<'route' | 'method'>;
-}
-
-export type Via = 'ws' | 'http';
-
-const PREFIX = 'rowlock_';
-const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
-
-/** Metrics of one server, in a registry of their own: several servers may live in one process (tests). */
-export function createMetrics(): Metrics {
+/**
+ * Metrics of one server, in a registry of their own: several servers may live in one process (tests). Labels are from fixed
+ * sets: never an id, never anything that a client chose.
+ */
+export function createMetrics() {
   const registry = new Registry();
-  const registers = [registry];
-  const counter = <Label extends string = never>(name: string, help: string, labelNames: Label[] = []) =>
-    new Counter({ name: `${PREFIX}${name}_total`, help, labelNames, registers });
-  const gauge = <Label extends string = never>(name: string, help: string, labelNames: Label[] = []) =>
-    new Gauge({ name: PREFIX + name, help, labelNames, registers });
-  const reading = (name: string, help: string): Reading => {
-    let read = () => 0;
-    new Gauge({
-      name: PREFIX + name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-    return {
-      readFrom: (source) => {
-        read = source;
-      },
-    };
-  };
-  const readings = (name: string, help: string, labelName: string): Readings => {
-    const sources = new Map<string, () => number>();
-    new Gauge({
-      name: PREFIX + name,
-      help,
-      labelNames: [labelName],
-      registers,
-      collect() {
-        for (const [label, read] of sources) this.set({ [labelName]: label }, read());
-      },
-    });
-    return { readFrom: (label, source) => void sources.set(label, source) };
-  };
+  const make = new Instruments(registry);
   // Brings the event loop's lag, memory, garbage collection and file descriptors.
   // At its default of 10 ms the monitor of the event loop alone wakes an idle server a hundred times a second.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
+  make.sum(
+    'event_loop_active_seconds',
+    'Time that the event loop was not waiting: its rate is how busy the process is',
+    () => performance.eventLoopUtilization().active / 1000,
+  );
 
   return {
     registry,
-    connections: reading('connections', 'WebSocket connections'),
-    watchers: reading('watchers', 'Watches of all connections together'),
-    leasesOwned: reading('leases_owned', 'Leases of the sessions of this server'),
-    showsFollowed: reading('shows_followed', 'Shows whose map this server keeps'),
-
-    framesReceived: counter('frames_received', 'Frames from clients', ['type']),
-    replies: counter('replies', 'Replies to frames: ok, or the code of the error', ['outcome']),
-    holds: counter('holds', 'Holds: held, or the code of the refusal', ['via', 'outcome']),
-    confirms: counter('confirms', 'Confirms: confirmed, replayed, or the code of the refusal', [
-      'via',
-      'outcome',
-    ]),
-    confirmsUnderWay: reading('confirms_under_way', 'Confirms that have no answer yet'),
-    unsettled: reading('unsettled', 'Decisions of Postgres that Redis was not told yet'),
-    leasesLost: counter('leases_lost', 'Leases that ended without their session asking, as it was told', [
-      'reason',
-    ]),
-
-    broadcastFrames: counter('broadcast_frames', 'Frames published, each to all watchers of a show'),
-    mapLoads: counter('map_loads', 'Seat maps loaded from Redis and Postgres'),
-    mapMends: counter('map_mends', 'Seat maps that caught up by the log after a gap or a doubt'),
-
-    postgresUnderWay: readings('postgres_calls_under_way', 'Calls of Postgres under way', 'pool'),
-    postgresWaiting: readings(
-      'postgres_calls_waiting',
-      'Calls that wait for a connection to Postgres',
-      'pool',
-    ),
-    storeUp: gauge('store_up', '1 when the store answered the last look at it', ['store']),
-    streamLagSeconds: gauge('stream_lag_seconds', 'How far the slowest followed show is behind'),
-
-    httpRequests: counter('http_requests', 'HTTP requests answered', ['route', 'method', 'status']),
-    httpRequestSeconds: new Histogram({
-      name: `${PREFIX}http_request_duration_seconds`,
-      help: 'From the head of an HTTP request to its answer',
-      labelNames: ['route', 'method'],
-      buckets: SECONDS,
-      registers,
-    }),
+    ...sockets(make),
+    ...seats(make),
+    ...maps(make),
+    ...stores(make),
+    ...http(make),
   };
 }
+
+const sockets = (make: Instruments) => ({
+  connections: make.reading('connections', 'WebSocket connections'),
+  connectionsOpened: make.counter('connections_opened', 'WebSocket connections that were opened'),
+  connectionsClosed: make.counts<CloseLabel>(
+    'connections_closed',
+    'WebSocket connections that ended, by close code; 1006: cut without one',
+    'code',
+    ['1000', '1001', '1006', '4001', '4008'],
+  ),
+  /** Watches of all connections together. */
+  watchers: make.reading('watchers', 'Watches of all connections together'),
+  slowReaders: make.reading('slow_readers', 'Connections that do not read and are out of step'),
+  drops: make.counter('slow_reader_drops', 'Times that a connection fell out of step for not reading'),
+
+  /** `type` as the protocol names it; `invalid` for what is no frame. */
+  framesReceived: make.counts('frames_received', 'Frames from clients', 'type', FRAME_TYPES),
+  framesUnderWay: make.reading('frames_under_way', 'Frames that have no reply yet'),
+  replies: make.counts<'ok' | FaultCode>(
+    'replies',
+    'Replies to frames: ok, or the code of the error',
+    'outcome',
+    ['ok', ...TROUBLE],
+  ),
+  frameTimes: new FrameTimes(
+    make.latency('frame_duration_seconds', 'From a frame to its reply; some of them are timed', ['type']),
+    make.work('frame_stage_duration_seconds', 'The processor work on a frame; some of them are timed', [
+      'stage',
+    ]),
+  ),
+});
+
+const seats = (make: Instruments) => ({
+  holds: make.countsVia<'held' | FaultCode>('holds', 'Holds: held, or the code of the refusal', 'outcome', [
+    'held',
+    'seat_unavailable',
+    ...TROUBLE,
+  ]),
+  confirms: make.countsVia<'confirmed' | 'replayed' | FaultCode>(
+    'confirms',
+    'Confirms: confirmed, replayed, or the code of the refusal',
+    'outcome',
+    ['confirmed', 'replayed', 'seat_unavailable', 'lease_lost', ...TROUBLE],
+  ),
+  confirmsUnderWay: make.reading('confirms_under_way', 'Confirms that have no answer yet'),
+  unsettled: make.reading('unsettled', 'Decisions of Postgres that Redis was not told yet'),
+  leasesOwned: make.reading('leases_owned', 'Leases of the sessions of this server'),
+  leaseEnds: make.counts('lease_ends', 'Leases of sessions that ended, by why', 'reason', LEASE_ENDS),
+});
+
+const maps = (make: Instruments) => ({
+  showsFollowed: make.reading('shows_followed', 'Shows whose map this server keeps'),
+  broadcastFrames: make.counter('broadcast_frames', 'Frames published, each to all watchers of a show'),
+  snapshots: make.counts<SnapshotCause>('snapshots', 'Whole maps sent, by what for', 'cause', [
+    'watch',
+    'slow_reader',
+    'reset',
+  ]),
+  mapLoads: make.counter('map_loads', 'Seat maps loaded from Redis and Postgres'),
+  /** Rounds of catching up by the log, after a gap or a doubt. */
+  mapMends: make.counter('map_mends', 'Seat maps that caught up by the log after a gap or a doubt'),
+  mapGaps: make.counter('map_gaps', 'Mends that found changes which the feed had not brought'),
+  streamLagSeconds: make.gauge('stream_lag_seconds', 'How far the slowest followed show is behind'),
+});
+
+const stores = (make: Instruments) => ({
+  batchSizes: make.sizes('batch_requests', 'Requests in one call of a batcher', ['batcher']),
+  batchWaiting: make.readings('batch_waiting', 'Requests that wait for the next call', 'batcher'),
+  redisCalls: make.latency('redis_call_duration_seconds', 'Calls of Redis, by Lua step', ['step']),
+  redisFailures: make.counter('redis_calls_failed', 'Calls of Redis without an answer, by Lua step', [
+    'step',
+  ]),
+  /** By the name of the pool. */
+  postgresCalls: make.latency('postgres_call_duration_seconds', 'Calls of Postgres, without the waiting', [
+    'pool',
+  ]),
+  postgresFailures: make.counter('postgres_calls_failed', 'Calls of Postgres without rows, by why', [
+    'pool',
+    'reason',
+  ]),
+  postgresUnderWay: make.readings('postgres_calls_under_way', 'Calls of Postgres under way', 'pool'),
+  postgresWaiting: make.readings(
+    'postgres_calls_waiting',
+    'Calls that wait for a connection to Postgres',
+    'pool',
+  ),
+  storeUp: make.gauge('store_up', '1 when the store answered the last look at it', ['store']),
+});
+
+const http = (make: Instruments) => ({
+  httpRequests: make.counter('http_requests', 'HTTP requests answered', ['route', 'method', 'status']),
+  httpRequestSeconds: make.latency(
+    'http_request_duration_seconds',
+    'From the head of an HTTP request to its answer',
+    ['route', 'method'],
+  ),
+});

@@ -223,9 +223,15 @@ export class FollowedShow {
   }
 
   async #catchUp(map: SeatMap): Promise<void> {
-    this.#options.metrics.mapMends.inc();
+    const { mapMends, mapGaps } = this.#options.metrics;
+    mapMends.inc();
     const askedAt = Math.max(map.seq, this.#heardSeq);
-    const told = await this.#advance(map, askedAt, (entry) => this.#apply(map, entry));
+    let missed = false;
+    const told = await this.#advance(map, askedAt, (entry) => {
+      missed = true;
+      this.#apply(map, entry);
+    });
+    if (missed) mapGaps.inc();
     if (this.#closed) return;
     if (told === 'more' || this.#brokenEpoch !== undefined) this.#doubtful = true;
     else if (told === 'lost') await this.#load();

@@ -11,6 +11,7 @@ import {
   type ServerFrame,
 } from '../../protocol/index.ts';
 import { FRAMES_BURST_S, sessionLimits } from '../limits.ts';
+import type { FrameTiming } from '../observability/frame-times.ts';
 import { faultOf } from '../refusals.ts';
 import type { Rooms } from '../rooms.ts';
 import type { Connections } from './connections.ts';
@@ -58,13 +59,15 @@ export class Connection {
   }
 
   message(text: string): void {
+    const timing = this.#rooms.metrics.frameTimes.begin();
     const decoded = decodeClientFrame(text);
+    timing?.parsed();
     const waitMs = this.#frames.take();
     const id = decoded.ok ? decoded.frame.id : decoded.id;
-    this.#rooms.metrics.framesReceived.inc({ type: decoded.ok ? decoded.frame.type : 'invalid' });
+    this.#rooms.metrics.framesReceived.count(decoded.ok ? decoded.frame.type : 'invalid');
     if (waitMs > 0) this.#offend(id, fault('rate_limited', { retryInMs: waitMs }));
     else if (!decoded.ok) this.#offend(id, decoded.fault);
-    else this.#serve(decoded.frame);
+    else this.#serve(decoded.frame, timing);
   }
 
   /** @param clean the client said goodbye */
@@ -80,28 +83,35 @@ export class Connection {
     if (!joining) this.#endSession();
   }
 
-  #serve(frame: ClientFrame): void {
+  #serve(frame: ClientFrame, timing: FrameTiming | undefined): void {
     if (frame.type === 'hello') {
-      if (this.#state === 'new') void this.#answer(frame.id, () => this.#hello(frame));
+      if (this.#state === 'new') void this.#answer(frame, timing, () => this.#hello(frame));
       else this.#offend(frame.id, fault('hello_required', {}, 'This connection has said hello already.'));
       return;
     }
     const session = this.#session;
     if (this.#state !== 'live' || session === undefined) this.#offend(frame.id, fault('hello_required'));
     else if (this.#underWay >= sessionLimits.maxUnderWay) this.#refuse(frame.id, fault('busy', {}));
-    else void this.#answer(frame.id, () => dispatch(this.#rooms, session, frame));
+    else void this.#answer(frame, timing, () => dispatch(this.#rooms, session, frame));
   }
 
   /** Exactly one reply, whatever happens. */
-  async #answer(id: string, serve: () => Promise<Awaited<ReturnType<typeof dispatch>>>): Promise<void> {
+  async #answer(
+    { id, type }: ClientFrame,
+    timing: FrameTiming | undefined,
+    serve: () => ReturnType<typeof dispatch>,
+  ): Promise<void> {
     this.#underWay += 1;
     try {
       const answer = await serve();
+      timing?.replying();
       if (answer?.ok === false) this.#refuse(id, answer.fault);
       else this.#reply(answer?.frame);
     } catch (error) {
+      timing?.replying();
       this.#refuse(id, faultOf(error, this.#rooms.log, 'a frame'));
     } finally {
+      timing?.replied(type);
       this.#underWay -= 1;
     }
   }
@@ -168,12 +178,12 @@ export class Connection {
 
   /** @param frame undefined: it was sent already */
   #reply(frame: ServerFrame | undefined): void {
-    this.#rooms.metrics.replies.inc({ outcome: 'ok' });
+    this.#rooms.metrics.replies.count('ok');
     if (frame !== undefined) this.sender.send(encode(frame));
   }
 
   #refuse(id: string | undefined, refusal: Fault): void {
-    this.#rooms.metrics.replies.inc({ outcome: refusal.code });
+    this.#rooms.metrics.replies.count(refusal.code);
     this.sender.send(encode({ type: 'error', ...(id === undefined ? {} : { id }), ...refusal }));
   }
 

@@ -53,6 +53,20 @@ export class Connections {
     return watches;
   }
 
+  /** Those whose client does not read. */
+  get slow(): number {
+    let slow = 0;
+    for (const { sender } of this.#all) if (sender.isSlow) slow += 1;
+    return slow;
+  }
+
+  /** Frames that have no reply yet. */
+  get underWay(): number {
+    let underWay = 0;
+    for (const connection of this.#all) underWay += connection.underWay;
+    return underWay;
+  }
+
   add(connection: Connected): void {
     this.#all.add(connection);
     this.#perAddress.add(connection.address, 1);

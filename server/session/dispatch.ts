@@ -18,7 +18,7 @@ export function dispatch(rooms: Rooms, session: Session, frame: LiveFrame): Prom
       return unwatch(rooms, session, frame);
     case 'hold':
       return counted(hold(rooms, session, frame), (outcome) =>
-        rooms.metrics.holds.inc({ via: 'ws', outcome: outcome.ok ? 'held' : outcome.fault.code }),
+        rooms.metrics.holds.ws.count(outcome.ok ? 'held' : outcome.fault.code),
       );
     case 'heartbeat':
       return heartbeat(rooms, session, frame);
@@ -28,7 +28,7 @@ export function dispatch(rooms: Rooms, session: Session, frame: LiveFrame): Prom
       return checkout(rooms, session, frame);
     case 'confirm':
       return counted(confirm(rooms, session, frame), (outcome) =>
-        rooms.metrics.confirms.inc({ via: 'ws', outcome: outcomeOf(outcome) }),
+        rooms.metrics.confirms.ws.count(outcomeOf(outcome)),
       );
     default:
       return unreachable(frame);

@@ -29,7 +29,7 @@ export async function endSession(rooms: Rooms, session: Session): Promise<void> 
   const owned = [...session.leases];
   const { publicId, ending } = session;
   rooms.log.debug({ session: publicId, ending, leases: owned.length }, 'session ended');
-  rooms.ownLeases.dropAll(session);
+  rooms.ownLeases.dropAll(session, ending === 'closed' ? 'disconnected' : undefined);
   await session.finish();
   if (session.ending !== 'closed') return;
   const free = owned.filter((lease) => lease.confirms === 0);

@@ -134,7 +134,7 @@ export async function release(rooms: Rooms, session: Session, frame: ReleaseFram
       named: frame.seatIds !== undefined,
     });
     const free = new Set(freed);
-    for (const lease of releasing) if (free.has(lease.seatId)) ownLeases.drop(lease);
+    for (const lease of releasing) if (free.has(lease.seatId)) ownLeases.drop(lease, 'released');
     session.tidy(showId);
     return { ok: true, frame: { type: 'released', id: frame.id, showId, seatIds: [...freed] } };
   } finally {

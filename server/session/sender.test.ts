@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { decodeServerFrame, limits, type ServerFrame } from '../../protocol/index.ts';
 import { Broadcaster, topicOf } from '../broadcast/broadcaster.ts';
 import { sessionLimits } from '../limits.ts';
+import { createMetrics } from '../observability/metrics.ts';
 import { SeatMap } from '../seatmap/seat-map.ts';
 import { FoldedMap } from '../test/harness/client.ts';
 import { Sender, type WebSocket } from './sender.ts';
@@ -52,7 +53,7 @@ function stage(...showIds: string[]) {
     if (socket.send(text) === DROPPED) sender.dropped();
     socket.isPublishing = false;
   }, 25);
-  const sender = new Sender(socket, broadcaster);
+  const sender = new Sender(socket, broadcaster, createMetrics());
   const shows = showIds.map((showId) => ({
     showId,
     map: new SeatMap(seating, 'e1', 0, [], []),

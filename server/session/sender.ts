@@ -1,8 +1,9 @@
 import type { WebSocket as UwsSocket } from 'uWebSockets.js';
 import { closeCodes, limits, type Position } from '../../protocol/index.ts';
 import { type Broadcaster, topicOf } from '../broadcast/broadcaster.ts';
-import { catchUpText } from '../broadcast/frames.ts';
+import { catchUp } from '../broadcast/frames.ts';
 import { sessionLimits } from '../limits.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { Shown } from '../seatmap/followed-show.ts';
 
 export interface SocketData {
@@ -13,6 +14,9 @@ export type WebSocket = Pick<
   UwsSocket<SocketData>,
   'send' | 'subscribe' | 'unsubscribe' | 'getBufferedAmount' | 'end'
 >;
+
+/** What of the metrics is counted here. */
+export type SenderMetrics = Pick<Metrics, 'snapshots' | 'drops'>;
 
 /** What `ws.send` answers for a frame that it did not take; 0 (buffered) and 1 (sent) are both well. */
 const DROPPED = 2;
@@ -33,15 +37,22 @@ interface Watch {
 export class Sender {
   readonly #ws: WebSocket;
   readonly #broadcaster: Broadcaster;
+  readonly #metrics: SenderMetrics;
   readonly #watches = new Map<string, Watch>();
   #open = true;
   #slowTimer: NodeJS.Timeout | undefined;
   #unsent: string[] = [];
   #unsentBytes = 0;
 
-  constructor(ws: WebSocket, broadcaster: Broadcaster) {
+  constructor(ws: WebSocket, broadcaster: Broadcaster, metrics: SenderMetrics) {
     this.#ws = ws;
     this.#broadcaster = broadcaster;
+    this.#metrics = metrics;
+  }
+
+  /** Its client does not read. */
+  get isSlow(): boolean {
+    return this.#slowTimer !== undefined;
   }
 
   get watching(): number {
@@ -68,7 +79,9 @@ export class Sender {
     if (!this.#open || map === undefined) return;
     // Before the subscription: while a socket has none, uWebSockets.js writes a large frame straight from where it is; later
     // it goes through a buffer, and the heap keeps a hole of the snapshot's size for every watcher.
-    this.send(catchUpText(show, map, since, id));
+    const { text, isSnapshot } = catchUp(show, map, since, id);
+    this.send(text);
+    if (isSnapshot) this.#metrics.snapshots.count('watch');
     const outOfStep = this.#slowTimer !== undefined;
     this.#watches.set(show.showId, {
       show,
@@ -85,6 +98,7 @@ export class Sender {
   dropped(): void {
     if (!this.#open || this.#slowTimer !== undefined) return;
     this.#slowTimer = setTimeout(() => this.close(closeCodes.tooSlow), limits.slowReaderMs);
+    this.#metrics.drops.inc();
     for (const watch of this.#watches.values()) {
       // One that was not brought into step since it last fell out of it is as far behind as it was then.
       watch.behindSince ??= this.#broadcaster.surelySent(watch.show);
@@ -135,7 +149,9 @@ export class Sender {
     if (show.map === undefined) return;
     watch.behindSince = undefined;
     this.#ws.subscribe(topicOf(show.showId));
-    if (this.#ws.send(catchUpText(show, show.map, behindSince)) !== DROPPED) return;
+    const { text, isSnapshot } = catchUp(show, show.map, behindSince);
+    if (isSnapshot) this.#metrics.snapshots.count('slow_reader');
+    if (this.#ws.send(text) !== DROPPED) return;
     // Not kept like a reply: it can be made anew, and the next one tells more.
     watch.behindSince = behindSince;
     this.dropped();

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { Broadcaster } from '../broadcast/broadcaster.ts';
 import type { Show } from '../catalogue/catalogue.ts';
+import { createMetrics } from '../observability/metrics.ts';
 import type { FollowedShow } from '../seatmap/followed-show.ts';
 import { SeatMap } from '../seatmap/seat-map.ts';
 import { Sender } from './sender.ts';
@@ -36,7 +37,7 @@ function stage() {
     getBufferedAmount: () => 0,
     end: () => {},
   };
-  const sender = new Sender(socket, new Broadcaster(() => {}, 25));
+  const sender = new Sender(socket, new Broadcaster(() => {}, 25), createMetrics());
   const session = new Session({ token: 't', conn: 1, userId: 'u' }, sender, seatMaps);
   return { session, sender, seatMaps, followed };
 }

@@ -8,6 +8,8 @@ import { Sender, type SocketData } from './sender.ts';
 
 /** Close codes of a client that meant to go. */
 const CLEAN = new Set([1000, 1001]);
+/** Close codes that are counted by name. */
+const KNOWN_CLOSES = new Set<number>([1000, 1001, 1005, 1006, ...Object.values(closeCodes)]);
 
 /** The last address that our own proxy added; what stands before it the client may have made up. */
 function addressOf(res: HttpResponse, req: HttpRequest, trustProxy: boolean): string {
@@ -54,6 +56,7 @@ function upgrade(
 
 /** Serves the protocol at `/ws`. */
 export function registerWebSocket(app: TemplatedApp, rooms: Rooms, connections: Connections): void {
+  const { metrics } = rooms;
   // By socket rather than in the user data: that one exists before the socket does.
   const live = new WeakMap<object, Connection>();
   app.ws<SocketData>('/ws', {
@@ -64,10 +67,11 @@ export function registerWebSocket(app: TemplatedApp, rooms: Rooms, connections: 
     sendPingsAutomatically: true,
     upgrade: (res, req, socket) => upgrade(rooms, connections, res, req, socket),
     open: (ws) => {
-      const sender = new Sender(ws, rooms.broadcaster);
+      const sender = new Sender(ws, rooms.broadcaster, metrics);
       const connection = new Connection(rooms, connections, sender, ws.getUserData().address);
       live.set(ws, connection);
       connections.add(connection);
+      metrics.connectionsOpened.inc();
     },
     message: (ws, message, isBinary) => {
       const connection = live.get(ws);
@@ -76,6 +80,9 @@ export function registerWebSocket(app: TemplatedApp, rooms: Rooms, connections: 
     },
     dropped: (ws) => live.get(ws)?.sender.dropped(),
     drain: (ws) => live.get(ws)?.sender.drained(),
-    close: (ws, code) => live.get(ws)?.closed(CLEAN.has(code)),
+    close: (ws, code) => {
+      metrics.connectionsClosed.count(KNOWN_CLOSES.has(code) ? `${code}` : 'other');
+      live.get(ws)?.closed(CLEAN.has(code));
+    },
   });
 }

@@ -26,6 +26,14 @@ export interface PoolOptions extends ConnectionOptions {
   /** Callers that may wait for a connection; one more is refused with `PostgresBusy`. */
   readonly maxWaiting: number;
   readonly log: Log;
+  /** For metrics. */
+  readonly observer?: PoolObserver;
+}
+
+export interface PoolObserver {
+  /** @param tookMs with a connection, so without the waiting for one */
+  answered(tookMs: number): void;
+  failed(error: unknown): void;
 }
 
 interface Waiter {
@@ -79,11 +87,12 @@ export class PostgresPool {
     { deadlineMs }: { readonly deadlineMs: number },
   ): Promise<Row[]> {
     const endsMs = monotonicMs() + deadlineMs;
-    await this.#permit(deadlineMs);
     try {
-      return await this.#call(statement, parameters, endsMs);
-    } finally {
-      this.#passOn();
+      await this.#permit(deadlineMs);
+      return await this.#call(statement, parameters, endsMs).finally(() => this.#passOn());
+    } catch (error) {
+      this.#options.observer?.failed(error);
+      throw error;
     }
   }
 
@@ -103,9 +112,12 @@ export class PostgresPool {
   async #call(statement: SqlStatement, parameters: readonly SqlParameter[], endsMs: number): Promise<Row[]> {
     const connection = await this.#connection(endsMs);
     this.#busy.add(connection);
+    const sentMs = monotonicMs();
     try {
       if (this.#cut) throw new PostgresUnavailable('the pool is closed');
-      return await connection.query(statement.text, parameters, endsMs - monotonicMs());
+      const rows = await connection.query(statement.text, parameters, endsMs - sentMs);
+      this.#options.observer?.answered(monotonicMs() - sentMs);
+      return rows;
     } catch (error) {
       if (!connection.alive)
         this.#options.log.warn({ err: error, statement: statement.name }, 'postgres connection lost');

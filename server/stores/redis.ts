@@ -22,6 +22,8 @@ export interface RedisSettings {
   /** Deadline of one command. */
   readonly timeoutMs: number;
   readonly log: Log;
+  /** Hears of every step, for metrics. */
+  readonly onStep?: ((name: string, tookMs: number, answered: boolean) => void) | undefined;
 }
 
 export const CONNECT_TIMEOUT_MS = 5_000;
@@ -120,9 +122,14 @@ export class RedisStore {
     const step = this.#steps.get(name);
     if (step === undefined) throw new Error(`no Lua step is called ${name}`);
     if (this.#runId === undefined) throw new StoreUnavailable('Redis is not reachable', false);
+    const { onStep } = this.#settings;
+    const sentMs = monotonicMs();
     try {
-      return await step(keys.length, keys, [this.#runId, ...args]);
+      const reply = await step(keys.length, keys, [this.#runId, ...args]);
+      onStep?.(name, monotonicMs() - sentMs, true);
+      return reply;
     } catch (error) {
+      onStep?.(name, monotonicMs() - sentMs, false);
       throw this.#unavailable(name, error);
     }
   }

@@ -1,0 +1,62 @@
+import type { Histogram } from 'prom-client';
+import { monotonicMs } from '../clock.ts';
+
+/**
+ * One frame in so many is timed: a look at the clock and a histogram cost more than parsing a frame does. Prime, so that
+ * clients that repeat a pattern of frames have each of its frames timed.
+ */
+const ONE_IN = 17;
+
+type Stage = 'parse' | 'reply';
+
+/** Picks the frames that are timed. */
+export class FrameTimes {
+  readonly #frames: Histogram<'type'>;
+  readonly #stages: Histogram<'stage'>;
+  #count = 0;
+
+  constructor(frames: Histogram<'type'>, stages: Histogram<'stage'>) {
+    this.#frames = frames;
+    this.#stages = stages;
+  }
+
+  /** Undefined: this frame is not timed. Call it before the frame is parsed. */
+  begin(): FrameTiming | undefined {
+    this.#count += 1;
+    if (this.#count < ONE_IN) return undefined;
+    this.#count = 0;
+    return new FrameTiming(this.#frames, this.#stages);
+  }
+}
+
+/** The stages of one frame: parse → (the stores have histograms of their own) → reply. */
+export class FrameTiming {
+  readonly #frames: Histogram<'type'>;
+  readonly #stages: Histogram<'stage'>;
+  readonly #beganMs = monotonicMs();
+  #replyingMs = 0;
+
+  constructor(frames: Histogram<'type'>, stages: Histogram<'stage'>) {
+    this.#frames = frames;
+    this.#stages = stages;
+  }
+
+  parsed(): void {
+    this.#stage('parse', monotonicMs() - this.#beganMs);
+  }
+
+  /** What it asked for is done; it is encoded and sent now. */
+  replying(): void {
+    this.#replyingMs = monotonicMs();
+  }
+
+  replied(type: string): void {
+    const nowMs = monotonicMs();
+    this.#stage('reply', nowMs - this.#replyingMs);
+    this.#frames.observe({ type }, (nowMs - this.#beganMs) / 1000);
+  }
+
+  #stage(stage: Stage, tookMs: number): void {
+    this.#stages.observe({ stage }, tookMs / 1000);
+  }
+}
