@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Closers } from '../../server/closers.ts';
 import { confirmBench } from './confirm/confirm.ts';
+import { contentionBench } from './contention/contention.ts';
 import { holdBench } from './hold/hold.ts';
 import type { Bench, BenchResult } from './kit/bench.ts';
 import { checkLimits, describeMachine, type Machine } from './kit/machine.ts';
@@ -14,6 +15,7 @@ import { watchBench } from './watch/watch.ts';
 const benches: ReadonlyMap<string, Bench> = new Map([
   ['hold', holdBench],
   ['confirm', confirmBench],
+  ['contention', contentionBench],
   ['watch', watchBench],
 ]);
 const resultsDir = fileURLToPath(new URL('../results/', import.meta.url));

@@ -1,22 +1,11 @@
-import { Closers } from '../../../server/closers.ts';
 import { type Child, startChild } from '../kit/child.ts';
 import { type Shares, sharesWhile } from '../kit/cpu.ts';
 import { numberFromRedis } from '../kit/redis-telnet.ts';
-import type { Services } from '../kit/services.ts';
+import { createNumbered, type RoundContext } from '../kit/rounds.ts';
 import { type Stage as Base, openStage } from '../kit/stage.ts';
 import type { ConfirmCounts } from '../sockets/confirm-loop.ts';
-import { named } from '../sockets/frames.ts';
 import type { Direct, DirectCounts, DirectWindow } from './direct.ts';
 import { callsInFlight, classical, type Size } from './size.ts';
-
-export interface RoundOptions {
-  readonly services: Services;
-  readonly size: Size;
-  readonly n: number;
-  readonly closers: Closers;
-  readonly flags: readonly string[];
-  readonly say: (what: string) => void;
-}
 
 export interface Cell {
   readonly connections: number;
@@ -47,39 +36,25 @@ interface Stage extends Base {
 }
 
 /** One server, from its start to its end, and shows of its own. */
-export async function round(options: RoundOptions): Promise<RoundResult> {
-  const { services, size, n, closers, flags, say } = options;
-  const own = closers.opened(new Closers(), (all) => all.close());
+export async function round(context: RoundContext, size: Size): Promise<RoundResult> {
+  const { services, n, own, flags, say } = context;
   const showId = `arena-${n}`;
   const besideId = `hall-${n}`;
-  try {
-    say('making two shows');
-    await createShow(services, showId, size.seats);
-    await createShow(services, besideId, size.directSeats);
-    say('starting the server and its clients');
-    const base = await openStage({ services, own, flags, showId, sessions: Math.max(...size.connections) });
-    const direct = own.opened(startChild<Direct>({ script: 'load/bench/confirm/direct.ts' }), (c) =>
-      c.stop(),
-    );
-    const stage = { ...base, showId, direct };
-    say('warming up');
-    const warmUp = await window(stage, size, { connections: 50, depth: 4, from: 0, forMs: size.warmUpMs });
-    const cells = await cellsOf(stage, size, warmUp.counts.asked, say);
-    const beside = await besideOf(stage, size, besideId, say);
-    const all = [...cells, warmUp].map(({ counts }) => counts.booked);
-    const others = [beside.classical, ...beside.batches].map(({ counts }) => counts.booked);
-    return { cells, ...beside, booked: [...all, ...others].reduce((sum, booked) => sum + booked, 0) };
-  } finally {
-    await own.close();
-  }
+  await createNumbered(services, showId, size.seats);
+  await createNumbered(services, besideId, size.directSeats);
+  say('starting the server and its clients');
+  const sessions = Math.max(...size.connections);
+  const base = await openStage({ services, own, flags, showIds: [showId], sessions });
+  const direct = own.opened(startChild<Direct>({ script: 'load/bench/confirm/direct.ts' }), (c) => c.stop());
+  const stage = { ...base, showId, direct };
+  say('warming up');
+  const warmUp = await window(stage, size, { connections: 50, depth: 4, from: 0, forMs: size.warmUpMs });
+  const cells = await cellsOf(stage, size, warmUp.counts.asked, say);
+  const beside = await besideOf(stage, size, besideId, say);
+  const all = [...cells, warmUp].map(({ counts }) => counts.booked);
+  const others = [beside.classical, ...beside.batches].map(({ counts }) => counts.booked);
+  return { cells, ...beside, booked: [...all, ...others].reduce((sum, booked) => sum + booked, 0) };
 }
-
-const createShow = (services: Services, showId: string, seats: number): Promise<void> =>
-  services.createShow(
-    showId,
-    Array.from({ length: seats }, (_, i) => named(i)),
-    [],
-  );
 
 async function cellsOf(
   stage: Stage,

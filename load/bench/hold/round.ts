@@ -1,19 +1,10 @@
-import { Closers } from '../../../server/closers.ts';
 import { type Shares, sharesWhile } from '../kit/cpu.ts';
 import { numberFromRedis } from '../kit/redis-telnet.ts';
-import type { Services } from '../kit/services.ts';
+import { createNumbered, type RoundContext } from '../kit/rounds.ts';
 import { type Stage as Base, openStage } from '../kit/stage.ts';
 import type { HoldCounts, HoldWindow } from '../sockets/hold-loop.ts';
 import { commandOf, measureCeiling } from './ceiling.ts';
-import { type Kind, kinds, type Size, showId } from './size.ts';
-
-export interface RoundOptions {
-  readonly services: Services;
-  readonly size: Size;
-  readonly closers: Closers;
-  readonly flags: readonly string[];
-  readonly say: (what: string) => void;
-}
+import { type Kind, kinds, type Size } from './size.ts';
 
 export interface Cell {
   readonly connections: number;
@@ -37,6 +28,7 @@ export interface RoundResult {
 }
 
 interface Stage extends Base {
+  readonly showId: string;
   readonly released: { seats: number; ms: number };
 }
 
@@ -44,28 +36,27 @@ interface Stage extends Base {
 const HOLDER = -1;
 
 /** One server, from its start to its end. */
-export async function round({ services, size, closers, flags, say }: RoundOptions): Promise<RoundResult> {
-  const own = closers.opened(new Closers(), (all) => all.close());
-  try {
-    say('starting the server and its clients');
-    const base = await openStage({ services, own, flags, showId, sessions: size.sessions });
-    const stage = { ...base, released: { seats: 0, ms: 0 } };
-    say('warming up');
-    await window(stage, windowOf(size, { seatsPerHold: 1, contended: false }, 50, 4), size.warmUpMs);
-    const results: KindResult[] = [];
-    for (const kind of kinds) {
-      say(`${kind.name}: Redis alone`);
-      const ceilingPerS = await ceilingOf(stage, kind, size);
-      results.push({ kind, ceilingPerS, cells: await cellsOf(stage, kind, size, say) });
-    }
-    const { seats, ms } = stage.released;
-    return { kinds: results, releasedPerS: (seats / ms) * 1000 };
-  } finally {
-    await own.close();
+export async function round(context: RoundContext, size: Size): Promise<RoundResult> {
+  const { services, n, own, flags, say } = context;
+  const showId = `arena-${n}`;
+  await createNumbered(services, showId, size.seats);
+  say('starting the server and its clients');
+  const base = await openStage({ services, own, flags, showIds: [showId], sessions: size.sessions });
+  const stage = { ...base, showId, released: { seats: 0, ms: 0 } };
+  say('warming up');
+  await window(stage, windowOf(stage, size, { seatsPerHold: 1, contended: false }, 50, 4), size.warmUpMs);
+  const results: KindResult[] = [];
+  for (const kind of kinds) {
+    say(`${kind.name}: Redis alone`);
+    const ceilingPerS = await ceilingOf(stage, kind, size);
+    results.push({ kind, ceilingPerS, cells: await cellsOf(stage, kind, size, say) });
   }
+  const { seats, ms } = stage.released;
+  return { kinds: results, releasedPerS: (seats / ms) * 1000 };
 }
 
 const windowOf = (
+  { showId }: Stage,
   { seats, leadMs, windowMs }: Size,
   { seatsPerHold, contended }: Pick<Kind, 'seatsPerHold' | 'contended'>,
   connections: number,
@@ -87,9 +78,9 @@ async function cellsOf(stage: Stage, kind: Kind, size: Size, say: (what: string)
   for (const connections of size.connections)
     for (const depth of size.depths) {
       say(`${kind.name}: ${connections} connections, ${depth} holds each`);
-      cells.push(await window(stage, windowOf(size, kind, connections, depth)));
+      cells.push(await window(stage, windowOf(stage, size, kind, connections, depth)));
     }
-  if (kind.contended) await stage.buyers.call('free', { showId });
+  if (kind.contended) await stage.buyers.call('free', { showId: stage.showId });
   return cells;
 }
 
@@ -111,7 +102,7 @@ async function check(stage: Stage, { contended }: HoldWindow, counts: HoldCounts
   if (unwanted.length > 0 || (contended && granted > 0) || (granted === 0 && !contended) || exhausted)
     throw new Error(`holds came out as they should not: ${JSON.stringify(counts)}`);
   if (contended) return;
-  const { buyers, services, released } = stage;
+  const { buyers, services, showId, released } = stage;
   const held = () => numberFromRedis(services.redisPort, `ZCARD due:{${showId}}`);
   const heldSeats = await held();
   if (heldSeats !== seatsTaken) throw new Error(`${seatsTaken} seats were granted and ${heldSeats} are held`);
@@ -121,7 +112,7 @@ async function check(stage: Stage, { contended }: HoldWindow, counts: HoldCounts
   if (left !== 0) throw new Error(`${left} seats are held after all were released`);
 }
 
-async function ceilingOf({ services, buyers }: Stage, kind: Kind, size: Size): Promise<number> {
+async function ceilingOf({ services, buyers, showId }: Stage, kind: Kind, size: Size): Promise<number> {
   const { contended, seatsPerHold } = kind;
   const ceiling = { redisPort: services.redisPort, showId };
   const holding = { showId, seats: Array.from({ length: seatsPerHold }, (_, i) => i) };
@@ -136,7 +127,7 @@ async function ceilingOf({ services, buyers }: Stage, kind: Kind, size: Size): P
   return perS;
 }
 
-async function holdContended({ buyers }: Stage, { seatsPerHold }: Kind): Promise<void> {
+async function holdContended({ buyers, showId }: Stage, { seatsPerHold }: Kind): Promise<void> {
   const seats = Array.from({ length: seatsPerHold }, (_, i) => i);
   const granted = await buyers.call('holdOne', { showId, client: HOLDER, seats });
   if (!granted) throw new Error('the contended seat is not free');

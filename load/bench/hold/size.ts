@@ -46,5 +46,3 @@ export const kinds: readonly Kind[] = [
   { name: 'one seat, contended', seatsPerHold: 1, contended: true },
   { name: 'four seats, spread', seatsPerHold: 4, contended: false },
 ];
-
-export const showId = 'arena';

@@ -35,6 +35,8 @@ export interface Services {
   /** @param booked those of its seats that are booked in Postgres */
   createShow(showId: string, seatIds: readonly string[], booked: readonly string[]): Promise<void>;
   calls(): Promise<StoreCalls>;
+  /** Transactions that PostgreSQL has ended because they waited for each other, since it started. */
+  deadlocks(): Promise<number>;
 }
 
 /** Their data is in a temporary folder that goes with them. Postgres writes to disk as it always does. */
@@ -62,6 +64,7 @@ export async function openServices(closers: Closers): Promise<Services> {
     pids: { redis: redis.pid, postgres: postgres.pid },
     redisPort: redis.port,
     createShow: (...show) => createShow(postgres.url, connection, ...show),
+    deadlocks: () => deadlocks(connection),
     calls: async () => ({ redis: await redisCalls(redis.port), postgres: await postgresCalls(connection) }),
   };
 }
@@ -90,6 +93,14 @@ async function postgresCalls(connection: PostgresConnection): Promise<ReadonlyMa
   const text = `SELECT query, sum(calls) AS calls FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat%' GROUP BY query`;
   const rows = statementCalls.parse(await connection.query(text, [], DEADLINE_MS));
   return new Map(rows.map(({ query, calls }) => [query, calls]));
+}
+
+async function deadlocks(connection: PostgresConnection): Promise<number> {
+  const text = 'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()';
+  const [row] = z
+    .array(z.object({ deadlocks: z.number() }))
+    .parse(await connection.query(text, [], DEADLINE_MS));
+  return row?.deadlocks ?? Number.NaN;
 }
 
 async function redisCalls(port: number): Promise<ReadonlyMap<string, number>> {

@@ -19,19 +19,23 @@ export interface StageOptions {
   /** What is opened is closed with it. */
   readonly own: Closers;
   readonly flags: readonly string[];
-  readonly showId: string;
+  /** Somebody watches each of them. */
+  readonly showIds: readonly string[];
   readonly sessions: number;
 }
 
-export async function openStage({ services, own, flags, showId, sessions }: StageOptions): Promise<Stage> {
-  const settings = { MAX_LEASES_PER_SESSION: '0' };
+/** Of a server that nobody else can reach. */
+export const adminToken = 'bench';
+
+export async function openStage({ services, own, flags, showIds, sessions }: StageOptions): Promise<Stage> {
+  const settings = { MAX_LEASES_PER_SESSION: '0', ADMIN_TOKEN: adminToken };
   const { process: server, address } = await startServer(services, flags, settings);
   own.opened(server, (child) => child.stop());
   const start = <H extends Buyers | Crowd>(script: string) =>
     own.opened(startChild<H>({ script }), (child) => child.stop());
   const buyers = start<Buyers>('load/bench/sockets/buyers.ts');
   const watcher = start<Crowd>('load/bench/sockets/crowd.ts');
-  await watcher.call('join', { ...address, showId, count: 1 });
+  for (const showId of showIds) await watcher.call('join', { ...address, showId, count: 1 });
   await buyers.call('open', { ...address, count: sessions });
   const { redis, postgres } = services.pids;
   const parts = {

@@ -1,7 +1,9 @@
 /** A process of clients that hold seats and book them. */
 import { serve } from '../kit/served.ts';
+import { type BurstOptions, burst, leftOver } from './burst.ts';
 import { Client, type ServerAddress } from './client.ts';
 import { type ConfirmCounts, ConfirmLoop, type ConfirmWindow } from './confirm-loop.ts';
+import { type ContentionCounts, ContentionLoop, type ContentionWindow } from './contention-loop.ts';
 import { named } from './frames.ts';
 import { type HoldCounts, HoldLoop, type HoldWindow, TTL_MS } from './hold-loop.ts';
 import { kinds } from './reply-reader.ts';
@@ -28,6 +30,10 @@ function confirm(window: ConfirmWindow): Promise<ConfirmCounts> {
   return new ConfirmLoop(clients, window).run();
 }
 
+function contend(window: ContentionWindow): Promise<ContentionCounts> {
+  return new ContentionLoop(clients, window).run();
+}
+
 function* taken(): Generator<Client> {
   for (const client of clients) {
     used.add(client);
@@ -45,6 +51,13 @@ async function holdOne({ client: n, showId, seats }: { client: number; showId: s
     (await client.ask(JSON.stringify({ type: 'hold', id: '1', showId, seatIds, ttlMs: TTL_MS }))) ===
     kinds.held
   );
+}
+
+/** By the last client, which no window uses. */
+async function burstOfOne(options: BurstOptions) {
+  const client = clients.at(-1);
+  if (client === undefined) throw new Error('there is no client');
+  return burst(client, options);
 }
 
 /** Everything that was held in the show. Resolves to the milliseconds that it took. */
@@ -67,6 +80,6 @@ async function inParallel<T>(lanes: number, items: readonly T[], work: (item: T)
   await Promise.all(Array.from({ length: lanes }, lane));
 }
 
-const handlers = { open, hold, holdOne, free, confirm };
+const handlers = { open, hold, holdOne, free, confirm, contend, burst: burstOfOne, leftOver };
 export type Buyers = typeof handlers;
 serve(handlers);

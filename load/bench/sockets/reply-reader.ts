@@ -6,18 +6,20 @@ const CODE = Buffer.from(',"code":"');
 const QUOTE = 0x22;
 const DIGIT_0 = 0x30;
 
-/** Replies told apart by one letter of their type, and for those in r by the third: rel(eased), ren(ewed). */
+/** Told apart by one letter of their type; those in r by the third, as a capital: reL(eased), reN(ewed). */
 export const kinds = {
   held: 0x68,
   error: 0x65,
   confirmed: 0x63,
   welcome: 0x77,
-  released: 0x6c,
-  renewed: 0x6e,
+  released: 0x4c,
+  renewed: 0x4e,
   delta: 0x64,
   snapshot: 0x73,
+  lease_lost: 0x6c,
 } as const;
 const R = 0x72;
+const CAPITAL = 0xdf;
 
 /** `kind` is one of `kinds`; the payload stands in `bytes` from `from` to `to` until this returns. */
 export type OnReply = (kind: number, bytes: Buffer, from: number, to: number) => void;
@@ -80,7 +82,7 @@ function kindOf(bytes: Buffer, from: number): number {
   if (bytes[at - 1] !== QUOTE || bytes[from + 1] !== QUOTE)
     throw new Error(`the type of a reply is not where it was: ${bytes.toString('latin1', from, from + 60)}`);
   const letter = bytes[at] ?? 0;
-  return letter === R ? (bytes[at + 2] ?? 0) : letter;
+  return letter === R ? (bytes[at + 2] ?? 0) & CAPITAL : letter;
 }
 
 /** The number that a template wrote as the frame's id. */
