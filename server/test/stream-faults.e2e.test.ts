@@ -3,7 +3,6 @@ import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openStage, type TestApp, type TestStage } from './harness/app-kit.ts';
 import { type Joined, TestClient } from './harness/client.ts';
-import { FeedProxy } from './harness/feed-proxy.ts';
 import { FaultProxy } from './harness/proxy.ts';
 import { startRedis } from './harness/services.ts';
 import { Stores, Watcher } from './harness/stream-kit.ts';
@@ -44,8 +43,11 @@ const release = (client: TestClient, ...seatIds: string[]) =>
 const snapshots = ({ received }: Watcher) => received.filter((frame) => frame.type === 'snapshot');
 
 /** A server whose way to Redis can lose its feeds. */
-async function startBehindFeedProxy(): Promise<{ app: TestApp; feeds: FeedProxy }> {
-  const feeds = await FeedProxy.start(stage.redis.port);
+/** Who subscribes to a feed uses its connection for nothing else. */
+const isSubscription = (request: Buffer): boolean => request.includes('ssubscribe');
+
+async function startBehindFeedProxy(): Promise<{ app: TestApp; feeds: FaultProxy }> {
+  const feeds = await FaultProxy.start(stage.redis.port, isSubscription);
   const app = await stage.start({}, { redisUrl: feeds.urlFor(stage.redis.url) });
   closers.push(() => feeds.stop());
   return { app, feeds };
@@ -59,7 +61,7 @@ describe('a feed that goes silent without a close', () => {
     const watcher = await watch(app.url);
     await hold(holder, 'A1');
     await stores.expectEqual(watcher);
-    feeds.silence();
+    feeds.silenceMarked();
     let worstMs = 0;
     // Longer than the silence lasts: the server cuts the connection and subscribes anew.
     const endMs = performance.now() + 2_500;
@@ -96,7 +98,7 @@ describe('a feed that goes silent without a close', () => {
     await hold(holder, 'A3');
     await stores.expectEqual(watcher);
     await stores.redis.xtrim(`log:{${SHOW}}`, 'MAXLEN', 0);
-    feeds.hear();
+    feeds.pass();
     await hold(holder, 'A4');
     await stores.expectEqual(watcher);
     // The epoch goes on: leases and order are good.

@@ -20,10 +20,14 @@ beforeEach(async () => {
   });
   echo.listen(0, '127.0.0.1');
   await once(echo, 'listening');
+  proxy = await FaultProxy.start(echoPort());
+});
+
+function echoPort(): number {
   const address: AddressInfo | string | null = echo.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
-  proxy = await FaultProxy.start(address.port);
-});
+  return address.port;
+}
 
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
@@ -31,16 +35,24 @@ afterEach(async () => {
   echo.close();
 });
 
-async function client(): Promise<{ socket: Socket; heard: () => string; closed: () => boolean }> {
+async function client(): Promise<{
+  socket: Socket;
+  heard: () => string;
+  closed: () => boolean;
+  error: () => string | undefined;
+}> {
   const socket = connect(proxy.port, '127.0.0.1');
   clients.push(socket);
   let heard = '';
+  let error: string | undefined;
   socket.on('data', (bytes: Buffer) => {
     heard += bytes.toString();
   });
-  socket.on('error', () => {});
+  socket.on('error', (reason: NodeJS.ErrnoException) => {
+    error = reason.code;
+  });
   await once(socket, 'connect');
-  return { socket, heard: () => heard, closed: () => socket.closed };
+  return { socket, heard: () => heard, closed: () => socket.closed, error: () => error };
 }
 
 it('passes what is sent, whole or in pieces, and the close', async () => {
@@ -100,7 +112,69 @@ it('silences what stands: neither end is told; new connections pass', async () =
   expect([got, silenced.heard(), silenced.closed()]).toEqual(['heard', '', false]);
 });
 
-it('cuts what stands, lets new connections through, and can send them elsewhere', async () => {
+it('silences marked connections alone, and while it is deaf every new one', async () => {
+  await proxy.stop();
+  proxy = await FaultProxy.start(echoPort(), (request) => request.includes('feed'));
+  const [feed, other] = [await client(), await client()];
+  feed.socket.write('feed');
+  await expect.poll(feed.heard).toBe('feed');
+  proxy.silenceMarked();
+  feed.socket.write('lost');
+  other.socket.write('heard');
+  await expect.poll(other.heard).toBe('heard');
+  const again = await client();
+  again.socket.write('feed');
+  await expect.poll(again.heard).toBe('feed');
+  proxy.deafen();
+  const deaf = await client();
+  deaf.socket.write('feed');
+  other.socket.write('!');
+  await expect.poll(other.heard).toBe('heard!');
+  proxy.pass();
+  const healed = await client();
+  healed.socket.write('feed');
+  await expect.poll(healed.heard).toBe('feed');
+  expect([feed.heard(), again.heard(), deaf.heard()]).toEqual(['feed', 'feed', '']);
+});
+
+it('throttles: what is more than a second holds takes longer than one', async () => {
+  const { socket, heard } = await client();
+  proxy.throttle(10_000);
+  const from = performance.now();
+  socket.write('x'.repeat(3_000));
+  await expect.poll(() => heard().length).toBe(3_000);
+  expect(performance.now() - from).toBeGreaterThanOrEqual(250);
+  proxy.throttle(1);
+  socket.write('y'.repeat(3_000));
+  proxy.pass();
+  await expect.poll(() => heard().length, { timeout: 3_000 }).toBe(6_000);
+});
+
+it('slices into pieces that arrive one by one', async () => {
+  const { socket, heard } = await client();
+  const pieces: number[] = [];
+  socket.on('data', (bytes: Buffer) => pieces.push(bytes.length));
+  proxy.slice(2);
+  socket.write('abcdef');
+  await expect.poll(heard).toBe('abcdef');
+  expect(pieces.length).toBeGreaterThan(1);
+});
+
+it('cuts in order, and resets: both ends are told', async () => {
+  const left = await client();
+  proxy.cut();
+  await expect.poll(left.closed).toBe(true);
+  expect(left.error()).toBeUndefined();
+  const died = await client();
+  died.socket.write('x');
+  await expect.poll(died.heard).toBe('x');
+  proxy.reset();
+  await expect.poll(died.closed).toBe(true);
+  expect(died.error()).toBe('ECONNRESET');
+  expect(proxy.connections).toBe(0);
+});
+
+it('lets new connections through after a cut, and can send them elsewhere', async () => {
   const { closed } = await client();
   proxy.cut();
   await expect.poll(closed).toBe(true);

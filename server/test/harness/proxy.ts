@@ -8,6 +8,8 @@ export type Direction = 'up' | 'down';
 /** Held back in one direction of one connection before its sender is made to wait, as a full network would. */
 const maxHeldBytes = 1 << 20;
 
+const THROTTLE_TICK_MS = 20;
+
 /**
  * A TCP proxy on the loopback address that does to connections what networks do. Every fault holds for the connections that
  * stand and for those to come, until `pass` or `stop`.
@@ -18,15 +20,17 @@ export class FaultProxy {
   readonly #faults = new Faults();
   #targetPort: number;
 
-  private constructor(server: Server, targetPort: number) {
+  private constructor(server: Server, targetPort: number, isMarked?: (request: Buffer) => boolean) {
     this.#server = server;
     this.#targetPort = targetPort;
+    this.#faults.isMarked = isMarked;
     server.on('connection', (client) => this.#accept(client));
   }
 
-  static async start(targetPort: number): Promise<FaultProxy> {
+  /** @param isMarked what a connection must once have asked for to be among those that `silenceMarked` and `deafen` mean */
+  static async start(targetPort: number, isMarked?: (request: Buffer) => boolean): Promise<FaultProxy> {
     const server = createServer({ allowHalfOpen: true, noDelay: true });
-    const proxy = new FaultProxy(server, targetPort);
+    const proxy = new FaultProxy(server, targetPort, isMarked);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return proxy;
@@ -70,6 +74,11 @@ export class FaultProxy {
     this.#faults.sliceBytes = bytes;
   }
 
+  /** No more than this arrives in a second, in each direction of each connection. */
+  throttle(bytesPerS: number): void {
+    this.#faults.bytesPerS = bytesPerS;
+  }
+
   /**
    * The service does what the next request asks for (or the next one that `isMeant` accepts), but its reply is lost and the
    * connection with it. Resolves when that has happened.
@@ -80,9 +89,14 @@ export class FaultProxy {
     });
   }
 
-  /** Resets every connection, now, at both ends. New ones are let through. */
+  /** Ends every connection, now, at both ends, as a peer does that leaves in order. New ones are let through. */
   cut(): void {
-    for (const link of this.#links) link.cut();
+    for (const link of this.#links) link.end();
+  }
+
+  /** Resets every connection, now, at both ends, as a peer does that died. New ones are let through. */
+  reset(): void {
+    for (const link of this.#links) link.reset();
   }
 
   /**
@@ -93,6 +107,17 @@ export class FaultProxy {
     for (const link of this.#links) link.silenced = true;
   }
 
+  /** The same for marked connections alone. */
+  silenceMarked(): void {
+    for (const link of this.#links) link.silenced ||= link.marked;
+  }
+
+  /** Marked connections go silent for ever, and so does every new one until `pass`. */
+  deafen(): void {
+    this.#faults.isDeaf = true;
+    this.silenceMarked();
+  }
+
   /** New connections go to another port. */
   retarget(port: number): void {
     this.#targetPort = port;
@@ -101,7 +126,7 @@ export class FaultProxy {
   async stop(): Promise<void> {
     this.#faults.heal();
     this.#server.close();
-    this.cut();
+    this.reset();
     await once(this.#server, 'close');
   }
 
@@ -126,6 +151,11 @@ interface Ambush {
 class Faults {
   delayMs = 0;
   sliceBytes = 0;
+  /** 0: as many as come. */
+  bytesPerS = 0;
+  /** Marked connections are silenced as soon as they are known to be. */
+  isDeaf = false;
+  isMarked: ((request: Buffer) => boolean) | undefined;
   ambush: Ambush | undefined;
   readonly #blocked = new Set<Direction>();
   #healed = new AbortController();
@@ -137,6 +167,8 @@ class Faults {
   heal(): void {
     this.delayMs = 0;
     this.sliceBytes = 0;
+    this.bytesPerS = 0;
+    this.isDeaf = false;
     this.ambush = undefined;
     this.#blocked.clear();
     this.#healed.abort();
@@ -152,6 +184,7 @@ class Faults {
 /** One connection through the proxy: two pipes, each in order. */
 class Link {
   silenced = false;
+  marked = false;
   readonly #client: Socket;
   readonly #service: Socket;
   readonly #faults: Faults;
@@ -168,7 +201,13 @@ class Link {
     this.#pipe('down', service, client, () => !this.#spring());
   }
 
-  cut(): void {
+  end(): void {
+    this.#client.destroy();
+    this.#service.destroy();
+    this.#onClosed();
+  }
+
+  reset(): void {
     this.#client.resetAndDestroy();
     this.#service.resetAndDestroy();
     this.#onClosed();
@@ -182,11 +221,14 @@ class Link {
       turn = turn.then(() => this.#faults.open(direction)).then(() => (this.silenced ? undefined : work()));
     };
     from.on('data', (bytes: Buffer) => {
+      if (direction === 'up') this.#mark(bytes);
       if (this.silenced) return;
       heldBytes += bytes.length;
       if (heldBytes > maxHeldBytes) from.pause();
-      const arrived = pause(this.#faults.delayMs);
+      const { delayMs } = this.#faults;
+      const arrived = delayMs > 0 ? pause(delayMs) : undefined;
       inTurn(async () => {
+        // Healed meanwhile, it arrives at once.
         if (this.#faults.delayMs > 0) await arrived;
         if (mayPass(bytes)) await this.#write(to, bytes);
         heldBytes -= bytes.length;
@@ -194,18 +236,28 @@ class Link {
       });
     });
     from.on('end', () => inTurn(() => void to.end()));
-    from.on('error', () => inTurn(() => this.cut()));
+    from.on('error', () => inTurn(() => this.reset()));
     from.on('close', () => inTurn(() => this.#closed()));
   }
 
   async #write(to: Socket, bytes: Buffer): Promise<void> {
-    const { sliceBytes } = this.#faults;
-    if (sliceBytes === 0) return void to.write(bytes);
-    for (let at = 0; at < bytes.length; at += sliceBytes) {
-      to.write(bytes.subarray(at, at + sliceBytes));
-      // A turn of the event loop, so that the pieces are not one packet again.
-      await pause(0);
+    for (let at = 0; at < bytes.length; ) {
+      // Looked at for each piece: healed meanwhile, the rest arrives at once.
+      const { sliceBytes, bytesPerS } = this.#faults;
+      if (this.silenced) return;
+      if (sliceBytes === 0 && bytesPerS === 0) return void to.write(bytes.subarray(at));
+      const perTick = bytesPerS === 0 ? bytes.length : Math.max(1, (bytesPerS * THROTTLE_TICK_MS) / 1_000);
+      const size = Math.floor(Math.min(sliceBytes || bytes.length, perTick));
+      to.write(bytes.subarray(at, at + size));
+      at += size;
+      // At least a turn of the event loop, so that the pieces are not one packet again.
+      await pause(bytesPerS === 0 ? 0 : (size / bytesPerS) * 1_000);
     }
+  }
+
+  #mark(request: Buffer): void {
+    this.marked ||= this.#faults.isMarked?.(request) ?? false;
+    this.silenced ||= this.marked && this.#faults.isDeaf;
   }
 
   #lieInWait(request: Buffer): boolean {
@@ -220,7 +272,7 @@ class Link {
     const ambush = this.#ambush;
     if (ambush === undefined) return false;
     this.#ambush = undefined;
-    this.cut();
+    this.reset();
     ambush.sprung();
     return true;
   }
