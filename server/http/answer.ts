@@ -29,18 +29,20 @@ export function refusal(fault: Fault, status: number = faultTable[fault.code].ht
 }
 
 /**
- * JSON that may be kept but has to be asked for again: 304 when the client has this very version.
+ * What may be kept but has to be asked for again: 304 when the client has this very version.
  * @param ifNoneMatch the request's header
  * @param body only called when it is needed
+ * @param own JSON, when they do not say otherwise
  */
 export function versioned(
   etag: string,
   ifNoneMatch: string | undefined,
   body: () => string | Uint8Array,
+  own: Readonly<Record<string, string>> = { 'content-type': JSON_TYPE },
 ): Answer {
-  const headers = { etag, 'cache-control': 'no-cache' };
+  const headers = { ...own, etag, 'cache-control': 'no-cache' };
   if (hasVersion(ifNoneMatch, etag)) return { status: 304, headers };
-  return { status: 200, body: body(), headers: { ...headers, 'content-type': JSON_TYPE } };
+  return { status: 200, body: body(), headers };
 }
 
 function hasVersion(ifNoneMatch: string | undefined, etag: string): boolean {

@@ -8,6 +8,7 @@ import {
   showId,
 } from '../../protocol/index.ts';
 import { httpLimits, showBody } from '../limits.ts';
+import { clientEndpoint } from './client-module.ts';
 import type { HttpDeps } from './deps.ts';
 import { Dispatcher, type Route } from './dispatcher.ts';
 import { acting, naming, taking } from './endpoint.ts';
@@ -46,6 +47,7 @@ function routesOf(deps: HttpDeps): Record<string, Route> {
       get: naming(requestId, (id) => findBooking(deps, id), admin),
       delete: naming(requestId, (id) => refundBooking(deps, id), admin),
     },
+    '/client.js': { get: clientEndpoint() },
     '/livez': { get: livez },
     '/readyz': { get: readyz },
     '/metrics': { get: metrics },

@@ -112,6 +112,21 @@ describe('structure', () => {
     expect(readers).toEqual(['server/config.ts']);
   });
 
+  it('keeps zod out of the client: of the schemas it imports types alone', () => {
+    const plain = ['close-codes', 'limits', 'version'].map((name) => `protocol/${name}.ts`);
+    const isClient = (path: string): boolean => /^protocol\/client(\/|\.ts$)/.test(path);
+    const wrong = sources
+      .filter(({ path }) => isClient(path))
+      .flatMap(({ path, text }) =>
+        [...text.matchAll(/^(?:import|export) (?!type )[^;]*? from '([^']+)'/gm)]
+          .map(([, specifier = '']) => relative(root, join(root, dirname(path), specifier)))
+          .filter((target) => !isClient(target) && !plain.includes(target))
+          .map((target) => `${path} imports ${target}`),
+      );
+    const impure = sources.filter(({ path, imports }) => plain.includes(path) && imports.length > 0);
+    expect([...wrong, ...impure.map(({ path }) => path)]).toEqual([]);
+  });
+
   it('lets the protocol import zod alone', () => {
     const foreign = sources
       .filter(({ path }) => path.startsWith('protocol/'))

@@ -1,0 +1,19 @@
+/**
+ * A client for browsers and Node: `rowlock/client`, and `/client.js` of every server. It needs a WebSocket and nothing
+ * else; of the schemas it takes the types alone.
+ */
+import type { Client, ConnectOptions } from './client/api.ts';
+import { RowlockClient } from './client/rowlock-client.ts';
+
+export type * from './client/api.ts';
+export type { ClientCode, ErrorCode, ServerCode } from './client/errors.ts';
+export { RowlockError } from './client/errors.ts';
+export type { SocketConstructor, SocketLike } from './client/socket.ts';
+
+/**
+ * Returns at once, connects in the background, and connects again whenever the connection breaks.
+ * @param url the server's WebSocket, or its origin; in a page it may be relative
+ */
+export function connect(url: string | URL, options: ConnectOptions = {}): Client {
+  return new RowlockClient(url, options);
+}

@@ -1,0 +1,218 @@
+import type { ErrorFrame, ServerFrame } from '../server-frames.ts';
+import type { ServerCode } from './errors.ts';
+import { aborted, crowded, disconnected, noReply, RowlockError, refused } from './errors.ts';
+import { fits, type Link, type Request } from './link.ts';
+import { after, backoffMs, nowMs } from './timing.ts';
+
+export interface CallPlan<Result> {
+  readonly request: Request;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** Of the refusals that say "later": those after which the same request goes out again by itself. */
+  readonly again: ReadonlySet<ServerCode>;
+  /**
+   * What to do when the connection breaks before the reply: send it again on the next one; or, with this, find out there
+   * whether it took effect (see `Unanswered`), and what the result is if it did.
+   */
+  readonly found?: () => Result;
+  /** Called at once when the reply is there: what the next frame tells builds on it. */
+  readonly take: (reply: ServerFrame, sentMs: number) => Result;
+  readonly onRefused?: (frame: ErrorFrame) => void;
+  /** What a call that is given up says; `isUncertain`: it may have had an effect, or may still have one. */
+  readonly givenUp: (why: RowlockError, isUncertain: boolean) => RowlockError;
+}
+
+/** Nothing was done, so the same request is as good as a first one, only later. */
+export const REFUSED_UNREAD: ReadonlySet<ServerCode> = new Set(['rate_limited']);
+/** Good for requests that do the same however often they are sent. */
+export const REFUSED_FOR_NOW: ReadonlySet<ServerCode> = new Set([
+  'rate_limited',
+  'busy',
+  'unavailable',
+  'outcome_unknown',
+  'internal',
+]);
+/** After these the next attempt may find that an earlier one did it. */
+const MAY_HAVE_HAPPENED: ReadonlySet<ServerCode> = new Set(['outcome_unknown', 'internal']);
+
+const MOST_CALLS = 256;
+const PAUSES = { firstMs: 250, mostMs: 5_000 };
+
+/**
+ * Requests on behalf of a caller.
+ *
+ * States of each: waiting (for a link) → sent → settled; or sent → pausing (refused for now) → waiting; or sent → waiting
+ * (the link broke), or asking (whether it took effect). Its deadline and its signal settle it from anywhere.
+ */
+export class Calls {
+  readonly #all = new Set<Pending>();
+  readonly #link: () => Link | undefined;
+
+  constructor(link: () => Link | undefined) {
+    this.#link = link;
+  }
+
+  start<Result>(plan: CallPlan<Result>): Promise<Result> {
+    if (plan.signal?.aborted) return Promise.reject(plan.givenUp(aborted(plan.signal.reason), false));
+    if (!fits(plan.request)) return Promise.reject(tooLarge());
+    if (this.#all.size >= MOST_CALLS) return Promise.reject(crowded());
+    return new Promise((resolve, reject) => {
+      const call = new Call(plan, this.#link, resolve, reject, () => this.#all.delete(call));
+      this.#all.add(call);
+      call.go();
+    });
+  }
+
+  /** There is a link: those that wait go out, in the order in which they were made. */
+  flush(): void {
+    for (const call of [...this.#all]) call.go();
+  }
+
+  /** Those of which it is not known whether they took effect, and that have to be asked about. */
+  get unanswered(): readonly Unanswered[] {
+    return [...this.#all].filter((call) => call.isUnanswered);
+  }
+
+  /** The client is closed. */
+  end(why: RowlockError): void {
+    for (const call of [...this.#all]) call.giveUp(why);
+  }
+}
+
+/** A call whose request may have had an effect. */
+export interface Unanswered {
+  readonly request: Request;
+  readonly isUnanswered: boolean;
+  /** It had, or had not. */
+  turnedOut(tookEffect: boolean): void;
+}
+
+interface Pending extends Unanswered {
+  go(): void;
+  giveUp(why: RowlockError): void;
+}
+
+class Call<Result> implements Pending {
+  readonly #plan: CallPlan<Result>;
+  readonly #link: () => Link | undefined;
+  readonly #resolve: (result: Result) => void;
+  readonly #reject: (error: RowlockError) => void;
+  readonly #onSettled: () => void;
+  readonly #cancelDeadline: () => void;
+  #cancelPause: (() => void) | undefined;
+  #state: 'waiting' | 'sent' | 'pausing' | 'asking' | 'settled' = 'waiting';
+  #sentMs = 0;
+  #isUncertain = false;
+  #refusals = 0;
+  #lastRefusal: RowlockError | undefined;
+
+  constructor(
+    plan: CallPlan<Result>,
+    link: () => Link | undefined,
+    resolve: (result: Result) => void,
+    reject: (error: RowlockError) => void,
+    onSettled: () => void,
+  ) {
+    this.#plan = plan;
+    this.#link = link;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#onSettled = onSettled;
+    this.#cancelDeadline = after(plan.timeoutMs, () => this.giveUp(this.#lastRefusal ?? noReply()));
+    plan.signal?.addEventListener('abort', this.#onAbort);
+  }
+
+  get request(): Request {
+    return this.#plan.request;
+  }
+
+  get isUnanswered(): boolean {
+    return this.#plan.found !== undefined && (this.#state === 'sent' || this.#state === 'asking');
+  }
+
+  /** Sends it if it waits and there is a link. */
+  go(): void {
+    const link = this.#link();
+    if (this.#state !== 'waiting' || link === undefined) return;
+    this.#state = 'sent';
+    const sentMs = nowMs();
+    this.#sentMs = sentMs;
+    // A call is sent on one link at a time: what an earlier one still has to say is out of date.
+    const isCurrent = () => this.#state === 'sent' && this.#sentMs === sentMs;
+    link.ask(this.#plan.request, {
+      onReply: (frame) => this.#replied(frame, sentMs),
+      onBroken: () => isCurrent() && this.#broken(),
+    });
+  }
+
+  giveUp(why: RowlockError): void {
+    if (this.#state === 'settled') return;
+    const isUncertain = this.#isUncertain || this.#state === 'sent';
+    this.#settle();
+    this.#reject(this.#plan.givenUp(why, isUncertain));
+  }
+
+  turnedOut(tookEffect: boolean): void {
+    const { found } = this.#plan;
+    if (!this.isUnanswered || found === undefined) return;
+    this.#settle();
+    if (tookEffect) this.#resolve(found());
+    else this.#reject(disconnected());
+  }
+
+  readonly #onAbort = () => this.giveUp(aborted(this.#plan.signal?.reason));
+
+  #replied(frame: ServerFrame, sentMs: number): void {
+    if (frame.type === 'error') {
+      if (this.#state === 'sent') this.#refused(frame);
+      return;
+    }
+    // Even when nobody waits any more: what it grants is granted.
+    const result = this.#plan.take(frame, sentMs);
+    if (this.#state === 'settled') return;
+    this.#settle();
+    this.#resolve(result);
+  }
+
+  #refused(frame: ErrorFrame): void {
+    const error = refused(frame, this.#requestId);
+    this.#lastRefusal = error;
+    if (!this.#plan.again.has(frame.code)) {
+      this.#plan.onRefused?.(frame);
+      this.#settle();
+      this.#reject(error);
+      return;
+    }
+    if (MAY_HAVE_HAPPENED.has(frame.code)) this.#isUncertain = true;
+    this.#state = 'pausing';
+    const pauseMs = (error.retryInMs ?? 0) + backoffMs(this.#refusals++, PAUSES);
+    this.#cancelPause = after(pauseMs, () => this.#waitAgain());
+  }
+
+  #broken(): void {
+    this.#isUncertain = true;
+    if (this.#plan.found !== undefined) this.#state = 'asking';
+    else this.#waitAgain();
+  }
+
+  #waitAgain(): void {
+    this.#state = 'waiting';
+    this.go();
+  }
+
+  #settle(): void {
+    this.#state = 'settled';
+    this.#cancelDeadline();
+    this.#cancelPause?.();
+    this.#plan.signal?.removeEventListener('abort', this.#onAbort);
+    this.#onSettled();
+  }
+
+  get #requestId(): string | undefined {
+    const { request } = this.#plan;
+    return request.type === 'confirm' ? request.requestId : undefined;
+  }
+}
+
+const tooLarge = () =>
+  new RowlockError({ code: 'bad_frame', message: 'More than fits into one frame.', retryable: false });

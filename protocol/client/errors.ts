@@ -1,0 +1,124 @@
+import type { ErrorFrame } from '../server-frames.ts';
+import type { Conflict, SeatState } from './words.ts';
+
+/** Refusals of the server, as protocol/README.md lists them. */
+export type ServerCode =
+  | 'bad_frame'
+  | 'bad_id'
+  | 'unsupported'
+  | 'hello_required'
+  | 'unauthorized'
+  | 'unknown_show'
+  | 'unknown_seat'
+  | 'too_many_seats'
+  | 'duplicate_seat'
+  | 'seat_unavailable'
+  | 'lease_lost'
+  | 'request_mismatch'
+  | 'forbidden'
+  | 'already_exists'
+  | 'unknown_booking'
+  | 'timed_out'
+  | 'too_large'
+  | 'unsupported_media'
+  | 'limit_reached'
+  | 'rate_limited'
+  | 'busy'
+  | 'unavailable'
+  | 'outcome_unknown'
+  | 'internal';
+
+/**
+ * What the client says by itself:
+ * - `disconnected`: the connection broke before the answer, and the seats are not held (retryable)
+ * - `no_reply`: the time was over; what was asked for may have happened, or not (retryable)
+ * - `aborted`: the caller's signal; `cause` is its reason
+ * - `closed`: this client is closed for good; `cause` says why when it was not `close()`
+ * - `superseded`: another page or process goes on with this session
+ */
+export type ClientCode = 'disconnected' | 'no_reply' | 'aborted' | 'closed' | 'superseded';
+
+export type ErrorCode = ServerCode | ClientCode;
+
+export interface ErrorDetails {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly retryInMs?: number | undefined;
+  readonly conflicts?: readonly Conflict[] | undefined;
+  readonly seats?: Readonly<Record<string, SeatState>> | undefined;
+  readonly seatIds?: readonly string[] | undefined;
+  readonly reference?: string | undefined;
+  readonly requestId?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** Why something was not done. Decide by `code`; `message` is for developers. */
+export class RowlockError extends Error {
+  override readonly name = 'RowlockError';
+  readonly code: ErrorCode;
+  /** The same request may succeed later, unchanged. */
+  readonly retryable: boolean;
+  readonly retryInMs: number | undefined;
+  /** `seat_unavailable`: every seat in the way. */
+  readonly conflicts: readonly Conflict[] | undefined;
+  /** `lease_lost`: how the seats stand. */
+  readonly seats: Readonly<Record<string, SeatState>> | undefined;
+  /** `unknown_seat`: those that the show does not have. */
+  readonly seatIds: readonly string[] | undefined;
+  /** `internal`: finds it in the server's log. */
+  readonly reference: string | undefined;
+  /** Of the confirm: give it again to learn, or change, nothing but the outcome of this very booking. */
+  readonly requestId: string | undefined;
+
+  constructor(details: ErrorDetails) {
+    super(details.message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = details.code;
+    this.retryable = details.retryable;
+    this.retryInMs = details.retryInMs;
+    this.conflicts = details.conflicts;
+    this.seats = details.seats;
+    this.seatIds = details.seatIds;
+    this.reference = details.reference;
+    this.requestId = details.requestId;
+  }
+}
+
+/** The refusal as the server sent it. */
+export function refused({ type: _type, id: _id, ...details }: ErrorFrame, requestId?: string): RowlockError {
+  return new RowlockError({ ...details, requestId });
+}
+
+export const disconnected = () =>
+  new RowlockError({
+    code: 'disconnected',
+    message: 'The connection broke before the answer; the seats are not held. Try again.',
+    retryable: true,
+  });
+
+export const noReply = () =>
+  new RowlockError({
+    code: 'no_reply',
+    message: 'No answer in time. What was asked for may have happened, or not.',
+    retryable: true,
+  });
+
+export const aborted = (cause: unknown) =>
+  new RowlockError({ code: 'aborted', message: 'Given up by the caller.', retryable: false, cause });
+
+export const closed = (cause?: RowlockError) =>
+  new RowlockError({ code: 'closed', message: 'This client is closed.', retryable: false, cause });
+
+/** This client's own queue: nothing was sent. */
+export const crowded = () =>
+  new RowlockError({ code: 'busy', message: 'Too many requests are waiting already.', retryable: true });
+
+export const outcomeUnknown = (requestId: string, cause: RowlockError) =>
+  new RowlockError({
+    code: 'outcome_unknown',
+    message:
+      'The booking may or may not have been made. Confirm again with the same requestId to learn which.',
+    retryable: true,
+    requestId,
+    cause,
+  });

@@ -1,0 +1,102 @@
+import type { RenewedFrame } from '../server-frames.ts';
+import type { Link } from './link.ts';
+import { after, nowMs } from './timing.ts';
+
+export interface HeartbeatOptions {
+  link(): Link | undefined;
+  /** As the server wants it. */
+  heartbeatMs(): number;
+  /** Of the leases that beats keep alive; undefined: there are none. */
+  shortestTtlMs(): number | undefined;
+  /** Grows with every change of the leases. */
+  mark(): number;
+  renewed(frame: RenewedFrame, mark: number, sentMs: number): void;
+}
+
+/**
+ * Without leases there is nothing to renew, but a connection that died in silence looks like a quiet show: after so long
+ * without a frame, a beat asks whether anybody is there.
+ */
+const QUIET_MS = 25_000;
+/** How soon to try again what could not be done now: the beat is late already. */
+const SOON_MS = 500;
+
+/** Keeps the session's leases alive, and finds out when the connection is not. */
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  #cancel: (() => void) | undefined;
+  #link: Link | undefined;
+  #isUnderWay = false;
+  #lastMs = 0;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+  }
+
+  /** On this link from now on: hello has just renewed everything. */
+  welcomed(link: Link): void {
+    this.#link = link;
+    this.#isUnderWay = false;
+    this.#lastMs = nowMs();
+    this.plan();
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#link = undefined;
+  }
+
+  /** Whenever the leases changed: a shorter one wants its beat sooner. */
+  plan(): void {
+    this.#cancel?.();
+    if (this.#link === undefined || this.#isUnderWay) return;
+    this.#cancel = after(this.#dueAtMs(this.#link) - nowMs(), () => this.#beatIfDue());
+  }
+
+  #dueAtMs({ heardAtMs }: Link): number {
+    const shortestTtlMs = this.#options.shortestTtlMs();
+    if (shortestTtlMs === undefined) return Math.max(heardAtMs, this.#lastMs) + QUIET_MS;
+    return this.#lastMs + Math.min(this.#options.heartbeatMs(), shortestTtlMs / 3);
+  }
+
+  #beatIfDue(): void {
+    const link = this.#link;
+    if (link === undefined) return;
+    // Another connection says hello, which renews everything, if it comes to that.
+    if (this.#options.link() !== link) this.#cancel = after(SOON_MS, () => this.#beatIfDue());
+    // Frames that came meanwhile put it off.
+    else if (nowMs() < this.#dueAtMs(link)) this.plan();
+    else this.#beat(link);
+  }
+
+  #beat(link: Link): void {
+    this.#isUnderWay = true;
+    const sentMs = nowMs();
+    const mark = this.#options.mark();
+    this.#lastMs = sentMs;
+    link.ask(
+      { type: 'heartbeat' },
+      {
+        onReply: (frame) => {
+          if (link !== this.#link) return;
+          this.#isUnderWay = false;
+          if (frame.type === 'renewed') this.#options.renewed(frame, mark, sentMs);
+          else if (frame.type === 'error' && frame.retryable) {
+            const retryInMs = 'retryInMs' in frame ? frame.retryInMs : undefined;
+            this.#tryAgainIn(retryInMs ?? SOON_MS);
+            return;
+          }
+          this.plan();
+        },
+        onBroken: () => undefined,
+      },
+    );
+  }
+
+  #tryAgainIn(ms: number): void {
+    this.#cancel?.();
+    this.#lastMs = 0;
+    this.#cancel = after(ms, () => this.#beatIfDue());
+  }
+}

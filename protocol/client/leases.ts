@@ -1,0 +1,218 @@
+import type {
+  ConfirmedFrame,
+  HeldFrame,
+  LeaseLostFrame,
+  PinnedFrame,
+  ReleasedFrame,
+  RenewedFrame,
+  WelcomeFrame,
+} from '../server-frames.ts';
+import type { Lease, Leases, LostLeases, SavedLeases } from './api.ts';
+
+interface OwnLease extends Lease {
+  /** How long a beat keeps it. */
+  readonly ttlMs: number;
+  /** The number of the change that made this object. */
+  readonly change: number;
+  /** A checkout of it ended without an answer: it may be pinned. */
+  readonly isUnsure: boolean;
+}
+
+interface Events {
+  changed(): void;
+  lost(lost: LostLeases): void;
+}
+
+/** What this session holds, as far as it was told. */
+export class OwnLeases {
+  readonly #shows = new Map<string, Map<string, OwnLease>>();
+  readonly #events: Events;
+  #changes = 0;
+
+  constructor(events: Events) {
+    this.#events = events;
+  }
+
+  get all(): Leases {
+    return this.#shows;
+  }
+
+  /** Grows with every change: a lease that did not change since a mark is as it was then. */
+  get mark(): number {
+    return this.#changes;
+  }
+
+  /** The shortest TTL that beats have to keep up with. Undefined: none needs any. */
+  get shortestTtlMs(): number | undefined {
+    let shortest: number | undefined;
+    for (const seats of this.#shows.values()) {
+      for (const { pinned, ttlMs } of seats.values()) {
+        if (!pinned) shortest = Math.min(shortest ?? ttlMs, ttlMs);
+      }
+    }
+    return shortest;
+  }
+
+  /** By show and by whether they are pinned. */
+  list(): SavedLeases[] {
+    return [...this.#shows].flatMap(([showId, seats]) =>
+      [false, true].flatMap((pinned) => {
+        const seatIds = [...seats].flatMap(([seatId, lease]) => (lease.pinned === pinned ? [seatId] : []));
+        return seatIds.length === 0 ? [] : [{ showId, seatIds, ...(pinned ? { pinned } : {}) }];
+      }),
+    );
+  }
+
+  held({ showId, seatIds, expiresInMs, deadlineInMs }: HeldFrame, ttlMs: number, sentMs: number): void {
+    for (const seatId of seatIds) {
+      const known = this.#get(showId, seatId);
+      // Which of the two TTLs a lease has that was held twice is the server's to say: beats keep up with both.
+      const shorter = Math.min(ttlMs, known?.ttlMs ?? ttlMs);
+      this.#set(showId, seatId, {
+        expiresAtMs: Math.max(known?.expiresAtMs ?? 0, sentMs + expiresInMs),
+        deadlineAtMs: sentMs + deadlineInMs,
+        pinned: known?.pinned ?? false,
+        ttlMs: shorter,
+      });
+    }
+    this.#events.changed();
+  }
+
+  renewed({ leases, lost }: RenewedFrame, mark: number, sentMs: number): void {
+    this.#forgetSilent(keysOf([...leases, ...lost]), mark);
+    for (const { showId, seatIds, expiresInMs } of leases) {
+      for (const seatId of seatIds) {
+        const known = this.#get(showId, seatId);
+        if (known === undefined) continue;
+        const expiresAtMs = Math.max(known.expiresAtMs, sentMs + expiresInMs);
+        this.#set(showId, seatId, { ...known, expiresAtMs, isUnsure: false });
+      }
+    }
+    for (const { showId, seatIds } of lost) this.#lose(showId, seatIds, 'not_renewed');
+    this.#events.changed();
+  }
+
+  /** A lease that the server does not know any more, and of whose loss it said nothing, was booked by the shop's backend. */
+  #forgetSilent(told: ReadonlySet<string>, mark: number): void {
+    for (const [showId, seats] of this.#shows) {
+      for (const [seatId, { pinned, isUnsure, change }] of seats) {
+        if (pinned || isUnsure || change > mark || told.has(keyOf(showId, seatId))) continue;
+        this.#delete(showId, [seatId]);
+      }
+    }
+  }
+
+  pinned({ showId, seatIds, expiresInMs }: PinnedFrame, sentMs: number): void {
+    const expiresAtMs = sentMs + expiresInMs;
+    for (const seatId of seatIds) {
+      const ttlMs = this.#get(showId, seatId)?.ttlMs ?? expiresInMs;
+      this.#set(showId, seatId, { expiresAtMs, deadlineAtMs: expiresAtMs, pinned: true, ttlMs });
+    }
+    this.#events.changed();
+  }
+
+  /** A checkout ended without an answer. */
+  maybePinned(showId: string, seatIds: readonly string[]): void {
+    for (const seatId of seatIds) {
+      const known = this.#get(showId, seatId);
+      if (known !== undefined) this.#set(showId, seatId, { ...known, isUnsure: true });
+    }
+  }
+
+  released({ showId, seatIds }: Pick<ReleasedFrame, 'showId' | 'seatIds'>): void {
+    this.#delete(showId, seatIds);
+    this.#events.changed();
+  }
+
+  confirmed({ showId, seatIds, refunded }: ConfirmedFrame): void {
+    // A repeat of what was refunded books nothing: seats that are held anew stay held.
+    if (!refunded) this.released({ showId, seatIds });
+  }
+
+  /** Seats that a map shows as booked: whoever booked them, they are leased no more. */
+  booked(showId: string, isBooked: (seatId: string) => boolean): void {
+    const seatIds = [...(this.#shows.get(showId)?.keys() ?? [])].filter(isBooked);
+    if (seatIds.length > 0) this.released({ showId, seatIds });
+  }
+
+  lost({ showId, seatIds, reason }: LeaseLostFrame): void {
+    if (this.#lose(showId, seatIds, reason)) this.#events.changed();
+  }
+
+  /** What became of those that a connection was to take over. */
+  resumed({ leases }: WelcomeFrame, wanted: readonly SavedLeases[], sentMs: number): void {
+    const wasPinned = keysOf(wanted.filter(({ pinned }) => pinned));
+    const kept = keysOf(leases);
+    const before = this.#changes;
+    for (const { showId, seatIds, expiresInMs } of leases) {
+      for (const seatId of seatIds) {
+        const known = this.#get(showId, seatId);
+        const pinned = known?.pinned ?? wasPinned.has(keyOf(showId, seatId));
+        const lease = { expiresAtMs: sentMs + expiresInMs, deadlineAtMs: known?.deadlineAtMs, pinned };
+        this.#set(showId, seatId, { ...lease, ttlMs: known?.ttlMs ?? expiresInMs });
+      }
+    }
+    // Not what the frame calls lost: that may name seats which were asked about in vain, and not name what found no room in
+    // the hello.
+    const gone = new Map(wanted.map(({ showId }) => [showId, new Set<string>()]));
+    for (const { showId, seatIds } of [...wanted, ...this.list()]) {
+      const seats = gone.get(showId) ?? new Set();
+      gone.set(showId, seats);
+      for (const seatId of seatIds) if (!kept.has(keyOf(showId, seatId))) seats.add(seatId);
+    }
+    for (const [showId, seats] of gone) this.#end(showId, [...seats], 'not_resumed');
+    if (this.#changes > before) this.#events.changed();
+  }
+
+  /** None of them is this session's any more. */
+  clear(): void {
+    if (this.#shows.size === 0) return;
+    this.#shows.clear();
+    this.#changes += 1;
+    this.#events.changed();
+  }
+
+  has(showId: string, seatId: string): boolean {
+    return this.#get(showId, seatId) !== undefined;
+  }
+
+  #get(showId: string, seatId: string): OwnLease | undefined {
+    return this.#shows.get(showId)?.get(seatId);
+  }
+
+  #set(
+    showId: string,
+    seatId: string,
+    lease: Omit<OwnLease, 'change' | 'isUnsure'> & Partial<Pick<OwnLease, 'isUnsure'>>,
+  ): void {
+    const seats = this.#shows.get(showId) ?? new Map<string, OwnLease>();
+    this.#shows.set(showId, seats);
+    seats.set(seatId, { isUnsure: false, ...lease, change: ++this.#changes });
+  }
+
+  #delete(showId: string, seatIds: readonly string[]): void {
+    const seats = this.#shows.get(showId);
+    if (seats === undefined) return;
+    for (const seatId of seatIds) seats.delete(seatId);
+    if (seats.size === 0) this.#shows.delete(showId);
+    this.#changes += 1;
+  }
+
+  /** Tells of those that were there: the same loss may be told twice. */
+  #lose(showId: string, seatIds: readonly string[], reason: LostLeases['reason']): boolean {
+    const mine = seatIds.filter((seatId) => this.has(showId, seatId));
+    return this.#end(showId, mine, reason);
+  }
+
+  #end(showId: string, seatIds: readonly string[], reason: LostLeases['reason']): boolean {
+    if (seatIds.length === 0) return false;
+    this.#delete(showId, seatIds);
+    this.#events.lost({ showId, seatIds, reason });
+    return true;
+  }
+}
+
+const keyOf = (showId: string, seatId: string): string => `${showId} ${seatId}`;
+
+const keysOf = (shows: readonly { showId: string; seatIds: readonly string[] }[]): Set<string> =>
+  new Set(shows.flatMap(({ showId, seatIds }) => seatIds.map((seatId) => keyOf(showId, seatId))));

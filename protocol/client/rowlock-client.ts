@@ -1,0 +1,325 @@
+import type { ServerFrame, WelcomeFrame } from '../server-frames.ts';
+import type {
+  CallOptions,
+  Client,
+  ClientEvents,
+  ClientState,
+  Confirmed,
+  ConfirmOptions,
+  ConnectOptions,
+  Held,
+  HoldOptions,
+  Leases,
+  Pinned,
+  Released,
+  SavedLeases,
+  SavedSession,
+  Terms,
+  Watch,
+} from './api.ts';
+import { type CallPlan, Calls, REFUSED_FOR_NOW, REFUSED_UNREAD, type Unanswered } from './calls.ts';
+import { Connector, type Hello } from './connector.ts';
+import { Emitter } from './emitter.ts';
+import { closed, outcomeUnknown, type RowlockError } from './errors.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { OwnLeases } from './leases.ts';
+import type { Push, Request } from './link.ts';
+import { helloWith } from './resuming.ts';
+import { socketConstructor, socketUrl } from './socket.ts';
+import { randomUuid } from './uuid.ts';
+import { Watches } from './watches.ts';
+
+const DEFAULTS = { requestTimeoutMs: 10_000, confirmTimeoutMs: 60_000, heartbeatMs: 10_000 };
+
+type Emitters = { [Name in keyof ClientEvents]: Emitter<ClientEvents[Name]> };
+
+/** Puts the parts together: what each of them tells the others passes through here. */
+export class RowlockClient implements Client {
+  readonly #options: ConnectOptions;
+  readonly #requestTimeoutMs: number;
+  readonly #events: Emitters = {
+    state: new Emitter(),
+    lease_lost: new Emitter(),
+    leases: new Emitter(),
+    error: new Emitter(),
+  };
+  readonly #connector: Connector;
+  readonly #calls: Calls;
+  readonly #watches: Watches;
+  readonly #leases: OwnLeases;
+  readonly #heartbeat: Heartbeat;
+  #userId: string | undefined;
+  #session: string | undefined;
+  #terms: Terms | undefined;
+  /** What the hello under way asks to take up, and the holds among it that had no answer. */
+  #wanted: { leases: readonly SavedLeases[]; holds: readonly Unanswered[] } = { leases: [], holds: [] };
+  /** Of the session before this client, until it is let in. */
+  #saved: readonly SavedLeases[];
+  #reason: RowlockError | undefined;
+
+  constructor(url: string | URL, options: ConnectOptions) {
+    const { token, userId, session, leases = [], requestTimeoutMs = DEFAULTS.requestTimeoutMs } = options;
+    this.#options = options;
+    this.#requestTimeoutMs = requestTimeoutMs;
+    this.#userId = userId;
+    this.#session = session;
+    this.#saved = leases;
+    const link = () => this.#connector.link;
+    this.#calls = new Calls(link);
+    this.#leases = new OwnLeases({
+      changed: () => this.#leasesChanged(),
+      lost: (lost) => this.#events.lease_lost.emit(lost),
+    });
+    this.#watches = new Watches({
+      link,
+      failed: (error) => this.#events.error.emit(error),
+      changed: (showId, _change, stateOf) =>
+        this.#leases.booked(showId, (seatId) => stateOf(seatId) === 'booked'),
+    });
+    this.#heartbeat = new Heartbeat({
+      link,
+      heartbeatMs: () => this.#terms?.heartbeatMs ?? DEFAULTS.heartbeatMs,
+      shortestTtlMs: () => this.#leases.shortestTtlMs,
+      mark: () => this.#leases.mark,
+      renewed: (frame, mark, sentMs) => this.#leases.renewed(frame, mark, sentMs),
+    });
+    this.#connector = new Connector(
+      {
+        url: socketUrl(url),
+        WebSocket: socketConstructor(options.WebSocket),
+        replyWithinMs: requestTimeoutMs,
+        token: typeof token === 'string' ? () => token : token,
+      },
+      {
+        hello: (fetched) => this.#hello(fetched),
+        welcomed: (next, frame, sentMs) => {
+          this.#heartbeat.welcomed(next);
+          this.#welcomed(frame, sentMs);
+        },
+        pushed: (frame) => this.#pushed(frame),
+        open: () => this.#open(),
+        broken: () => this.#broken(),
+        changed: (state, reason) => this.#changed(state, reason),
+        failed: (error) => this.#events.error.emit(error),
+      },
+    );
+    this.#connector.start();
+  }
+
+  get state(): ClientState {
+    return this.#connector.state;
+  }
+
+  get userId(): string | undefined {
+    return this.#userId;
+  }
+
+  get session(): string | undefined {
+    return this.#session;
+  }
+
+  get terms(): Terms | undefined {
+    return this.#terms;
+  }
+
+  get leases(): Leases {
+    return this.#leases.all;
+  }
+
+  get saved(): SavedSession | undefined {
+    const [userId, session] = [this.#userId, this.#session];
+    if (userId === undefined || session === undefined) return undefined;
+    return { userId, session, leases: [...this.#saved, ...this.#leases.list()] };
+  }
+
+  on<Name extends keyof ClientEvents>(
+    name: Name,
+    listener: (...args: ClientEvents[Name]) => void,
+  ): () => void {
+    return this.#events[name].on(listener);
+  }
+
+  watch(showId: string): Watch {
+    const watch = this.#watches.watch(showId);
+    if (this.state === 'closed') this.#watches.end(closed(this.#reason));
+    return watch;
+  }
+
+  hold(showId: string, seatIds: readonly string[], options: HoldOptions = {}): Promise<Held> {
+    const { ttlMs } = options;
+    const request: Request = { type: 'hold', showId, seatIds: [...seatIds], ...(ttlMs ? { ttlMs } : {}) };
+    return this.#start<Held>(options, {
+      request,
+      again: REFUSED_UNREAD,
+      found: () => this.#found(showId, seatIds),
+      take: (reply, sentMs) => {
+        const frame = expected(reply, 'held');
+        this.#leases.held(frame, ttlMs ?? this.#terms?.leaseTtlMs ?? frame.expiresInMs, sentMs);
+        const { expiresInMs, deadlineInMs } = frame;
+        return { showId, seatIds, expiresAtMs: sentMs + expiresInMs, deadlineAtMs: sentMs + deadlineInMs };
+      },
+    });
+  }
+
+  release(showId: string, seatIds?: readonly string[], options: CallOptions = {}): Promise<Released> {
+    const seats = seatIds === undefined ? {} : { seatIds: [...seatIds] };
+    return this.#start<Released>(options, {
+      request: { type: 'release', showId, ...seats },
+      again: REFUSED_FOR_NOW,
+      take: (reply) => {
+        const frame = expected(reply, 'released');
+        this.#leases.released(frame);
+        return { showId, seatIds: frame.seatIds };
+      },
+    });
+  }
+
+  checkout(showId: string, seatIds: readonly string[], options: CallOptions = {}): Promise<Pinned> {
+    return this.#start<Pinned>(options, {
+      request: { type: 'checkout', showId, seatIds: [...seatIds] },
+      again: REFUSED_FOR_NOW,
+      take: (reply, sentMs) => {
+        const frame = expected(reply, 'pinned');
+        this.#leases.pinned(frame, sentMs);
+        return { showId, seatIds, expiresAtMs: sentMs + frame.expiresInMs };
+      },
+      givenUp: (why, isUncertain) => {
+        if (isUncertain) this.#leases.maybePinned(showId, seatIds);
+        return why;
+      },
+    });
+  }
+
+  confirm(showId: string, seatIds: readonly string[], options: ConfirmOptions = {}): Promise<Confirmed> {
+    const { requestId = randomUuid() } = options;
+    const timeoutMs = options.timeoutMs ?? this.#options.confirmTimeoutMs ?? DEFAULTS.confirmTimeoutMs;
+    return this.#start<Confirmed>(
+      { ...options, timeoutMs },
+      {
+        request: { type: 'confirm', showId, seatIds: [...seatIds], requestId },
+        again: REFUSED_FOR_NOW,
+        take: (reply) => {
+          const frame = expected(reply, 'confirmed');
+          this.#leases.confirmed(frame);
+          const { bookings, replayed, refunded = false } = frame;
+          return { showId, seatIds, requestId: frame.requestId, bookings, replayed, refunded };
+        },
+        givenUp: (why, isUncertain) => (isUncertain ? outcomeUnknown(requestId, why) : why),
+      },
+    );
+  }
+
+  close(): Promise<void> {
+    return this.#connector.close();
+  }
+
+  #start<Result>(
+    { signal, timeoutMs = this.#requestTimeoutMs }: CallOptions,
+    plan: Pick<CallPlan<Result>, 'request' | 'again' | 'take'> &
+      Partial<Pick<CallPlan<Result>, 'found' | 'givenUp'>>,
+  ): Promise<Result> {
+    if (this.state === 'closed') return Promise.reject(closed(this.#reason));
+    return this.#calls.start({ givenUp: (why) => why, ...plan, signal, timeoutMs });
+  }
+
+  /** A hold whose answer got lost: what came of it is among the leases. */
+  #found(showId: string, seatIds: readonly string[]): Held {
+    const leases = seatIds.flatMap((seatId) => this.#leases.all.get(showId)?.get(seatId) ?? []);
+    const expiresAtMs = Math.min(...leases.map((lease) => lease.expiresAtMs));
+    return { showId, seatIds, expiresAtMs, deadlineAtMs: undefined };
+  }
+
+  #hello(token: string | undefined): Hello {
+    const holds = this.#calls.unanswered;
+    const leases = [...this.#saved, ...this.#leases.list()];
+    this.#wanted = { leases, holds };
+    const hello: Hello = {
+      type: 'hello',
+      ...(this.#userId === undefined ? {} : { userId: this.#userId }),
+      ...(token === undefined ? {} : { token }),
+      ...(this.#session === undefined ? {} : { session: this.#session }),
+    };
+    return helloWith(hello, [...leases, ...holds.map(seatsOf)]);
+  }
+
+  #welcomed(frame: WelcomeFrame, sentMs: number): void {
+    const { session, userId, leaseTtlMs, heartbeatMs, maxHoldMs, checkoutMs, maxSeatsPerHold } = frame;
+    this.#session = session;
+    this.#userId = userId;
+    this.#terms = { leaseTtlMs, heartbeatMs, maxHoldMs, checkoutMs, maxSeatsPerHold };
+    const { leases, holds } = this.#wanted;
+    this.#wanted = { leases: [], holds: [] };
+    this.#saved = [];
+    const before = new Set(leases.flatMap(({ showId, seatIds }) => seatIds.map((id) => `${showId} ${id}`)));
+    this.#leases.resumed(frame, leases, sentMs);
+    this.#settleHolds(holds, (showId, seatId) => before.has(`${showId} ${seatId}`));
+    this.#watches.welcomed();
+    this.#calls.flush();
+  }
+
+  /** Each either holds all of its seats now, or none: what it holds in part, nobody waits for. */
+  #settleHolds(holds: readonly Unanswered[], wasOurs: (showId: string, seatId: string) => boolean): void {
+    for (const hold of holds) {
+      const { showId, seatIds } = seatsOf(hold);
+      const kept = seatIds.filter((seatId) => this.#leases.has(showId, seatId));
+      const isWanted = hold.isUnanswered;
+      if (isWanted && kept.length === seatIds.length) hold.turnedOut(true);
+      else {
+        const surplus = kept.filter((seatId) => !wasOurs(showId, seatId));
+        const given =
+          surplus.length === 0 ? Promise.resolve() : this.release(showId, surplus).catch(() => {});
+        // Not before: whoever hears of it may hold the same seats again.
+        void given.then(() => hold.turnedOut(false));
+      }
+    }
+  }
+
+  #open(): void {
+    this.#heartbeat.plan();
+    this.#watches.open();
+    this.#calls.flush();
+  }
+
+  #broken(): void {
+    this.#heartbeat.stop();
+    this.#watches.broken();
+  }
+
+  #pushed(frame: Push): void {
+    switch (frame.type) {
+      case 'snapshot':
+      case 'delta':
+        this.#watches.received(frame);
+        break;
+      case 'lease_lost':
+        this.#leases.lost(frame);
+    }
+  }
+
+  #leasesChanged(): void {
+    this.#heartbeat.plan();
+    this.#events.leases.emit(this.#leases.all);
+  }
+
+  #changed(state: ClientState, reason: RowlockError | undefined): void {
+    if (state === 'closed') {
+      this.#reason = reason;
+      this.#heartbeat.stop();
+      this.#calls.end(closed(reason));
+      this.#watches.end(closed(reason));
+      this.#leases.clear();
+    }
+    this.#events.state.emit(state, reason);
+  }
+}
+
+const seatsOf = ({ request }: Unanswered): { showId: string; seatIds: readonly string[] } =>
+  request.type === 'hold' ? request : { showId: '', seatIds: [] };
+
+type FrameOf<Type extends ServerFrame['type']> = Extract<ServerFrame, { type: Type }>;
+
+/** The protocol has one success frame for each request. */
+function expected<Type extends ServerFrame['type']>(frame: ServerFrame, type: Type): FrameOf<Type> {
+  if (frame.type !== type) throw new TypeError(`expected ${type}, got ${frame.type}`);
+  return frame as FrameOf<Type>;
+}
