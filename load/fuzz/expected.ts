@@ -1,0 +1,99 @@
+import {
+  type ClientFrame,
+  decodeClientFrame,
+  type ErrorFrame,
+  limits,
+  type ServerFrame,
+} from '../../protocol/index.ts';
+
+/** What the answer to one text must be. */
+interface Expected {
+  /** Nothing but this very answer will do. */
+  readonly exact: boolean;
+  readonly id: string | undefined;
+  readonly fits: (reply: ServerFrame) => boolean;
+  readonly described: string;
+}
+
+export interface Expectation {
+  readonly replies: readonly Expected[];
+  /** One of the texts ends the connection: what came before may be lost with it, what comes after is not heard. */
+  readonly ends: boolean;
+}
+
+const successOf: Readonly<Record<ClientFrame['type'], readonly ServerFrame['type'][]>> = {
+  hello: ['welcome'],
+  watch: ['snapshot', 'delta'],
+  unwatch: ['unwatched'],
+  hold: ['held'],
+  heartbeat: ['renewed'],
+  release: ['released'],
+  checkout: ['pinned'],
+  confirm: ['confirmed'],
+};
+/** Codes that no good frame ever gets: those of frames that are none, and that of a bug. */
+const never: ReadonlySet<string> = new Set([
+  'internal',
+  'unsupported',
+  'bad_id',
+  'unauthorized',
+  'forbidden',
+]);
+
+const refusedAs = (id: string | undefined, code: ErrorFrame['code']): Expected => ({
+  exact: true,
+  id,
+  fits: (reply) => reply.type === 'error' && reply.code === code,
+  described: code,
+});
+
+/** A server's answers to these texts, sent in this order without waiting. */
+export function expectationOf(texts: readonly Buffer[], joined: boolean): Expectation {
+  const replies: Expected[] = [];
+  let state: 'cold' | 'joining' | 'live' = joined ? 'live' : 'cold';
+  for (const bytes of texts) {
+    if (bytes.length > limits.maxFrameBytes) return { replies, ends: true };
+    const decoded = decodeClientFrame(bytes.toString());
+    if (!decoded.ok) {
+      replies.push(refusedAs(decoded.id, decoded.fault.code));
+      if (decoded.fault.code === 'unauthorized') return { replies, ends: true };
+      continue;
+    }
+    const { frame } = decoded;
+    const isHello = frame.type === 'hello';
+    if (isHello ? state !== 'cold' : state === 'cold') replies.push(refusedAs(frame.id, 'hello_required'));
+    else replies.push(answerTo(frame, state === 'joining'));
+    if (isHello && state === 'cold') state = 'joining';
+  }
+  return { replies, ends: false };
+}
+
+function answerTo({ type, id }: ClientFrame, joining: boolean): Expected {
+  const fits = (reply: ServerFrame) => {
+    if (reply.type !== 'error') return successOf[type].includes(reply.type);
+    return !never.has(reply.code) && (joining || reply.code !== 'hello_required');
+  };
+  return { exact: false, id, fits, described: `an answer to ${type}` };
+}
+
+/** Answers, not pushes. */
+export const isReply = (frame: ServerFrame): boolean =>
+  frame.type === 'error' || ('id' in frame && frame.id !== undefined);
+
+/** In words, what of the replies was not expected, or is missing. */
+export function compare(
+  { replies: wanted, ends }: Expectation,
+  replies: readonly ServerFrame[],
+): string | undefined {
+  // The same id may have been used twice: what leaves no choice comes first.
+  const open = wanted.toSorted((a, b) => Number(b.exact) - Number(a.exact));
+  const isError = (reply: ServerFrame) => Number(reply.type === 'error');
+  for (const reply of replies.toSorted((a, b) => isError(a) - isError(b))) {
+    const id = 'id' in reply ? reply.id : undefined;
+    const at = open.findIndex((expected) => expected.id === id && expected.fits(reply));
+    if (at < 0) return `nobody asked for ${JSON.stringify(reply).slice(0, 300)}`;
+    open.splice(at, 1);
+  }
+  const [missing] = open;
+  return missing === undefined || ends ? undefined : `no answer to ${missing.id}: ${missing.described}`;
+}

@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+import { socketBytes, upgrades } from './bytes.ts';
+import { anyText, saleTexts, validFrame } from './frames.ts';
+import { pipeline, request, saleRequests } from './requests.ts';
+
+interface Patience {
+  /** Each is sent when the one before was answered. */
+  readonly patient: boolean;
+}
+interface Parts {
+  readonly parts: readonly Buffer[];
+}
+
+/** What one connection does to the server. */
+export type Scenario =
+  /** Frames of a session; `cold`: it has not said hello. */
+  | ({ readonly kind: 'frames' | 'cold'; readonly texts: readonly string[] } & Patience)
+  /** Bytes after the handshake, and a hello. */
+  | ({ readonly kind: 'bytes' } & Parts)
+  | ({ readonly kind: 'upgrade' } & Parts)
+  | ({ readonly kind: 'http' } & Parts & Patience);
+
+export type Kind = Scenario['kind'];
+export const KINDS: readonly Kind[] = ['frames', 'cold', 'bytes', 'upgrade', 'http'];
+
+const patient = fc.boolean();
+const noise = fc.array(anyText(validFrame), { minLength: 1, maxLength: 20 });
+/** Sales, alone and with noise in between. */
+const texts = fc.oneof(
+  { weight: 4, arbitrary: noise },
+  { weight: 1, arbitrary: saleTexts },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(saleTexts, noise)
+      .map(([sale, other]) => sale.flatMap((text, i) => [text, ...other.slice(i, i + 1)])),
+  },
+);
+const frames = (kind: 'frames' | 'cold') =>
+  fc.record({ texts, patient }).map((it): Scenario => ({ kind, ...it }));
+const bytes = fc.array(socketBytes, { minLength: 1, maxLength: 8 });
+const http = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ parts: pipeline, patient: fc.constant(false) }) },
+  { weight: 3, arbitrary: fc.record({ parts: fc.array(request, { minLength: 1, maxLength: 3 }), patient }) },
+  { weight: 1, arbitrary: fc.record({ parts: saleRequests, patient: fc.constant(true) }) },
+);
+
+export const scenario: fc.Arbitrary<Scenario> = fc.oneof(
+  { weight: 6, arbitrary: frames('frames') },
+  { weight: 1, arbitrary: frames('cold') },
+  { weight: 4, arbitrary: bytes.map((parts): Scenario => ({ kind: 'bytes', parts })) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .array(upgrades, { minLength: 1, maxLength: 2 })
+      .map((parts): Scenario => ({ kind: 'upgrade', parts })),
+  },
+  { weight: 5, arbitrary: http.map((it): Scenario => ({ kind: 'http', ...it })) },
+);
+
+/** How many inputs it is: a frame, a piece of bytes, a request. */
+export const inputsOf = (it: Scenario): number => ('texts' in it ? it.texts.length : it.parts.length);
