@@ -10,12 +10,14 @@ import type { Bench, BenchResult } from './kit/bench.ts';
 import { checkLimits, describeMachine, type Machine } from './kit/machine.ts';
 import { progress } from './kit/progress.ts';
 import { table } from './kit/table.ts';
+import { latencyBench } from './latency/latency.ts';
 import { watchBench } from './watch/watch.ts';
 
 const benches: ReadonlyMap<string, Bench> = new Map([
   ['hold', holdBench],
   ['confirm', confirmBench],
   ['contention', contentionBench],
+  ['latency', latencyBench],
   ['watch', watchBench],
 ]);
 const resultsDir = fileURLToPath(new URL('../results/', import.meta.url));

@@ -4,6 +4,7 @@ import { ConfirmCall, type ConfirmRequest } from '../../../server/bookings/confi
 import { monotonicMs } from '../../../server/clock.ts';
 import { createLog } from '../../../server/observability/log.ts';
 import { PostgresPool } from '../../../server/stores/postgres.ts';
+import { RedisStore } from '../../../server/stores/redis.ts';
 import { serve } from '../kit/served.ts';
 import { ClosedLoop } from '../sockets/closed-loop.ts';
 import { named } from '../sockets/frames.ts';
@@ -36,11 +37,19 @@ async function classical(window: DirectWindow & { pool: number; inFlight: number
 }
 
 async function batches(window: DirectWindow & { inFlight: number; batch: number }): Promise<DirectCounts> {
-  const { databaseUrl: url, showId, inFlight } = window;
+  const { pool, book } = bookingDirectly(window, window.inFlight);
+  return repeat(window, { lanes: window.inFlight, batch: window.batch }, book).finally(() => pool.close());
+}
+
+/** Through the server's own call. */
+function bookingDirectly(
+  { databaseUrl: url, showId }: { databaseUrl: string; showId: string },
+  size: number,
+) {
   const patience = { statementTimeoutMs: DEADLINE_MS, lockTimeoutMs: DEADLINE_MS };
   const pool = new PostgresPool({
     url,
-    size: inFlight,
+    size,
     maxWaiting: 0,
     log: createLog('silent'),
     ...patience,
@@ -56,7 +65,7 @@ async function batches(window: DirectWindow & { inFlight: number; batch: number 
     const odd = answers.find(({ outcome }) => outcome !== 'booked');
     if (odd !== undefined) throw new Error(`a free seat was answered ${odd.outcome}`);
   };
-  return repeat(window, { lanes: inFlight, batch: window.batch }, book).finally(() => pool.close());
+  return { pool, book };
 }
 
 async function repeat(
@@ -85,6 +94,34 @@ async function repeat(
   return { perS: ((after - before) / wallMs) * 1000, booked, exhausted: loop.exhausted };
 }
 
-const handlers = { classical, batches };
+/** What one call to a store takes, one after the other, in milliseconds. */
+async function oneByOne(count: number, call: (i: number) => Promise<unknown>): Promise<number[]> {
+  const tookMs: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const fromMs = performance.now();
+    await call(i);
+    tookMs.push(performance.now() - fromMs);
+  }
+  return tookMs;
+}
+
+async function pings({ redisUrl, count }: { redisUrl: string; count: number }): Promise<number[]> {
+  const store = new RedisStore({ url: redisUrl, timeoutMs: DEADLINE_MS, log: createLog('silent') });
+  await store.connect();
+  return oneByOne(count, () => store.ping()).finally(() => store.close());
+}
+
+/** Of one request each. */
+async function commits(options: {
+  databaseUrl: string;
+  showId: string;
+  from: number;
+  count: number;
+}): Promise<number[]> {
+  const { pool, book } = bookingDirectly(options, 1);
+  return oneByOne(options.count, (i) => book([options.from + i])).finally(() => pool.close());
+}
+
+const handlers = { classical, batches, pings, commits };
 export type Direct = typeof handlers;
 serve(handlers);

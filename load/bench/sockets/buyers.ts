@@ -6,11 +6,16 @@ import { type ConfirmCounts, ConfirmLoop, type ConfirmWindow } from './confirm-l
 import { type ContentionCounts, ContentionLoop, type ContentionWindow } from './contention-loop.ts';
 import { named } from './frames.ts';
 import { type HoldCounts, HoldLoop, type HoldWindow, TTL_MS } from './hold-loop.ts';
+import { type IdleOptions, idlePurchases } from './idle.ts';
+import { type PacedCounts, PacedLoop, type PacedWindow } from './paced-loop.ts';
 import { kinds } from './reply-reader.ts';
 
 const OPENING = 64;
 /** Sessions that release at the same time: each gives dozens of seats back. */
 const RELEASING = 8;
+
+/** Takes no part in windows. */
+const LAST = -1;
 
 const clients: Client[] = [];
 /** Those that own what the last window left. */
@@ -34,6 +39,12 @@ function contend(window: ContentionWindow): Promise<ContentionCounts> {
   return new ContentionLoop(clients, window).run();
 }
 
+function clientAt(n: number): Client {
+  const client = clients.at(n);
+  if (client === undefined) throw new Error(`there is no client ${n}`);
+  return client;
+}
+
 function* taken(): Generator<Client> {
   for (const client of clients) {
     used.add(client);
@@ -43,8 +54,7 @@ function* taken(): Generator<Client> {
 
 /** One hold of one client: true when it was granted. */
 async function holdOne({ client: n, showId, seats }: { client: number; showId: string; seats: number[] }) {
-  const client = clients.at(n);
-  if (client === undefined) throw new Error(`there is no client ${n}`);
+  const client = clientAt(n);
   used.add(client);
   const seatIds = seats.map(named);
   return (
@@ -53,12 +63,17 @@ async function holdOne({ client: n, showId, seats }: { client: number; showId: s
   );
 }
 
-/** By the last client, which no window uses. */
-async function burstOfOne(options: BurstOptions) {
-  const client = clients.at(-1);
-  if (client === undefined) throw new Error('there is no client');
-  return burst(client, options);
+/** The last one watches while the others hold and confirm. */
+async function pace(window: PacedWindow): Promise<PacedCounts> {
+  const watcher = clientAt(LAST);
+  await watcher.ask(JSON.stringify({ type: 'watch', id: '1', showId: window.showId }));
+  const counts = await new PacedLoop(clients, window).run(watcher);
+  await watcher.ask(JSON.stringify({ type: 'unwatch', id: '1', showId: window.showId }));
+  return counts;
 }
+
+const burstOfOne = async (options: BurstOptions) => burst(clientAt(LAST), options);
+const idle = async (options: IdleOptions) => idlePurchases(clientAt(LAST), options);
 
 /** Everything that was held in the show. Resolves to the milliseconds that it took. */
 async function free({ showId }: { showId: string }): Promise<number> {
@@ -80,6 +95,6 @@ async function inParallel<T>(lanes: number, items: readonly T[], work: (item: T)
   await Promise.all(Array.from({ length: lanes }, lane));
 }
 
-const handlers = { open, hold, holdOne, free, confirm, contend, burst: burstOfOne, leftOver };
+const handlers = { open, hold, holdOne, free, confirm, contend, pace, idle, burst: burstOfOne, leftOver };
 export type Buyers = typeof handlers;
 serve(handlers);

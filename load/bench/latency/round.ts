@@ -1,0 +1,113 @@
+import type { Direct } from '../confirm/direct.ts';
+import { type Child, startChild } from '../kit/child.ts';
+import { type Shares, sharesWhile } from '../kit/cpu.ts';
+import { type Latencies, latenciesOf } from '../kit/latencies.ts';
+import { createNumbered, type RoundContext } from '../kit/rounds.ts';
+import { openStage, type Stage } from '../kit/stage.ts';
+import type { PacedCounts } from '../sockets/paced-loop.ts';
+import { DEPTH_AT_MAXIMUM, type Size, shares } from './size.ts';
+
+export interface Paced {
+  readonly perS: number;
+  readonly counts: PacedCounts;
+  readonly shares: Shares;
+}
+
+/** One connection with nothing else going on, and what it is made of. */
+export interface Idle {
+  readonly hold: Latencies;
+  readonly confirm: Latencies;
+  /** One round trip to Redis. */
+  readonly ping: Latencies;
+  /** The commit of one request, without the server. */
+  readonly commit: Latencies;
+}
+
+export interface RoundResult {
+  readonly idle: Idle;
+  /** Purchases per second. */
+  readonly maximumPerS: number;
+  /** By the shares of the maximum. */
+  readonly paced: readonly Paced[];
+  readonly booked: number;
+}
+
+/** One server, from its start to its end, and shows of its own. */
+export async function round(context: RoundContext, size: Size): Promise<RoundResult> {
+  const { services, n, own, flags, say } = context;
+  const [showId, idleId, besideId] = [`arena-${n}`, `hall-${n}`, `beside-${n}`];
+  await createNumbered(services, showId, size.seats);
+  const idleSeats = size.slices * size.slice;
+  await createNumbered(services, idleId, idleSeats);
+  await createNumbered(services, besideId, idleSeats);
+  say('starting the server and its clients');
+  const showIds = [showId, idleId];
+  const stage = await openStage({ services, own, flags, showIds, sessions: size.connections + 1 });
+  const direct = own.opened(startChild<Direct>({ script: 'load/bench/confirm/direct.ts' }), (c) => c.stop());
+
+  const { connections, seats, leadMs } = size;
+  let from = 0;
+  let booked = idleSeats * 2;
+  const closed = async (forMs: number) => {
+    const options = { showId, seats, connections, depth: DEPTH_AT_MAXIMUM, from, leadMs, forMs };
+    const counts = await stage.buyers.call('confirm', options);
+    if (counts.booked !== counts.asked) throw new Error(`confirms came out wrong: ${JSON.stringify(counts)}`);
+    from += counts.asked;
+    booked += counts.booked;
+    return (counts.confirmed / counts.wallMs) * 1000;
+  };
+  say('warming up');
+  await closed(size.warmUpMs);
+  say('one connection alone');
+  const idle = await idleOf(stage, direct, size, idleId, besideId);
+  say('the maximum');
+  const maximumPerS = await closed(size.maximumMs);
+  const paced: Paced[] = [];
+  for (const share of shares) {
+    say(`${share * 100} % of the maximum`);
+    const window = await pace(stage, size, { showId, from, perS: maximumPerS * share });
+    from += window.counts.asked;
+    booked += window.counts.booked;
+    paced.push(window);
+  }
+  return { idle, maximumPerS, paced, booked };
+}
+
+async function pace(
+  { buyers, parts }: Stage,
+  { seats, connections, leadMs, windowMs: forMs, payAfterMs }: Size,
+  purchases: { showId: string; from: number; perS: number },
+): Promise<Paced> {
+  const options = { ...purchases, seats, connections, leadMs, forMs, payAfterMs };
+  const { result: counts, shares } = await sharesWhile(parts, () => buyers.call('pace', options));
+  const { busy = 0, ...others } = counts.refused;
+  if (counts.booked + busy !== counts.asked || Object.keys(others).length > 0)
+    throw new Error(`purchases came out wrong: ${JSON.stringify(counts)}`);
+  return { perS: purchases.perS, counts, shares };
+}
+
+/** In turns, so that what the machine does meanwhile meets them alike. */
+async function idleOf(
+  { services, buyers }: Stage,
+  direct: Child<Direct>,
+  { slices, slice: count }: Size,
+  showId: string,
+  besideId: string,
+): Promise<Idle> {
+  const { redisUrl, databaseUrl } = services;
+  const all: Record<keyof Idle, number[]> = { hold: [], confirm: [], ping: [], commit: [] };
+  for (let i = 0; i < slices; i++) {
+    const from = i * count;
+    const { holdMs, confirmMs } = await buyers.call('idle', { showId, from, count });
+    all.hold.push(...holdMs);
+    all.confirm.push(...confirmMs);
+    all.ping.push(...(await direct.call('pings', { redisUrl, count: count * 2 })));
+    all.commit.push(...(await direct.call('commits', { databaseUrl, showId: besideId, from, count })));
+  }
+  return {
+    hold: latenciesOf(all.hold),
+    confirm: latenciesOf(all.confirm),
+    ping: latenciesOf(all.ping),
+    commit: latenciesOf(all.commit),
+  };
+}

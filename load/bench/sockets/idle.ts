@@ -1,0 +1,34 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from './client.ts';
+import { named } from './frames.ts';
+import { kinds } from './reply-reader.ts';
+
+export interface IdleOptions {
+  readonly showId: string;
+  /** The first of as many seats. */
+  readonly from: number;
+  readonly count: number;
+}
+
+/** One purchase after the other, and nothing else. Milliseconds of each. */
+export async function idlePurchases(
+  client: Client,
+  { showId, from, count }: IdleOptions,
+): Promise<{ holdMs: number[]; confirmMs: number[] }> {
+  const holdMs: number[] = [];
+  const confirmMs: number[] = [];
+  client.onRead = () => undefined;
+  const timed = async (frame: object, wanted: number, into: number[]) => {
+    const text = JSON.stringify(frame);
+    const fromMs = performance.now();
+    const kind = await client.ask(text);
+    into.push(performance.now() - fromMs);
+    if (kind !== wanted) throw new Error(`a request with nothing else going on was refused: ${text}`);
+  };
+  for (let seat = from; seat < from + count; seat++) {
+    const place = { id: '1', showId, seatIds: [named(seat)] };
+    await timed({ type: 'hold', ...place }, kinds.held, holdMs);
+    await timed({ type: 'confirm', ...place, requestId: randomUUID() }, kinds.confirmed, confirmMs);
+  }
+  return { holdMs, confirmMs };
+}
