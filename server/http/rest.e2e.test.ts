@@ -313,6 +313,16 @@ describe('operations', () => {
     });
   });
 
+  it.each(['/asyncapi.json', '/openapi.json'])('describes the protocol for machines at %s', async (path) => {
+    const { status, headers, body } = await kit.call(path);
+    expect([status, headers.get('content-type')]).toEqual([200, 'application/json; charset=utf-8']);
+    expect(body).toMatchObject({ info: { title: expect.stringContaining('Rowlock') } });
+    const etag = headers.get('etag') ?? '';
+    expect(etag).toMatch(/^"[\w-]{22}"$/);
+    const again = await kit.call(path, { headers: { 'if-none-match': etag } });
+    expect([again.status, again.text]).toEqual([304, '']);
+  });
+
   it('counts', async () => {
     const show = await kit.newShow();
     const user = randomUUID();

@@ -11,6 +11,7 @@ import { httpLimits, showBody } from '../limits.ts';
 import { clientEndpoint } from './client-module.ts';
 import type { HttpDeps } from './deps.ts';
 import { Dispatcher, type Route } from './dispatcher.ts';
+import { documents } from './documents.ts';
 import { acting, naming, taking } from './endpoint.ts';
 import { Exchange } from './exchange.ts';
 import { opsEndpoints } from './ops.ts';
@@ -26,7 +27,7 @@ export interface HttpRoom {
 }
 
 /** Every path of the HTTP table, as patterns of uWebSockets.js. */
-function routesOf(deps: HttpDeps): Record<string, Route> {
+export function routesOf(deps: HttpDeps): Record<string, Route> {
   const { livez, readyz, metrics } = opsEndpoints(deps);
   const admin = { needs: 'admin' } as const;
   const newShow = { ...admin, body: showBody, maxUnderWay: httpLimits.maxShowsUnderWay };
@@ -51,6 +52,8 @@ function routesOf(deps: HttpDeps): Record<string, Route> {
     '/livez': { get: livez },
     '/readyz': { get: readyz },
     '/metrics': { get: metrics },
+    '/asyncapi.json': { get: documents.asyncApi },
+    '/openapi.json': { get: documents.openApi },
   };
 }
 

@@ -1,0 +1,34 @@
+import { createHash } from 'node:crypto';
+import { type Answer, versioned } from './answer.ts';
+import type { Endpoint } from './endpoint.ts';
+
+interface Document {
+  readonly bytes: Uint8Array;
+  readonly etag: string;
+}
+
+/**
+ * The protocol for machines. Made when it is first asked for, modules and all: a server that nobody asks never loads the
+ * examples and words that they are made of.
+ */
+export const documents: Readonly<Record<'asyncApi' | 'openApi', Endpoint>> = {
+  asyncApi: serving(async () => (await import('../../protocol/asyncapi.ts')).asyncApiDocument()),
+  openApi: serving(async () => (await import('../../protocol/openapi.ts')).openApiDocument()),
+};
+
+function serving(make: () => Promise<object>): Endpoint {
+  let made: Promise<Document> | undefined;
+  return {
+    run: async ({ head }): Promise<Answer> => {
+      made ??= make().then(encoded);
+      const { bytes, etag } = await made;
+      return versioned(etag, head.headers.get('if-none-match'), () => bytes);
+    },
+  };
+}
+
+function encoded(document: object): Document {
+  const bytes = Buffer.from(JSON.stringify(document));
+  const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
+  return { bytes, etag };
+}
