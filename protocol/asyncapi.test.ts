@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { asyncApiDocument } from './asyncapi.ts';
 import { clientFrame } from './client-frames.ts';
 import { closeCodes } from './close-codes.ts';
+import { undescribed } from './documents/json-schema-kit.ts';
 import { faultTable } from './faults.ts';
 import { goldenClientFrames, goldenErrors, goldenServerFrames } from './golden.ts';
-import { undescribed } from './json-schema-kit.ts';
 
 const text = JSON.stringify(asyncApiDocument());
 const { document, diagnostics } = await new Parser().parse(text);

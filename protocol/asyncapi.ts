@@ -1,14 +1,14 @@
 /** The AsyncAPI document of the WebSocket: made from the schemas and the golden frames, from the server's side. */
 import { type ClientFrame, clientFrame } from './client-frames.ts';
 import { closeCodes, mayReconnect } from './close-codes.ts';
+import { faultsByCode, type Json, namedSchemas, schemaRef } from './documents/json-schemas.ts';
+import { clientWords, closeWords, commonRefusals, serverWords } from './documents/words.ts';
 import { conflict, faultTable } from './faults.ts';
 import { goldenClientFrames, goldenErrors, goldenServerFrames } from './golden.ts';
-import { faultsByCode, type Json, namedSchemas, schemaRef } from './json-schemas.ts';
 import { limits } from './limits.ts';
 import { leasedSeats, position, seatStates, showSeats } from './seats.ts';
 import { booking, errorFrame, type ServerFrame, serverFrame } from './server-frames.ts';
 import { protocolVersion, subprotocol } from './version.ts';
-import { clientWords, closeWords, commonRefusals, serverWords } from './words.ts';
 
 type FrameType = ClientFrame['type'] | ServerFrame['type'];
 

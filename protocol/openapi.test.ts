@@ -1,10 +1,10 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
-import { calls } from './calls.ts';
+import { calls } from './documents/calls.ts';
+import { undescribed } from './documents/json-schema-kit.ts';
 import { faultTable } from './faults.ts';
 import { goldenFaults, goldenHttp } from './golden.ts';
-import { undescribed } from './json-schema-kit.ts';
 import { openApiDocument } from './openapi.ts';
 
 const document = JSON.parse(JSON.stringify(openApiDocument()));

@@ -1,15 +1,15 @@
 /** The OpenAPI document of the HTTP calls: made from the schemas and the golden exchanges. */
 import { z } from 'zod';
-import { calls, type HttpCall } from './calls.ts';
+import { calls, type HttpCall } from './documents/calls.ts';
+import { faultsByCode, type Json, namedSchemas, schemaRef } from './documents/json-schemas.ts';
+import { fieldWords } from './documents/words.ts';
 import { conflict, type FaultCode, faultSchema, faultTable } from './faults.ts';
 import { goldenFaults, goldenHttp } from './golden.ts';
 import * as http from './http.ts';
 import { requestId, showId } from './ids.ts';
-import { faultsByCode, type Json, namedSchemas, schemaRef } from './json-schemas.ts';
 import { seatStates } from './seats.ts';
 import { booking } from './server-frames.ts';
 import { protocolVersion } from './version.ts';
-import { fieldWords } from './words.ts';
 
 export function openApiDocument(): Json {
   return {
@@ -28,6 +28,7 @@ export function openApiDocument(): Json {
       { name: 'catalogue', description: 'Shows, their seats, their maps.' },
       { name: 'support', description: 'For the people of the shop. Needs the token of the admin.' },
       { name: 'operation', description: 'For whoever runs the server.' },
+      { name: 'pages', description: 'For browsers.' },
     ],
     paths: paths(),
     components: {

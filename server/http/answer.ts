@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type Fault, faultTable } from '../../protocol/index.ts';
 
 /** What goes back for one request. Handlers return it; only the exchange touches the connection. */
@@ -44,6 +45,10 @@ export function versioned(
   if (hasVersion(ifNoneMatch, etag)) return { status: 304, headers };
   return { status: 200, body: body(), headers };
 }
+
+/** A version that changes with the bytes. */
+export const etagOf = (body: string | Uint8Array): string =>
+  `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
 
 function hasVersion(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
-import { type Answer, versioned } from './answer.ts';
+import { type Answer, etagOf, versioned } from './answer.ts';
 import type { RequestHead } from './exchange.ts';
 
 const source = fileURLToPath(new URL('../../protocol/client.ts', import.meta.url));
@@ -28,8 +27,7 @@ let built: { readonly body: string; readonly etag: string } | undefined;
 
 function build() {
   const body = bundleClient({ minify: true });
-  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
-  built = { body, etag };
+  built = { body, etag: etagOf(body) };
   return built;
 }
 

@@ -1,7 +1,7 @@
 import type { TemplatedApp } from 'uWebSockets.js';
 import { describe, expect, it } from 'vitest';
 import { asyncApiDocument } from '../../protocol/asyncapi.ts';
-import { calls } from '../../protocol/calls.ts';
+import { calls } from '../../protocol/documents/calls.ts';
 import { openApiDocument } from '../../protocol/openapi.ts';
 import { readConfig } from '../config.ts';
 import { createLog } from '../observability/log.ts';

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { type Answer, versioned } from './answer.ts';
+import { type Answer, etagOf, versioned } from './answer.ts';
 import type { Endpoint } from './endpoint.ts';
 
 interface Document {
@@ -29,6 +28,5 @@ function serving(make: () => Promise<object>): Endpoint {
 
 function encoded(document: object): Document {
   const bytes = Buffer.from(JSON.stringify(document));
-  const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
-  return { bytes, etag };
+  return { bytes, etag: etagOf(bytes) };
 }

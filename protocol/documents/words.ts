@@ -1,8 +1,8 @@
 /** What the API documents say of each field, frame and close code. */
-import type { ClientFrame } from './client-frames.ts';
-import type { closeCodes } from './close-codes.ts';
-import type { FaultCode } from './faults.ts';
-import type { ServerFrame } from './server-frames.ts';
+import type { ClientFrame } from '../client-frames.ts';
+import type { closeCodes } from '../close-codes.ts';
+import type { FaultCode } from '../faults.ts';
+import type { ServerFrame } from '../server-frames.ts';
 
 /** Fields by their name: one name means one thing, on the socket and over HTTP (there in snake_case where shops call). */
 export const fieldWords: Readonly<Record<string, string>> = {

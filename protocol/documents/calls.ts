@@ -1,6 +1,6 @@
 /** Every HTTP call for the OpenAPI document: what it takes, whose token it needs, what it answers and refuses. */
 import type { z } from 'zod';
-import type { FaultCode } from './faults.ts';
+import type { FaultCode } from '../faults.ts';
 import {
   bookingConfirmBody,
   bookingConfirmResponse,
@@ -15,11 +15,11 @@ import {
   showSeatsResponse,
   showSummary,
   showsResponse,
-} from './http.ts';
+} from '../http.ts';
 
 export interface HttpCall {
   readonly operationId: string;
-  readonly tag: 'seats' | 'catalogue' | 'support' | 'operation';
+  readonly tag: 'seats' | 'catalogue' | 'support' | 'operation' | 'pages';
   readonly summary: string;
   readonly description?: string;
   readonly needs?: 'user' | 'user or admin' | 'admin';
@@ -154,6 +154,15 @@ export const calls: Readonly<Record<string, HttpCall>> = {
     summary: 'Metrics for Prometheus',
     answer: { type: 'text/plain; version=0.0.4; charset=utf-8', description: 'The exposition format.' },
     refusals: anyCall,
+  },
+  'GET /client.js': {
+    operationId: 'clientModule',
+    tag: 'pages',
+    summary: 'The client as one module for pages',
+    description: 'A page of any origin may import `connect` from it.',
+    answer: { type: 'text/javascript; charset=utf-8', description: 'An ES module.' },
+    versioned: true,
+    refusals: [...anyCall, 'busy'],
   },
   'GET /asyncapi.json': {
     operationId: 'asyncApi',

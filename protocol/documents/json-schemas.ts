@@ -1,6 +1,6 @@
 /** The schemas of the wire as JSON Schema, for the API documents. */
 import { z } from 'zod';
-import { type FaultCode, faultTable } from './faults.ts';
+import { type FaultCode, faultTable } from '../faults.ts';
 import { fieldWords } from './words.ts';
 
 export type Json = { readonly [key: string]: unknown };
