@@ -26,7 +26,7 @@ export interface LinkEvents {
   pushed(link: Link, frame: Push): void;
   /** A reply is overdue: it may be the network, or a server that is stuck. The link stays as it is. */
   silent(link: Link): void;
-  /** The socket is closed. Every asker knows already. */
+  /** The socket is closed. Every asker hears of it next. */
   ended(link: Link, code: number): void;
 }
 
@@ -134,8 +134,9 @@ export class Link {
     this.#onClosed?.();
     if (this.#state === 'over') return;
     this.#state = 'over';
-    this.#break();
+    // First: whoever hears that its request is lost may ask again at once, and must not ask here.
     this.#options.events.ended(this, code);
+    this.#break();
   }
 
   #break(): void {
