@@ -126,14 +126,12 @@ export class Bookings {
    * Answers within `confirmDeadlineMs` and the time that Redis may take. The same confirm while one is under way joins
    * it. Rejects for bugs alone.
    */
-  async confirm(confirm: Confirm): Promise<Outcome<Confirmed>> {
+  confirm(confirm: Confirm): Promise<Outcome<Confirmed>> {
     const { requestId, showId, seatIds, owner } = confirm;
-    const name = [owner.userId, showId, ...[...seatIds].sort()].join(' ');
+    const name = `${owner.userId} ${showId} ${seatIds.toSorted().join(' ')}`;
     return (
-      this.#inFlight.join(requestId, name, () => this.#confirm(confirm)) ?? {
-        ok: false,
-        fault: fault('busy'),
-      }
+      this.#inFlight.join(requestId, name, () => this.#confirm(confirm)) ??
+      Promise.resolve({ ok: false, fault: fault('busy') })
     );
   }
 
@@ -168,12 +166,13 @@ export class Bookings {
     const request = {
       requestId,
       userId: owner.userId,
-      seatIds: [...confirm.seatIds].sort(),
+      seatIds: confirm.seatIds.toSorted(),
       lease: guarded.mode,
     };
-    const settle = (commit: Commit) => this.#settle(confirm, guarded, commit);
-    const commit = await this.#commits.submit(showId, request, times, (late) => void settle(late));
-    await settle(commit);
+    const commit = await this.#commits.submit(showId, request, times, (late) => {
+      void this.#settle(confirm, guarded, late);
+    });
+    await this.#settle(confirm, guarded, commit);
     return answer(confirm, guarded, commit);
   }
 

@@ -102,17 +102,19 @@ export class Commits {
         },
         ticket.endsMs + OWN_WORD_MS - monotonicMs(),
       );
-      this.#batcher
-        .submit(showId, ticket)
-        .then((attempt) => {
+      this.#batcher.submit(showId, ticket).then(
+        (attempt) => {
+          clearTimeout(timer);
           if (!late) resolve(attempt);
           else if (ticket.state === 'sent' && attempt.outcome !== 'failed')
             onLate(attempt.outcome === 'blocked' ? { outcome: 'busy' } : attempt);
-        })
-        .catch((error: unknown) =>
-          error instanceof BatcherFullError ? resolve({ outcome: 'busy' }) : reject(error),
-        )
-        .finally(() => clearTimeout(timer));
+        },
+        (error: unknown) => {
+          clearTimeout(timer);
+          if (error instanceof BatcherFullError) resolve({ outcome: 'busy' });
+          else reject(error);
+        },
+      );
     });
   }
 

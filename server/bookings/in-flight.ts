@@ -23,10 +23,12 @@ export class InFlight<T> {
     if (flight?.name === name) return flight.result;
     if (this.#size >= MAX_IN_FLIGHT) return undefined;
     this.#size += 1;
-    const result = run().finally(() => {
+    const result = run();
+    const forget = () => {
       this.#size -= 1;
       if (this.#flights.get(id)?.result === result) this.#flights.delete(id);
-    });
+    };
+    result.then(forget, forget);
     if (flight === undefined) this.#flights.set(id, { name, result });
     return result;
   }

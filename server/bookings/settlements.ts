@@ -25,8 +25,8 @@ export class Settlements {
   }
 
   /** Resolves after the first try, whatever became of it. `tell` may be called again after it succeeded unheard. */
-  async add(showId: string, tell: () => Promise<void>): Promise<void> {
-    await this.#try(showId, tell, 1);
+  add(showId: string, tell: () => Promise<void>): Promise<void> {
+    return this.#try(showId, tell, 1);
   }
 
   /** Lets go of everything that waits. */

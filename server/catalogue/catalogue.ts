@@ -82,6 +82,11 @@ export class Catalogue {
   }
 
   /** `undefined`: no such show. One read however many ask at once; a show that is there is read once. */
+  /** The show when it is in memory: never waits. */
+  known(showId: string): Show | undefined {
+    return this.#cache.peek(showId);
+  }
+
   show(showId: string): Promise<Show | undefined> {
     return this.#cache.get(showId);
   }

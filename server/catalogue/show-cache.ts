@@ -18,19 +18,28 @@ export class ShowCache {
   /** When each answer "no such show" came, oldest first. */
   readonly #absent = new Map<string, number>();
   #seats = 0;
+  /** The last one used, which stands in its place already. */
+  #latest: Show | undefined;
 
   constructor(read: (showId: string) => Promise<Show | undefined>, maxSeats: number) {
     this.#read = read;
     this.#maxSeats = maxSeats;
   }
 
-  async get(showId: string): Promise<Show | undefined> {
+  /** Only what is in memory. */
+  peek(showId: string): Show | undefined {
     const show = this.#shows.get(showId);
-    if (show !== undefined) {
+    if (show !== undefined && show !== this.#latest) {
       this.#shows.delete(showId);
       this.#shows.set(showId, show);
-      return show;
+      this.#latest = show;
     }
+    return show;
+  }
+
+  async get(showId: string): Promise<Show | undefined> {
+    const show = this.peek(showId);
+    if (show !== undefined) return show;
     if (this.#isAbsent(showId)) return undefined;
     return this.#reads.get(showId) ?? this.#load(showId);
   }
@@ -39,6 +48,7 @@ export class ShowCache {
     this.#absent.delete(show.id);
     if (this.#shows.has(show.id)) return;
     this.#shows.set(show.id, show);
+    this.#latest = show;
     this.#seats += weight(show);
     for (const [id, oldest] of this.#shows) {
       if (this.#seats <= this.#maxSeats || id === show.id) break;

@@ -12,7 +12,7 @@ import type { SeatMaps } from '../seatmap/seat-maps.ts';
 export interface HttpDeps {
   readonly config: Config;
   readonly log: Log;
-  readonly catalogue: Pick<Catalogue, 'show' | 'list' | 'create'>;
+  readonly catalogue: Pick<Catalogue, 'known' | 'show' | 'list' | 'create'>;
   readonly leases: Pick<Leases, 'hold' | 'release'>;
   readonly ownLeases: Pick<OwnLeases, 'of' | 'drop'>;
   readonly bookings: Pick<Bookings, 'confirm' | 'find' | 'refund'>;

@@ -46,6 +46,14 @@ export type PositionListener = (showId: string, position: Position) => void;
 
 type Fresh<T> = T & { readonly position: Position };
 
+/** A lease that was granted again while its undo was on its way. */
+interface Contested {
+  readonly leaseId: string;
+  readonly seatId: string;
+  /** The undo's release, which may have run behind the hold. */
+  readonly through: Promise<unknown>;
+}
+
 /** Requests of one call to Redis: enough to amortise the round trip, few enough to keep a script under a few ms. */
 const MAX_BATCH = 256;
 const MAX_WAITING = 20_000;
@@ -118,11 +126,24 @@ export class Leases {
   ): Promise<Fresh<{ result: HoldResult }>> {
     const leaseId = mintLeaseId();
     const attempt = { owner, seatIds, leaseId, ttlMs, maxHoldMs: this.#options.maxHoldMs };
-    const held = await this.#holds.submit(showId, attempt).catch((error: unknown) => {
+    try {
+      const held = await this.#holds.submit(showId, attempt);
+      const contested = held.result.granted ? this.#contested(held.result.leases) : [];
+      return contested.length === 0 ? held : this.#keep(showId, attempt, contested);
+    } catch (error) {
       if (error instanceof StoreUnavailable && error.sent) this.undo(showId, owner, seatIds, leaseId, ttlMs);
       throw error;
-    });
-    return held.result.granted ? this.#keep(showId, attempt, held, held.result.leases) : held;
+    }
+  }
+
+  /** Of what was granted, the leases that an earlier attempt had left to be undone. */
+  #contested(granted: readonly GrantedLease[]): Contested[] {
+    const contested: Contested[] = [];
+    for (const { leaseId, seatId } of granted) {
+      const through = this.#undos.keep(leaseId, seatId);
+      if (through !== undefined) contested.push({ leaseId, seatId, through });
+    }
+    return contested;
   }
 
   /**
@@ -132,14 +153,8 @@ export class Leases {
   async #keep(
     showId: string,
     attempt: HoldRequest,
-    held: Fresh<{ result: HoldResult }>,
-    leases: readonly GrantedLease[],
+    contested: readonly Contested[],
   ): Promise<Fresh<{ result: HoldResult }>> {
-    const contested = leases.flatMap(({ leaseId, seatId }) => {
-      const through = this.#undos.keep(leaseId, seatId);
-      return through === undefined ? [] : [{ leaseId, seatId, through }];
-    });
-    if (contested.length === 0) return held;
     const { owner, seatIds, leaseId, ttlMs } = attempt;
     let granted = false;
     try {

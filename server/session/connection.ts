@@ -15,7 +15,7 @@ import type { FrameTiming } from '../observability/frame-times.ts';
 import { faultOf } from '../refusals.ts';
 import type { Rooms } from '../rooms.ts';
 import type { Connections } from './connections.ts';
-import { dispatch } from './dispatch.ts';
+import { countOutcome, dispatch } from './dispatch.ts';
 import { endSession } from './ending.ts';
 import { adoptLeases, openSession, userOf, welcome } from './hello.ts';
 import { RateLimit } from './rate-limit.ts';
@@ -97,7 +97,7 @@ export class Connection {
 
   /** Exactly one reply, whatever happens. */
   async #answer(
-    { id, type }: ClientFrame,
+    frame: ClientFrame,
     timing: FrameTiming | undefined,
     serve: () => ReturnType<typeof dispatch>,
   ): Promise<void> {
@@ -105,13 +105,14 @@ export class Connection {
     try {
       const answer = await serve();
       timing?.replying();
-      if (answer?.ok === false) this.#refuse(id, answer.fault);
+      if (answer !== undefined) countOutcome(this.#rooms, frame, answer);
+      if (answer?.ok === false) this.#refuse(frame.id, answer.fault);
       else this.#reply(answer?.frame);
     } catch (error) {
       timing?.replying();
-      this.#refuse(id, faultOf(error, this.#rooms.log, 'a frame'));
+      this.#refuse(frame.id, faultOf(error, this.#rooms.log, 'a frame'));
     } finally {
-      timing?.replied(type);
+      timing?.replied(frame.type);
       this.#underWay -= 1;
     }
   }

@@ -17,9 +17,7 @@ export function dispatch(rooms: Rooms, session: Session, frame: LiveFrame): Prom
     case 'unwatch':
       return unwatch(rooms, session, frame);
     case 'hold':
-      return counted(hold(rooms, session, frame), (outcome) =>
-        rooms.metrics.holds.ws.count(outcome.ok ? 'held' : outcome.fault.code),
-      );
+      return hold(rooms, session, frame);
     case 'heartbeat':
       return heartbeat(rooms, session, frame);
     case 'release':
@@ -27,21 +25,19 @@ export function dispatch(rooms: Rooms, session: Session, frame: LiveFrame): Prom
     case 'checkout':
       return checkout(rooms, session, frame);
     case 'confirm':
-      return counted(confirm(rooms, session, frame), (outcome) =>
-        rooms.metrics.confirms.ws.count(outcomeOf(outcome)),
-      );
+      return confirm(rooms, session, frame);
     default:
       return unreachable(frame);
   }
 }
 
-async function counted(serving: Promise<Answer>, count: (answer: Answer) => void): Promise<Answer> {
-  const answer = await serving;
-  count(answer);
-  return answer;
+/** How many of those that take or book seats there were, and what became of them. */
+export function countOutcome({ metrics }: Rooms, frame: ClientFrame, answer: Answer): void {
+  if (frame.type === 'hold') metrics.holds.ws.count(answer.ok ? 'held' : answer.fault.code);
+  if (frame.type === 'confirm') metrics.confirms.ws.count(confirmOutcome(answer));
 }
 
-function outcomeOf(answer: Answer) {
+function confirmOutcome(answer: Answer) {
   if (!answer.ok) return answer.fault.code;
   return answer.frame.type === 'confirmed' && answer.frame.replayed ? 'replayed' : 'confirmed';
 }

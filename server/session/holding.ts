@@ -18,13 +18,13 @@ import { knownSeats } from './known-seats.ts';
 import { byEnd, byShow, type SeatEnd } from './leased-seats.ts';
 import type { Session } from './session.ts';
 
-function checkHold({ config }: Rooms, session: Session, frame: HoldFrame): Answer | undefined {
+function checkHold({ config, ownLeases }: Rooms, session: Session, frame: HoldFrame): Answer | undefined {
   const { leaseTtlMaxMs, maxLeasesPerSession } = config;
   if (frame.ttlMs !== undefined && frame.ttlMs > leaseTtlMaxMs) {
     return refuse(fault('bad_frame', {}, `ttlMs may be at most ${leaseTtlMaxMs} here.`));
   }
-  const owned = new Set(session.leasesIn(frame.showId).map((lease) => lease.seatId));
-  const more = frame.seatIds.filter((seatId) => !owned.has(seatId)).length + session.seatsUnderWay;
+  const isOwned = (seatId: string) => ownLeases.get(frame.showId, seatId)?.session === session;
+  const more = frame.seatIds.filter((seatId) => !isOwned(seatId)).length + session.seatsUnderWay;
   if (maxLeasesPerSession > 0 && session.leases.size + more > maxLeasesPerSession) {
     return refuse(
       fault('limit_reached', {}, `At most ${maxLeasesPerSession} leases per session: release some first.`),

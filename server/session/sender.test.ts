@@ -19,6 +19,8 @@ class FakeSocket implements WebSocket {
   isPublishing = false;
   room = Number.POSITIVE_INFINITY;
   closeCode: number | undefined;
+  corks = 0;
+  isCorked = false;
 
   send(text: string): number {
     if (this.room <= 0) return DROPPED;
@@ -39,7 +41,14 @@ class FakeSocket implements WebSocket {
   getBufferedAmount(): number {
     return 0;
   }
+  cork(write: () => void): void {
+    this.corks += 1;
+    this.isCorked = true;
+    write();
+    this.isCorked = false;
+  }
   end(code?: number): void {
+    if (this.isCorked) throw new Error('it was ended while it was corked');
     this.closeCode = code;
   }
 }
@@ -112,6 +121,38 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+describe('replies', () => {
+  const reply = (id: string) => `{"type":"unwatched","id":"${id}","showId":"x"}`;
+  const idsOf = (frames: readonly ServerFrame[]) =>
+    frames.map((frame) => ('id' in frame ? frame.id : frame.type));
+
+  it('of one turn leave together at its end, in one write', async () => {
+    const { socket, sender } = stage('s');
+    const before = socket.sent.length;
+    for (const id of ['r1', 'r2', 'r3']) sender.send(reply(id));
+    expect(socket.sent).toHaveLength(before);
+    await Promise.resolve().then(() => sender.send(reply('r4')));
+    await new Promise((resolve) => process.nextTick(resolve));
+    expect(idsOf(socket.sent.slice(before))).toEqual(['r1', 'r2', 'r3', 'r4']);
+    expect(socket.corks).toBe(1);
+    sender.send(reply('r5'));
+    sender.flush();
+    expect(idsOf(socket.sent.slice(-1))).toEqual(['r5']);
+    expect(socket.corks).toBe(1);
+  });
+
+  it('come before the close that follows them, and before the snapshot of a later watch', () => {
+    const { socket, sender, show } = stage('s');
+    const before = socket.sent.length;
+    sender.send(reply('r1'));
+    sender.watch(show, 'w', undefined);
+    sender.send(reply('r2'));
+    sender.close(4001);
+    expect(idsOf(socket.sent.slice(before))).toEqual(['r1', 'w', 'r2']);
+    expect(socket.closeCode).toBe(4001);
+  });
+});
+
 describe('a socket that is not read', () => {
   it('is unsubscribed when a frame is dropped, and gets what it missed when it is read again', () => {
     const { socket, show, change, read } = stage('s');
@@ -178,6 +219,7 @@ describe('a socket that is not read', () => {
     sender.watch(show, 'r2', { epoch: 'e1', seq: 0 });
     change();
     sender.send('{"type":"unwatched","id":"r3","showId":"x"}');
+    sender.flush();
     const before = socket.sent.length;
     read();
     const ids = socket.sent.slice(before).map((frame) => ('id' in frame ? frame.id : frame.type));
@@ -205,12 +247,18 @@ describe('a socket that is not read', () => {
     socket.room = 0;
     const reply = '{"type":"unwatched","id":"r","showId":"x"}';
     for (let i = 0; i < sessionLimits.maxUnsentReplies; i++) sender.send(reply);
+    sender.flush();
+    vi.advanceTimersByTime(0);
     expect(socket.closeCode).toBeUndefined();
     sender.send(reply);
+    sender.flush();
+    vi.advanceTimersByTime(0);
     expect(socket.closeCode).toBe(4008);
     const large = stage('s');
     large.socket.room = 0;
     for (let i = 0; i < 5; i++) large.sender.send('x'.repeat(sessionLimits.maxUnsentBytes / 4));
+    large.sender.flush();
+    vi.advanceTimersByTime(0);
     expect(large.socket.closeCode).toBe(4008);
   });
 

@@ -5,6 +5,7 @@ import { catchUp } from '../broadcast/frames.ts';
 import { sessionLimits } from '../limits.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Shown } from '../seatmap/followed-show.ts';
+import { flushSoon } from './outbox.ts';
 
 export interface SocketData {
   readonly address: string;
@@ -13,7 +14,7 @@ export interface SocketData {
 export type WebSocket = Pick<
   UwsSocket<SocketData>,
   'send' | 'subscribe' | 'unsubscribe' | 'getBufferedAmount' | 'end'
->;
+> & { cork(write: () => void): unknown };
 
 /** What of the metrics is counted here. */
 export type SenderMetrics = Pick<Metrics, 'snapshots' | 'drops'>;
@@ -41,6 +42,8 @@ export class Sender {
   readonly #watches = new Map<string, Watch>();
   #open = true;
   #slowTimer: NodeJS.Timeout | undefined;
+  /** Of this turn. */
+  #outbox: string[] = [];
   #unsent: string[] = [];
   #unsentBytes = 0;
 
@@ -63,10 +66,23 @@ export class Sender {
     return this.#watches.has(showId);
   }
 
-  /** Never throws; after the end of the socket it does nothing. */
+  /** Sends by the end of this turn. Never throws; after the end of the socket it does nothing. */
   send(text: string): void {
     if (!this.#open) return;
-    if (this.#unsent.length > 0 || this.#ws.send(text) === DROPPED) this.#keep(text);
+    if (this.#outbox.push(text) === 1) flushSoon(this);
+  }
+
+  /** What waits to be sent leaves in one write. */
+  flush(): void {
+    const texts = this.#outbox;
+    if (texts.length === 0 || !this.#open) return;
+    this.#outbox = [];
+    const [first] = texts;
+    if (texts.length === 1 && first !== undefined) this.#sendNow(first);
+    else
+      this.#ws.cork(() => {
+        for (const text of texts) this.#sendNow(text);
+      });
   }
 
   /**
@@ -80,7 +96,8 @@ export class Sender {
     // Before the subscription: while a socket has none, uWebSockets.js writes a large frame straight from where it is; later
     // it goes through a buffer, and the heap keeps a hole of the snapshot's size for every watcher.
     const { text, isSnapshot } = catchUp(show, map, since, id);
-    this.send(text);
+    this.flush();
+    this.#sendNow(text);
     if (isSnapshot) this.#metrics.snapshots.count('watch');
     const outOfStep = this.#slowTimer !== undefined;
     this.#watches.set(show.showId, {
@@ -107,6 +124,11 @@ export class Sender {
     setImmediate(() => this.#leaveTopics());
   }
 
+  #sendNow(text: string): void {
+    if (!this.#open) return;
+    if (this.#unsent.length > 0 || this.#ws.send(text) === DROPPED) this.#keep(text);
+  }
+
   #leaveTopics(): void {
     // In step again already: then it has to stay.
     if (!this.#open || this.#slowTimer === undefined) return;
@@ -124,6 +146,7 @@ export class Sender {
 
   /** Ends the socket with a code. The close handler runs before this returns. */
   close(code: number): void {
+    this.flush();
     if (this.#open) this.#ws.end(code);
   }
 
@@ -131,6 +154,7 @@ export class Sender {
   ended(): void {
     this.#open = false;
     clearTimeout(this.#slowTimer);
+    this.#outbox = [];
     this.#unsent = [];
     this.#watches.clear();
   }
@@ -139,7 +163,7 @@ export class Sender {
     const unsent = this.#unsent;
     this.#unsent = [];
     this.#unsentBytes = 0;
-    for (const text of unsent) this.send(text);
+    for (const text of unsent) this.#sendNow(text);
   }
 
   #resynchronise(watch: Watch): void {
@@ -161,7 +185,9 @@ export class Sender {
     this.#unsent.push(text);
     this.#unsentBytes += text.length;
     const tooMany = this.#unsent.length > sessionLimits.maxUnsentReplies;
-    if (tooMany || this.#unsentBytes > sessionLimits.maxUnsentBytes) this.close(closeCodes.tooSlow);
+    // Later: a socket is not ended while it is corked.
+    if (tooMany || this.#unsentBytes > sessionLimits.maxUnsentBytes)
+      setImmediate(() => this.close(closeCodes.tooSlow));
     else this.dropped();
   }
 }

@@ -31,6 +31,9 @@ function stage() {
     },
   };
   const socket = {
+    cork: () => {
+      throw new Error('one reply at a time');
+    },
     send: () => 1,
     subscribe: () => true,
     unsubscribe: () => true,
