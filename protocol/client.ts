@@ -9,6 +9,8 @@ export type * from './client/api.ts';
 export type { ClientCode, ErrorCode, ServerCode } from './client/errors.ts';
 export { RowlockError } from './client/errors.ts';
 export type { SocketConstructor, SocketLike } from './client/socket.ts';
+/** For a `requestId` that is stored before it is sent: pages without TLS have no `crypto.randomUUID`. */
+export { randomUuid } from './client/uuid.ts';
 
 /**
  * Returns at once, connects in the background, and connects again whenever the connection breaks.

@@ -1,7 +1,8 @@
 import type { ErrorFrame, ServerFrame } from '../server-frames.ts';
 import type { ServerCode } from './errors.ts';
-import { aborted, crowded, disconnected, noReply, RowlockError, refused } from './errors.ts';
+import { RowlockError } from './errors.ts';
 import { fits, type Link, type Request } from './link.ts';
+import { aborted, crowded, disconnected, noReply, refused } from './refusals.ts';
 import { after, backoffMs, nowMs } from './timing.ts';
 
 export interface CallPlan<Result> {

@@ -2,8 +2,9 @@ import { closeCodes, mayReconnect } from '../close-codes.ts';
 import type { ErrorFrame, ServerFrame, WelcomeFrame } from '../server-frames.ts';
 import { protocolVersion } from '../version.ts';
 import type { ClientState } from './api.ts';
-import { noReply, RowlockError, refused } from './errors.ts';
+import { RowlockError } from './errors.ts';
 import { Link, type LinkOptions, type Push, type Request } from './link.ts';
+import { noReply, refused } from './refusals.ts';
 import { after, backoffMs, nowMs } from './timing.ts';
 
 export type Hello = Extract<Request, { type: 'hello' }>;

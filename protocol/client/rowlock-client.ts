@@ -20,10 +20,11 @@ import type {
 import { type CallPlan, Calls, REFUSED_FOR_NOW, REFUSED_UNREAD, type Unanswered } from './calls.ts';
 import { Connector, type Hello } from './connector.ts';
 import { Emitter } from './emitter.ts';
-import { closed, outcomeUnknown, type RowlockError } from './errors.ts';
+import type { RowlockError } from './errors.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { OwnLeases } from './leases.ts';
 import type { Push, Request } from './link.ts';
+import { closed, outcomeUnknown } from './refusals.ts';
 import { helloWith } from './resuming.ts';
 import { socketConstructor, socketUrl } from './socket.ts';
 import { randomUuid } from './uuid.ts';

@@ -1,8 +1,9 @@
 import type { DeltaFrame, ServerFrame, SnapshotFrame } from '../server-frames.ts';
 import type { MapChange, Position, SeatState, Watch } from './api.ts';
 import { Emitter } from './emitter.ts';
-import { closed, type RowlockError, refused } from './errors.ts';
+import type { RowlockError } from './errors.ts';
 import type { Link } from './link.ts';
+import { closed, refused } from './refusals.ts';
 import { SeatMap } from './seat-map.ts';
 import { after, backoffMs } from './timing.ts';
 
