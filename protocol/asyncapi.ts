@@ -78,6 +78,7 @@ function channel(): Json {
     summary: 'Everything between one client and the server.',
     description: [
       `Offer the subprotocol \`${subprotocol}\`, or none. A text frame from a client holds at most ${limits.maxFrameBytes} bytes; a binary one closes the socket.`,
+      'Refused before it is a socket, with an error body as over HTTP: 400 for another subprotocol, 403 for a foreign Origin, 429 for too many connections from one address.',
       'Close codes from 4000 to 4499: connect again and resume. From 4500: do not come back unchanged.',
       ...Object.entries(closeWords).map(
         ([name, why]) => `- ${closeCodes[name as keyof typeof closeCodes]}: ${why}`,

@@ -11,6 +11,7 @@ import { checkLimits, describeMachine, type Machine } from './kit/machine.ts';
 import { progress } from './kit/progress.ts';
 import { table } from './kit/table.ts';
 import { latencyBench } from './latency/latency.ts';
+import { metricsBench } from './metrics/metrics.ts';
 import { watchBench } from './watch/watch.ts';
 
 const benches: ReadonlyMap<string, Bench> = new Map([
@@ -19,6 +20,7 @@ const benches: ReadonlyMap<string, Bench> = new Map([
   ['contention', contentionBench],
   ['latency', latencyBench],
   ['watch', watchBench],
+  ['metrics', metricsBench],
 ]);
 const resultsDir = fileURLToPath(new URL('../results/', import.meta.url));
 

@@ -13,7 +13,7 @@ export interface Readings {
 
 /**
  * A counter by one name of a fixed set. Counting is one addition: the registry hears of it when it is scraped. (Its own
- * counters build and hash a text of their labels each time, bound children too: six to twelve times as dear, measured.)
+ * counters build and hash a text of their labels each time, bound children too: eight times as dear, measured.)
  */
 export interface Counts<Name extends string> {
   count(name: Name, by?: number): void;

@@ -75,6 +75,12 @@ const sockets = (make: Instruments) => ({
     'code',
     ['1000', '1001', '1006', '4001', '4008'],
   ),
+  upgradesRefused: make.counts<FaultCode>(
+    'upgrades_refused',
+    'Connections that were refused before they were one, by the code of the refusal',
+    'code',
+    ['bad_frame', 'forbidden', 'limit_reached'],
+  ),
   /** Watches of all connections together. */
   watchers: make.reading('watchers', 'Watches of all connections together'),
   slowReaders: make.reading('slow_readers', 'Connections that do not read and are out of step'),

@@ -18,18 +18,20 @@ function addressOf(res: HttpResponse, req: HttpRequest, trustProxy: boolean): st
 }
 
 function refuseUpgrade(
+  { metrics }: Rooms,
   res: HttpResponse,
   status: string,
   code: 'bad_frame' | 'forbidden' | 'limit_reached',
   message: string,
 ): void {
+  metrics.upgradesRefused.count(code);
   const body = JSON.stringify({ code, message, retryable: faultTable[code].retryable });
   res.writeStatus(status).writeHeader('content-type', 'application/json').end(body);
 }
 
 /** Synchronous throughout: an asynchronous upgrade that sends in `open` closes sockets on older cores. */
 function upgrade(
-  { config }: Rooms,
+  rooms: Rooms,
   connections: Connections,
   res: HttpResponse,
   req: HttpRequest,
@@ -40,14 +42,26 @@ function upgrade(
   const extensions = req.getHeader('sec-websocket-extensions');
   const origin = req.getHeader('origin');
   const speaksOurs = offered === '' || offered.split(',').some((name) => name.trim() === subprotocol);
-  const { allowedOrigins } = config;
-  const address = addressOf(res, req, config.trustProxy);
+  const { allowedOrigins, trustProxy } = rooms.config;
+  const address = addressOf(res, req, trustProxy);
   if (!speaksOurs) {
-    refuseUpgrade(res, '400 Bad Request', 'bad_frame', `Offer the subprotocol ${subprotocol}, or none.`);
+    refuseUpgrade(
+      rooms,
+      res,
+      '400 Bad Request',
+      'bad_frame',
+      `Offer the subprotocol ${subprotocol}, or none.`,
+    );
   } else if (allowedOrigins !== undefined && origin !== '' && !allowedOrigins.includes(origin)) {
-    refuseUpgrade(res, '403 Forbidden', 'forbidden', 'Pages of this origin may not connect.');
+    refuseUpgrade(rooms, res, '403 Forbidden', 'forbidden', 'Pages of this origin may not connect.');
   } else if (connections.isCrowded(address)) {
-    refuseUpgrade(res, '429 Too Many Requests', 'limit_reached', 'Too many connections from one address.');
+    refuseUpgrade(
+      rooms,
+      res,
+      '429 Too Many Requests',
+      'limit_reached',
+      'Too many connections from one address.',
+    );
   } else {
     const data: SocketData = { address };
     res.upgrade(data, key, offered === '' ? '' : subprotocol, extensions, socket);

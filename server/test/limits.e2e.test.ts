@@ -162,6 +162,8 @@ describe('sessions', () => {
       socket.on('error', () => {}).on('unexpected-response', (_, response) => resolve(response.statusCode));
     });
     expect(status).toBe(429);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toContain('rowlock_upgrades_refused_total{code="limit_reached"} 1');
   });
 
   it('of leases cannot be passed by resuming', async () => {
