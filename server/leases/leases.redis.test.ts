@@ -113,10 +113,10 @@ describe('runs and epochs', () => {
 
 describe('batches', () => {
   it('are not waited for longer than two calls may take, be Redis ever so slow', async () => {
-    const { leases, proxy } = await proxied(250);
+    const { leases, proxy } = await proxied(1_000);
     const showId = newShow();
     await leases.position(showId);
-    proxy.delay(90);
+    proxy.delay(350);
     const beganMs = performance.now();
     const racers = Array.from({ length: 2_000 }, (_, i) => session(`racer-${i}`));
     const held = await Promise.allSettled(
@@ -127,7 +127,7 @@ describe('batches', () => {
     expect(refused.length).toBeGreaterThan(500);
     expect(refused.length).toBeLessThan(2_000);
     expect(refused.filter((error) => !(error instanceof BatcherFullError))).toEqual([]);
-    expect(tookMs).toBeLessThan(1_000);
+    expect(tookMs).toBeLessThan(4_000);
   });
 
   it('leave together while one call is under way: one log entry for all of them', async () => {

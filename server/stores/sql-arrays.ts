@@ -1,16 +1,25 @@
 /** Arrays as Postgres writes them. postgres.js would need a round trip on every new connection to learn their types. */
 
+const SPECIAL = /["\\]/;
+const SPECIALS = /["\\]/g;
+
 const quoted = (value: string | number | null): string => {
   if (value === null) return 'NULL';
-  return typeof value === 'number' ? String(value) : `"${value.replace(/["\\]/g, '\\$&')}"`;
+  if (typeof value === 'number') return String(value);
+  // Looked at first: of ids none needs it, and replacing costs several times as much.
+  return SPECIAL.test(value) ? `"${value.replace(SPECIALS, '\\$&')}"` : `"${value}"`;
 };
 
 /** A parameter of any one-dimensional array type. */
 export const sqlArray = (values: readonly (string | number | null)[]): string =>
   `{${values.map(quoted).join(',')}}`;
 
+/** At least one element, none of them NULL or in quotes: numbers above all. */
+const PLAIN = /^\{[^"N]+\}$/;
+
 /** The elements of a one-dimensional array column; `null` for NULL. */
 export function parseSqlArray(text: string): (string | null)[] {
+  if (PLAIN.test(text)) return text.slice(1, -1).split(',');
   const elements = text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|[^,]+/gs);
   return Array.from(elements, ([element, inQuotes]) => {
     if (inQuotes !== undefined) return inQuotes.replace(/\\(.)/gs, '$1');
