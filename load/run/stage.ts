@@ -4,6 +4,7 @@ import type { Closers } from '../../server/closers.ts';
 import { readConfig } from '../../server/config.ts';
 import { type Child, startChild } from '../bench/kit/child.ts';
 import { openServices } from '../bench/kit/services.ts';
+import { startFlags } from '../bench/kit/start-flags.ts';
 import type { UsageHandlers } from '../bench/kit/usage.ts';
 import type { Order } from './args.ts';
 import type { Scenario } from './scenario.ts';
@@ -65,7 +66,7 @@ async function startServer(
 ): Promise<{ process: Child<UsageHandlers>; target: string }> {
   const started = startChild<UsageHandlers>({
     script: 'server/main.ts',
-    flags: ['--import', './load/bench/kit/probe.ts'],
+    flags: [...startFlags(), '--import', './load/bench/kit/probe.ts'],
     settings: {
       PORT: '0',
       HOST: '127.0.0.1',

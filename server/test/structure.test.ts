@@ -107,6 +107,12 @@ describe('structure', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('starts in a container as npm start does', () => {
+    const file = (path: string) => readFileSync(join(root, path), 'utf8');
+    const command = JSON.parse(/^CMD (\[.*\])$/m.exec(file('server/Dockerfile'))?.[1] ?? '[]').join(' ');
+    expect(JSON.parse(file('package.json')).scripts.start).toBe(`exec ${command}`);
+  });
+
   it('reads the environment in one place', () => {
     const readers = sources.filter(({ text }) => text.includes('process.env')).map(({ path }) => path);
     expect(readers).toEqual(['server/config.ts']);

@@ -1,5 +1,6 @@
 import { type Child, startChild } from './child.ts';
 import type { Services } from './services.ts';
+import { startFlags } from './start-flags.ts';
 import type { UsageHandlers } from './usage.ts';
 
 export interface Address {
@@ -34,7 +35,7 @@ export async function startServer(
 ): Promise<ServerUnderTest> {
   const process = startChild<UsageHandlers>({
     script: 'server/main.ts',
-    flags: ['--expose-gc', '--import', './load/bench/kit/probe.ts', ...flags],
+    flags: [...startFlags(), '--expose-gc', '--import', './load/bench/kit/probe.ts', ...flags],
     settings: { ...settings, ...more, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl },
   });
   const [, host = '', port] = await process.says(/^ {2}HTTP +http:\/\/([\d.]+):(\d+)\/$/m);
