@@ -37,6 +37,8 @@ describe('without Redis', () => {
     expect((await kit.call(`/shows/${show}`)).status).toBe(200);
     const { text } = await kit.call('/metrics');
     expect(text).toContain('rowlock_holds_total{via="http",outcome="unavailable"} 1');
+    expect(text).toMatch(/^rowlock_redis_calls_failed_total\{step="hold"\} 1/m);
+    expect(text).toMatch(/^rowlock_redis_calls_failed_total\{step="guard"\} 1/m);
   });
 
   it('answers within a deadline when Redis is frozen', async () => {
@@ -72,5 +74,11 @@ describe('without Postgres', () => {
     expectFault(await kit.call(`/bookings/${randomUUID()}`, { admin: true }), 'unavailable');
     const newShow = { id: 'new', name: 'New', seats: ['A1'] };
     expectFault(await kit.call('/shows', { body: newShow, admin: true }), 'unavailable');
+    const { text } = await kit.call('/metrics');
+    for (const pool of ['reads', 'confirms', 'create']) {
+      expect(text).toMatch(
+        new RegExp(`^rowlock_postgres_calls_failed_total{pool="${pool}",reason="un.*"} [1-9]`, 'm'),
+      );
+    }
   });
 });

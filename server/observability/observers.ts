@@ -12,8 +12,8 @@ export function batchObserver({ batchSizes, batchWaiting }: Metrics): ObserveBat
 }
 
 export function stepObserver({ redisCalls, redisFailures }: Metrics) {
-  return (step: string, tookMs: number, answered: boolean): void => {
-    redisCalls.observe({ step }, tookMs / 1000);
+  return (step: string, answered: boolean, tookMs?: number): void => {
+    if (tookMs !== undefined) redisCalls.observe({ step }, tookMs / 1000);
     if (!answered) redisFailures.inc({ step });
   };
 }

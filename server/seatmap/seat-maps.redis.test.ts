@@ -134,8 +134,10 @@ describe('a map', () => {
     followed.entry({ epoch, from: seq + 2, to: seq + 2, changes: [change] });
     // Unless a sweep was quicker than this test, the second change alone must not show.
     if (late) expect([followed.map?.seq, followed.map?.stateOf('A2')]).toEqual([seq, 'available']);
+    const gaps = await sumOf(metrics.mapGaps);
     await followed.until(() => followed.map?.seq === seq + 2, 2_000);
     expect(followed.map?.seatsIn('held')).toEqual(['A1', 'A2']);
+    if (late) await expect.poll(() => sumOf(metrics.mapGaps)).toBeGreaterThan(gaps);
   });
 
   it('is tried again until both stores answer', async () => {

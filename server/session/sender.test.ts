@@ -62,7 +62,8 @@ function stage(...showIds: string[]) {
     if (socket.send(text) === DROPPED) sender.dropped();
     socket.isPublishing = false;
   }, 25);
-  const sender = new Sender(socket, broadcaster, createMetrics());
+  const metrics = createMetrics();
+  const sender = new Sender(socket, broadcaster, metrics);
   const shows = showIds.map((showId) => ({
     showId,
     map: new SeatMap(seating, 'e1', 0, [], []),
@@ -77,6 +78,7 @@ function stage(...showIds: string[]) {
   let changes = 0;
   return {
     socket,
+    metrics,
     sender,
     broadcaster,
     show: first,
@@ -209,6 +211,20 @@ describe('a socket that is not read', () => {
       change(show);
       expectInStep(socket, show);
     }
+  });
+
+  it('is counted: as slow while it is, each time that it falls out of step, each whole map it needs', async () => {
+    const { metrics, socket, sender, change, replace, read } = stage('s');
+    socket.room = 0;
+    change();
+    expect(sender.isSlow).toBe(true);
+    replace('e2', 0);
+    read();
+    expect(sender.isSlow).toBe(false);
+    const text = await metrics.registry.metrics();
+    expect(text).toContain('rowlock_slow_reader_drops_total 1');
+    expect(text).toContain('rowlock_snapshots_total{cause="watch"} 1');
+    expect(text).toContain('rowlock_snapshots_total{cause="slow_reader"} 1');
   });
 
   it('loses no reply: they are kept in order, and come before what it missed', () => {

@@ -22,8 +22,8 @@ export interface RedisSettings {
   /** Deadline of one command. */
   readonly timeoutMs: number;
   readonly log: Log;
-  /** Hears of every step, for metrics. */
-  readonly onStep?: ((name: string, tookMs: number, answered: boolean) => void) | undefined;
+  /** Hears of every step, for metrics. Without a time: it was never sent. */
+  readonly onStep?: ((name: string, answered: boolean, tookMs?: number) => void) | undefined;
 }
 
 export const CONNECT_TIMEOUT_MS = 5_000;
@@ -121,15 +121,18 @@ export class RedisStore {
   async step(name: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     const step = this.#steps.get(name);
     if (step === undefined) throw new Error(`no Lua step is called ${name}`);
-    if (this.#runId === undefined) throw new StoreUnavailable('Redis is not reachable', false);
     const { onStep } = this.#settings;
+    if (this.#runId === undefined) {
+      onStep?.(name, false);
+      throw new StoreUnavailable('Redis is not reachable', false);
+    }
     const sentMs = monotonicMs();
     try {
       const reply = await step(keys.length, keys, [this.#runId, ...args]);
-      onStep?.(name, monotonicMs() - sentMs, true);
+      onStep?.(name, true, monotonicMs() - sentMs);
       return reply;
     } catch (error) {
-      onStep?.(name, monotonicMs() - sentMs, false);
+      onStep?.(name, false, monotonicMs() - sentMs);
       throw this.#unavailable(name, error);
     }
   }

@@ -56,7 +56,7 @@ async function metrics({ quick, say }: BenchContext): Promise<BenchResult> {
     call: nsOf('a call of Redis', () => {
       batch(64);
       const from = monotonicMs();
-      step('hold', monotonicMs() - from, true);
+      step('hold', true, monotonicMs() - from);
     }),
   };
   const { count, inc, child: bound, frame, incs, parse, call } = figures;
