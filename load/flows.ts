@@ -241,7 +241,7 @@ async function takeWhatIsFree(visit: Visit): Promise<void> {
   const from = Math.floor(Math.random() * free.length);
   const seatIds = free.slice(from, from + 2);
   if (seatIds.length === 0) {
-    await user.until(() => user.map.taken < visit.seatIds.length, about(variables.pollMs));
+    await user.until(() => user.map.count('available') > 0, about(variables.pollMs));
     return;
   }
   if (!(await hold(visit, seatIds))) return pause(about(50));

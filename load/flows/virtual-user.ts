@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type WebSocket from 'ws';
+import { SeatMap } from '../../protocol/client/seat-map.ts';
 import type {
   DeltaFrame,
   SeatState,
@@ -10,7 +11,6 @@ import type {
 } from '../../protocol/index.ts';
 import { type HistoryRecorder, machineMs } from '../history.ts';
 import { Connection, openSocket, type Request } from './connection.ts';
-import { ShowMap } from './show-map.ts';
 import type { Refusal, Tally } from './tally.ts';
 
 export interface UserOptions {
@@ -30,7 +30,8 @@ type ReplyOf<Type extends ServerFrame['type']> = Extract<ServerFrame, { type: Ty
 /** A buyer at their screen: one connection at a time, the map, and what they believe to hold. */
 export class VirtualUser {
   readonly userId = randomUUID();
-  readonly map = new ShowMap();
+  /** As the client keeps it. */
+  readonly map = new SeatMap();
   readonly number: number;
   /** Seats this session was told to have lost, with the reason; emptied by who reads it. */
   readonly lost = new Map<string, string>();
@@ -167,7 +168,7 @@ export class VirtualUser {
     if (this.#watching === 'no' || (this.#watching === 'joining' && !isReply)) return;
     if (this.#watching === 'comparing' && isReply && frame.type === 'snapshot') this.#compare(frame);
     this.#watching = this.#watching === 'comparing' && !isReply ? 'comparing' : 'yes';
-    if (this.map.fold(frame)) return;
+    if (this.map.fold(frame) !== 'gap') return;
     // Nothing breaks in a run without faults that could excuse a gap.
     this.#options.tally.count('unexpected', 'gap');
     void this.watch();
@@ -178,7 +179,7 @@ export class VirtualUser {
     // Changes of this very moment are in the snapshot already and reach the followed map with the next tick.
     if (position?.epoch !== epoch || position.seq !== seq) return;
     const same = (seats: readonly string[], state: SeatState) =>
-      seats.length === this.map.seatsIn(state).length && seats.every((id) => this.map.stateOf(id) === state);
+      seats.length === this.map.count(state) && seats.every((id) => this.map.stateOf(id) === state);
     const isRight = same(held, 'held') && same(booked, 'booked');
     this.#options.tally.count(isRight ? 'expected' : 'unexpected', isRight ? 'map_is_right' : 'map_is_wrong');
   }

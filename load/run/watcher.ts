@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { SeatMap } from '../../protocol/client/seat-map.ts';
 import type { ServerFrame } from '../../protocol/index.ts';
 import { Connection, openSocket } from '../flows/connection.ts';
-import { ShowMap } from '../flows/show-map.ts';
 import { type HistoryRecorder, machineMs } from '../history.ts';
 
 /** Longer than the longest lease that a user leaves behind on purpose, and a sweep. */
@@ -10,7 +10,7 @@ const LOOK_EVERY_MS = 200;
 
 /** The run's own witness: writes down every frame that a watcher gets, from before the first user until all is quiet. */
 export class Watcher {
-  readonly map = new ShowMap();
+  readonly map = new SeatMap();
   readonly #showId: string;
   readonly #connection: Connection;
   readonly #recorder: HistoryRecorder;
@@ -48,7 +48,7 @@ export class Watcher {
   /** Waits until nothing is held any more and writes down the map as it is then. */
   async end(): Promise<void> {
     const endMs = machineMs() + SETTLES_WITHIN_MS;
-    while (this.map.seatsIn('held').length > 0 && machineMs() < endMs) await pause(LOOK_EVERY_MS);
+    while (this.map.count('held') > 0 && machineMs() < endMs) await pause(LOOK_EVERY_MS);
     // The look and the sweep of the server may still have something to mend.
     await pause(LOOK_EVERY_MS);
     const reply = await this.#look();
@@ -70,7 +70,7 @@ export class Watcher {
 
   #received(frame: ServerFrame): void {
     if (frame.type !== 'snapshot' && frame.type !== 'delta') return;
-    if (this.map.fold(frame)) return;
+    if (this.map.fold(frame) !== 'gap') return;
     // The checker sees the gap in the history as well.
     const since = this.map.position;
     void this.#connection.ask({ type: 'watch', showId: this.#showId, ...(since ? { since } : {}) });

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import WebSocket from 'ws';
+import { SeatMap } from '../../../protocol/client/seat-map.ts';
 import {
   type ClientFrame,
   type DeltaFrame,
@@ -193,49 +194,43 @@ export interface Joined {
   readonly userId: string;
 }
 
-/** Folds snapshots and deltas by the protocol's rules. */
+/** A map as the client keeps it, from frames that the test has: what it proves of the server, it proves of that too. */
 export class FoldedMap {
   readonly showId: string;
-  epoch = '';
-  seq = -1;
   /** A delta did not follow: the client would have to watch again. */
   gaps = 0;
-  readonly #states = new Map<string, SeatState>();
+  readonly #map = new SeatMap();
 
   constructor(showId: string) {
     this.showId = showId;
   }
 
+  get epoch(): string {
+    return this.#map.position?.epoch ?? '';
+  }
+
+  get seq(): number {
+    return this.#map.position?.seq ?? -1;
+  }
+
   fold(frame: SnapshotFrame | DeltaFrame): void {
-    if (frame.showId !== this.showId) return;
-    if (frame.type === 'snapshot') this.#replace(frame);
-    else this.#apply(frame);
+    if (frame.showId === this.showId && this.#map.fold(frame) === 'gap') this.gaps += 1;
   }
 
   stateOf(seatId: string): SeatState {
-    return this.#states.get(seatId) ?? 'available';
+    return this.#map.stateOf(seatId);
   }
 
   /** Seats that are not available. */
   get taken(): Record<string, SeatState> {
-    return Object.fromEntries([...this.#states].filter(([, state]) => state !== 'available').sort());
+    return takenIn(this.#map);
   }
+}
 
-  #replace({ epoch, seq, held, booked }: SnapshotFrame): void {
-    this.epoch = epoch;
-    this.seq = seq;
-    this.#states.clear();
-    for (const seatId of held) this.#states.set(seatId, 'held');
-    for (const seatId of booked) this.#states.set(seatId, 'booked');
-  }
-
-  #apply({ epoch, from, to, changes }: DeltaFrame): void {
-    if (epoch !== this.epoch) this.gaps += 1;
-    else if (to <= this.seq) return;
-    else if (from > this.seq + 1) this.gaps += 1;
-    else {
-      for (const [seatId, state] of Object.entries(changes)) this.#states.set(seatId, state);
-      this.seq = to;
-    }
-  }
+/** Seats that are not available, by id. */
+export function takenIn(map: Pick<SeatMap, 'seatsIn'>): Record<string, SeatState> {
+  const states = (['held', 'booked'] as const).flatMap((state) =>
+    [...map.seatsIn(state)].map((seatId) => [seatId, state] as const),
+  );
+  return Object.fromEntries(states.sort());
 }
