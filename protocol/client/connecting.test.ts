@@ -131,6 +131,38 @@ describe('connecting', () => {
     expect(stage.client.state).toBe('live');
   });
 
+  it('does not wait when the browser is back on the network', async () => {
+    const page = new EventTarget();
+    vi.stubGlobal('addEventListener', page.addEventListener.bind(page));
+    vi.stubGlobal('removeEventListener', page.removeEventListener.bind(page));
+    await live();
+    page.dispatchEvent(new Event('online'));
+    stage.network.last.drop();
+    page.dispatchEvent(new Event('online'));
+    await settle();
+    stage.network.last.open();
+    stage.network.last.welcome({ resumed: true });
+    expect([stage.client.state, stage.network.sockets.length]).toEqual(['live', 2]);
+    await stage.client.close();
+    page.dispatchEvent(new Event('online'));
+    await settle();
+    expect(stage.network.sockets).toHaveLength(2);
+    vi.unstubAllGlobals();
+  });
+
+  it('is closed at once when no socket can be opened at all', async () => {
+    class Forbidden {
+      constructor() {
+        throw new SyntaxError('not from a secure page');
+      }
+    }
+    stage.connect({ WebSocket: Forbidden as never });
+    const reasons: unknown[] = [];
+    stage.client.on('state', (state, reason) => reasons.push([state, reason?.message]));
+    await settle();
+    expect(reasons).toEqual([['closed', 'SyntaxError: not from a secure page']]);
+  });
+
   it('says goodbye when it is closed, and only then lets its leases go', async () => {
     await live();
     await stage.client.close();

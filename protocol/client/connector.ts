@@ -34,6 +34,9 @@ const STEADY_MS = 5_000;
 /** Not 1000 or 1001, which give the leases back at once: the server may be asked to keep them for a while. */
 const LEFT_CODE = 3000;
 
+/** A browser tells when the machine is on the network again; Node does not. */
+const page = globalThis as Partial<Pick<EventTarget, 'addEventListener' | 'removeEventListener'>>;
+
 /**
  * Keeps one link to the server, for as long as the server will have it.
  *
@@ -71,13 +74,14 @@ export class Connector {
   }
 
   start(): void {
+    page.addEventListener?.('online', this.#hurry);
     this.#connect();
   }
 
   /** Now rather than after the pause: the machine is back on the network. */
-  hurry(): void {
+  readonly #hurry = () => {
     if (this.#isPausing && this.#inUse === undefined) this.#connect();
-  }
+  };
 
   /** The link in use gives no answer: another one takes over, and what was said on it counts as unanswered. */
   leave(link: Link): void {
@@ -91,8 +95,10 @@ export class Connector {
 
   async close(reason?: RowlockError): Promise<void> {
     if (this.#state === 'closed') return;
+    page.removeEventListener?.('online', this.#hurry);
     this.#wait?.();
     this.#wait = undefined;
+    this.#isPausing = false;
     this.#attempt += 1;
     const links = [this.#inUse, this.#candidate, this.#left];
     this.#inUse = this.#candidate = this.#left = undefined;
@@ -131,20 +137,36 @@ export class Connector {
     this.#isPausing = false;
     this.#wait = after(this.#options.replyWithinMs, () => this.#fail(attempt, noReply()));
     const attempt = ++this.#attempt;
-    this.#open(attempt).catch((cause: unknown) => {
-      const message = `The token could not be had: ${String(cause)}`;
-      const error = new RowlockError({ code: 'unauthorized', message, retryable: true, cause });
-      if (attempt !== this.#attempt) return;
-      this.#events.failed(error);
-      this.#fail(attempt, error);
-    });
+    void this.#open(attempt);
   }
 
   async #open(attempt: number): Promise<void> {
-    const token = await this.#options.token?.();
+    const token = await this.#token(attempt);
     if (attempt !== this.#attempt) return;
+    try {
+      this.#candidate = this.#dial(attempt, token);
+    } catch (cause) {
+      // An address that is none, or one that this page may not open: trying again would not help.
+      void this.close(new RowlockError({ code: 'closed', message: String(cause), retryable: false, cause }));
+    }
+  }
+
+  async #token(attempt: number): Promise<string | undefined> {
+    try {
+      return await this.#options.token?.();
+    } catch (cause) {
+      const message = `The token could not be had: ${String(cause)}`;
+      const error = new RowlockError({ code: 'unauthorized', message, retryable: true, cause });
+      if (attempt !== this.#attempt) return undefined;
+      this.#events.failed(error);
+      this.#fail(attempt, error);
+      return undefined;
+    }
+  }
+
+  #dial(attempt: number, token: string | undefined): Link {
     const { url, WebSocket, replyWithinMs } = this.#options;
-    this.#candidate = new Link({
+    return new Link({
       url,
       WebSocket,
       replyWithinMs,

@@ -8,6 +8,7 @@ import type {
   WelcomeFrame,
 } from '../server-frames.ts';
 import type { Lease, Leases, LostLeases, SavedLeases } from './api.ts';
+import { nowMs } from './timing.ts';
 
 interface OwnLease extends Lease {
   /** How long a beat keeps it. */
@@ -22,6 +23,9 @@ interface Events {
   changed(): void;
   lost(lost: LostLeases): void;
 }
+
+/** The end of a lease is told well within this; beats say nothing of pinned ones. */
+const TOLD_WITHIN_MS = 5_000;
 
 /** What this session holds, as far as it was told. */
 export class OwnLeases {
@@ -95,8 +99,11 @@ export class OwnLeases {
   /** A lease that the server does not know any more, and of whose loss it said nothing, was booked by the shop's backend. */
   #forgetSilent(told: ReadonlySet<string>, mark: number): void {
     for (const [showId, seats] of this.#shows) {
-      for (const [seatId, { pinned, isUnsure, change }] of seats) {
-        if (pinned || isUnsure || change > mark || told.has(keyOf(showId, seatId))) continue;
+      for (const [seatId, lease] of seats) {
+        const isKnown = lease.pinned
+          ? lease.expiresAtMs > nowMs() - TOLD_WITHIN_MS
+          : lease.isUnsure || lease.change > mark || told.has(keyOf(showId, seatId));
+        if (isKnown) continue;
         this.#delete(showId, [seatId]);
       }
     }

@@ -95,6 +95,19 @@ describe('leases', () => {
   });
 });
 
+describe('a checkout that the shop booked behind this client', () => {
+  it('is forgotten after its time', async () => {
+    await live();
+    await holding(['A1']);
+    const checkout = stage.client.checkout('demo', ['A1']);
+    stage.network.last.answer('checkout', { type: 'pinned', ...kept(['A1'], 20_000) });
+    await checkout;
+    await pass(25_000);
+    stage.network.last.answer('heartbeat', { type: 'renewed', leases: [], lost: [] });
+    expect(seats()).toEqual([]);
+  });
+});
+
 describe('heartbeats', () => {
   it('come every third of the shortest lease, and no later than the server wants', async () => {
     await live();

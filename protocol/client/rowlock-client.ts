@@ -148,7 +148,12 @@ export class RowlockClient implements Client {
 
   hold(showId: string, seatIds: readonly string[], options: HoldOptions = {}): Promise<Held> {
     const { ttlMs } = options;
-    const request: Request = { type: 'hold', showId, seatIds: [...seatIds], ...(ttlMs ? { ttlMs } : {}) };
+    const request: Request = {
+      type: 'hold',
+      showId,
+      seatIds: [...seatIds],
+      ...(ttlMs === undefined ? {} : { ttlMs }),
+    };
     return this.#start<Held>(options, {
       request,
       again: REFUSED_UNREAD,

@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Actor, LONG_MS, World } from './harness/actors.ts';
 import { openStage, type TestStage } from './harness/app-kit.ts';
+import { ClientActor } from './harness/client-actor.ts';
 import { FaultProxy } from './harness/proxy.ts';
 import { replayOf } from './harness/replay.ts';
 import { History, Stores, Watcher } from './harness/stream-kit.ts';
@@ -23,6 +24,8 @@ let stage: TestStage;
 let stores: Stores;
 const urls: string[] = [];
 const proxies: FaultProxy[] = [];
+/** To each server, for a client whose connection is reset. */
+const ways: FaultProxy[] = [];
 let worlds = 0;
 
 beforeAll(async () => {
@@ -34,13 +37,15 @@ beforeAll(async () => {
     // Only the last one keeps the leases of a dead socket for a while.
     const graceMs = i === SERVERS - 1 ? '600' : '0';
     const variables = { CHECKOUT_MS: '1200', RESUME_GRACE_MS: graceMs };
-    urls.push((await stage.start(variables, { redisUrl: proxy.urlFor(stage.redis.url) })).url);
+    const app = await stage.start(variables, { redisUrl: proxy.urlFor(stage.redis.url) });
+    urls.push(app.url);
+    ways.push(await FaultProxy.start(app.port));
   }
 });
 afterAll(async () => {
   await stores?.close();
   await stage?.close();
-  await Promise.all(proxies.map((proxy) => proxy.stop()));
+  await Promise.all([...proxies, ...ways].map((proxy) => proxy.stop()));
 });
 
 const seatIds = fc.uniqueArray(
@@ -81,7 +86,16 @@ const look = fc.oneof(as(1, 'cut', { server }), as(1, 'blink', {}), {
 });
 type Look = typeof look extends fc.Arbitrary<infer L> ? L : never;
 
+/** What the user of the client does, and whether its connection is reset in the middle of it. */
+const visit = fc.record({
+  doing: fc.constantFrom('hold', 'hold', 'confirm', 'release', 'checkout', 'nothing'),
+  seatIds,
+  // Coming back takes its time, in which the others might have played several rounds.
+  isCut: fc.nat(5).map((n) => n === 0),
+});
+
 const round = fc.record({
+  visit,
   moves: fc.array(fc.option(move, { freq: 5 }), { minLength: ACTORS, maxLength: ACTORS }),
   looks: fc.array(look, { minLength: WATCHERS, maxLength: WATCHERS }),
   // How far each server is from Redis, so that what one does is overtaken by what the other does.
@@ -125,22 +139,26 @@ async function play(rounds: readonly Round[]): Promise<void> {
   const showId = `world-${++worlds}`;
   await stage.createShow(showId, SEATS);
   const world = new World(showId, stores, new Set(urls.slice(-1)));
-  const [actors, watchers] = await Promise.all([
+  const way = ways[worlds % SERVERS] as FaultProxy;
+  const [client, actors, watchers] = await Promise.all([
+    ClientActor.join(world, urlOf(worlds), way),
     Promise.all(Array.from({ length: ACTORS }, (_, i) => Actor.join(world, `user ${i}`, urlOf(i)))),
     Promise.all(Array.from({ length: WATCHERS }, (_, i) => Watcher.join(urlOf(i), showId))),
   ]);
   try {
-    for (const { moves, looks, delaysMs } of rounds) {
+    for (const { visit, moves, looks, delaysMs } of rounds) {
       proxies.forEach((proxy, i) => {
         proxy.delay(delaysMs[i] ?? 0);
       });
       world.beginRound();
       await Promise.all([
+        client.act(visit.doing, visit.seatIds, visit.isCut),
         ...actors.map((actor, i) => moves[i] && act(actor, moves[i])),
         ...watchers.map((watcher, i) => looks[i] && see(watcher, looks[i])),
       ]);
       await world.expectOwned();
       await stores.expectEqual(...watchers);
+      await client.expectSees(stores);
       await world.expectBooked();
     }
     const history = new History(await stores.entries(showId));
@@ -150,7 +168,7 @@ async function play(rounds: readonly Round[]): Promise<void> {
       expect(gaps).toBe(0);
     }
   } finally {
-    await Promise.all([...actors, ...watchers].map((client) => client.close()));
+    await Promise.all([client, ...actors, ...watchers].map((one) => one.close()));
   }
 }
 

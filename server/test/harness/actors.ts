@@ -27,11 +27,17 @@ interface Request {
 const bookingRows = z.array(z.object({ request_id: z.string(), seat_id: z.string(), live: z.boolean() }));
 const tables = z.object({ bookings: bookingRows, booked: z.array(z.string()).nullable() });
 
+/** Whoever was told that some seats are theirs. */
+export interface Lessee {
+  readonly name: string;
+  readonly leases: Pick<ReadonlyMap<string, unknown>, 'keys'>;
+}
+
 /** One show, what its users were told, and what must therefore be true of the stores. */
 export class World {
   readonly showId: string;
   readonly graceUrls: ReadonlySet<string>;
-  readonly sessions: Actor[] = [];
+  readonly sessions: Lessee[] = [];
   /** What a user was told and should not have been. */
   readonly wrongs: string[] = [];
   readonly #stores: Stores;

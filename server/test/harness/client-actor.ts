@@ -1,0 +1,103 @@
+import { expect } from 'vitest';
+import WebSocket from 'ws';
+import { type Client, connect, RowlockError, randomUuid, type Watch } from '../../../protocol/client.ts';
+import { LONG_MS, type World } from './actors.ts';
+import { takenIn } from './client.ts';
+import type { FaultProxy } from './proxy.ts';
+import type { Stores } from './stream-kit.ts';
+
+type Doing = 'hold' | 'confirm' | 'release' | 'checkout' | 'nothing';
+
+/**
+ * A user whose program is the client. What it believes to have must be so like what any other session was told, although its
+ * connection breaks in the middle of what it does and nobody but the client looks after that.
+ */
+export class ClientActor {
+  readonly name = 'client';
+  readonly #world: World;
+  readonly #client: Client;
+  readonly #way: FaultProxy;
+  readonly #map: Watch;
+
+  private constructor(world: World, client: Client, way: FaultProxy) {
+    this.#world = world;
+    this.#client = client;
+    this.#way = way;
+    this.#map = client.watch(world.showId);
+    world.sessions.push(this);
+  }
+
+  /** @param way to the server, for this client alone */
+  static async join(world: World, url: string, way: FaultProxy): Promise<ClientActor> {
+    const client = connect(way.urlFor(url), { WebSocket });
+    const actor = new ClientActor(world, client, way);
+    await actor.#map.ready;
+    return actor;
+  }
+
+  get leases(): ReadonlyMap<string, unknown> {
+    return this.#client.leases.get(this.#world.showId) ?? new Map();
+  }
+
+  async act(doing: Doing, seatIds: readonly string[], isCut: boolean): Promise<void> {
+    const done = this.#do(doing, seatIds);
+    if (!isCut) return done;
+    this.#world.haunt([...this.leases.keys(), ...seatIds]);
+    const isBack = new Promise<void>((resolve) => {
+      this.#client.on('state', (state) => state === 'live' && resolve());
+    });
+    this.#way.reset();
+    await Promise.all([done, isBack]);
+  }
+
+  /** Its map shows what the stores have. */
+  async expectSees(stores: Stores): Promise<void> {
+    const see = async () => [this.#map.live, takenIn(this.#map), await stores.truth(this.#world.showId)];
+    await expect.poll(async () => isRight(await see()), { timeout: 3_000, interval: 20 }).toBe(true);
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close();
+  }
+
+  async #do(doing: Doing, seatIds: readonly string[]): Promise<void> {
+    const { showId } = this.#world;
+    const wanted = this.leases.size > 0 && doing !== 'hold' ? [...this.leases.keys()].slice(0, 3) : seatIds;
+    switch (doing) {
+      case 'hold':
+        return refusedWith(
+          this.#client.hold(showId, seatIds, { ttlMs: LONG_MS }),
+          'seat_unavailable',
+          'disconnected',
+        );
+      case 'release':
+        return refusedWith(this.#client.release(showId, wanted));
+      case 'checkout':
+        return refusedWith(this.#client.checkout(showId, wanted), 'lease_lost');
+      case 'confirm':
+        return this.#confirm(wanted);
+      case 'nothing':
+    }
+  }
+
+  /** Whatever happens on the way, it ends with one of the two final words. */
+  async #confirm(seatIds: readonly string[]): Promise<void> {
+    const requestId = randomUuid();
+    const userId = this.#client.userId ?? '';
+    const request = this.#world.ask({ requestId, userId, seatIds, outcome: 'unknown', bookings: undefined });
+    const confirmed = this.#client.confirm(this.#world.showId, seatIds, { requestId });
+    await refusedWith(confirmed, 'seat_unavailable', 'lease_lost');
+    request.outcome = (await confirmed.catch(() => undefined)) === undefined ? 'refused' : 'booked';
+  }
+}
+
+const isRight = ([isLive, seen, truth]: unknown[]): boolean => isLive === true && sameJson(seen, truth);
+const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+async function refusedWith(call: Promise<unknown>, ...allowed: readonly string[]): Promise<void> {
+  const error: unknown = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error !== undefined) expect(allowed).toContain(error instanceof RowlockError ? error.code : error);
+}
