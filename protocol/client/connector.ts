@@ -10,6 +10,8 @@ import { after, backoffMs, nowMs } from './timing.ts';
 export type Hello = Extract<Request, { type: 'hello' }>;
 
 export interface ConnectorEvents {
+  /** There is something to lose by coming late. */
+  isPressing(): boolean;
   /** What to say on a connection that is open now. */
   hello(token: string | undefined): Hello;
   /** `link` is the one to use from here on. */
@@ -27,8 +29,10 @@ export interface ConnectorOptions extends Pick<LinkOptions, 'url' | 'WebSocket' 
   readonly token: (() => string | Promise<string>) | undefined;
 }
 
-/** Between attempts; the first one after a break comes soon, for a server may keep the leases for a moment only. */
-const PAUSES = { firstMs: 300, mostMs: 15_000 };
+/** Between attempts. A crowd that lost its server comes back over a second, as a server that drains would have it. */
+const PAUSES = { firstMs: 1_000, mostMs: 15_000 };
+/** Whoever has leases comes sooner: the server may keep them for a moment only. */
+const PRESSING = { ...PAUSES, firstMs: 300 };
 /** A connection that lasted so long was a good one: the next attempt is a first one again. */
 const STEADY_MS = 5_000;
 /** Not 1000 or 1001, which give the leases back at once: the server may be asked to keep them for a while. */
@@ -123,7 +127,7 @@ export class Connector {
   /** Another attempt, unless one is on its way. */
   #again(atLeastMs = 0): void {
     if (this.#wait !== undefined || this.#candidate !== undefined || this.#state === 'closed') return;
-    this.#later(atLeastMs + backoffMs(this.#failures++, PAUSES));
+    this.#later(atLeastMs + backoffMs(this.#failures++, this.#events.isPressing() ? PRESSING : PAUSES));
   }
 
   #later(ms: number): void {

@@ -5,7 +5,7 @@ import type { DeltaFrame, SnapshotFrame } from '../server-frames.ts';
 import { type FakeSocket, fakeStage, snapshotFrame } from './fake-kit.ts';
 import { SeatMap } from './seat-map.ts';
 
-const { stage, live, pass } = fakeStage();
+const { stage, live, pass, nextSocket } = fakeStage();
 
 const SEATS = ['A1', 'A2', 'A3', 'A4', 'A5'];
 type Taken = ReadonlyMap<string, SeatState>;
@@ -281,9 +281,7 @@ describe('watching', () => {
     const errors: string[] = [];
     stage.client.on('error', ({ code }) => errors.push(code));
     stage.network.last.drop();
-    await pass(300);
-    stage.network.last.open();
-    stage.network.last.welcome();
+    (await nextSocket()).welcome();
     stage.network.last.answer('watch', refusal);
     expect([errors, again.live]).toEqual([['unknown_show'], false]);
   });

@@ -1,14 +1,73 @@
 import { limits } from '../limits.ts';
 import type { ShowSeats } from '../seats.ts';
+import type { WelcomeFrame } from '../server-frames.ts';
 import type { SavedLeases } from './api.ts';
+import type { Calls, Unanswered } from './calls.ts';
 import type { Hello } from './connector.ts';
+import type { OwnLeases } from './leases.ts';
 import { fits } from './link.ts';
+
+interface Parts {
+  readonly leases: OwnLeases;
+  readonly calls: Calls;
+  release(showId: string, seatIds: readonly string[]): Promise<unknown>;
+}
+
+/** What a session takes along to its next connection: the leases that it has, and the holds that had no answer. */
+export class Resumption {
+  readonly #parts: Parts;
+  /** Of the session before this client, until it is let in. */
+  #saved: readonly SavedLeases[];
+  /** What the hello under way asks for. */
+  #asked: { leases: readonly SavedLeases[]; holds: readonly Unanswered[] } = { leases: [], holds: [] };
+
+  constructor(saved: readonly SavedLeases[], parts: Parts) {
+    this.#saved = saved;
+    this.#parts = parts;
+  }
+
+  get wanted(): SavedLeases[] {
+    return [...this.#saved, ...this.#parts.leases.list()];
+  }
+
+  hello(hello: Hello): Hello {
+    const [leases, holds] = [this.wanted, this.#parts.calls.unanswered];
+    this.#asked = { leases, holds };
+    return helloWith(hello, [...leases, ...holds.map(seatsOf)]);
+  }
+
+  welcomed(frame: WelcomeFrame, sentMs: number): void {
+    const { leases, holds } = this.#asked;
+    this.#asked = { leases: [], holds: [] };
+    this.#saved = [];
+    this.#parts.leases.resumed(frame, leases, sentMs);
+    const before = new Set(leases.flatMap(({ showId, seatIds }) => seatIds.map((id) => `${showId} ${id}`)));
+    for (const hold of holds) this.#settle(hold, (showId, seatId) => before.has(`${showId} ${seatId}`));
+  }
+
+  /** A hold has all of its seats now, or none: what it has in part, and what nobody waits for any more, goes back. */
+  #settle(hold: Unanswered, wasOurs: (showId: string, seatId: string) => boolean): void {
+    const { showId, seatIds } = seatsOf(hold);
+    const kept = seatIds.filter((seatId) => this.#parts.leases.has(showId, seatId));
+    if (hold.isUnanswered && kept.length === seatIds.length) {
+      hold.turnedOut(true);
+      return;
+    }
+    const surplus = kept.filter((seatId) => !wasOurs(showId, seatId));
+    const given = surplus.length === 0 ? Promise.resolve() : this.#parts.release(showId, surplus);
+    // Not before: whoever hears of it may hold the same seats again.
+    given.catch(() => undefined).then(() => hold.turnedOut(false));
+  }
+}
+
+const seatsOf = ({ request }: Unanswered): { showId: string; seatIds: readonly string[] } =>
+  request.type === 'hold' ? request : { showId: '', seatIds: [] };
 
 /** Of one entry of a hello: small enough that leaving out the last ones until the frame fits leaves out little. */
 const SEATS_PER_ENTRY = 50;
 
 /** A hello that takes up these leases: each seat once, and as many as there is room for. */
-export function helloWith(hello: Hello, wanted: readonly (SavedLeases | ShowSeats)[]): Hello {
+function helloWith(hello: Hello, wanted: readonly (SavedLeases | ShowSeats)[]): Hello {
   const entries = entriesOf(wanted).slice(0, limits.maxSeatsPerFrame);
   for (;;) {
     const whole = entries.length === 0 ? hello : { ...hello, leases: entries };

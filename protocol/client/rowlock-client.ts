@@ -12,12 +12,11 @@ import type {
   Leases,
   Pinned,
   Released,
-  SavedLeases,
   SavedSession,
   Terms,
   Watch,
 } from './api.ts';
-import { type CallPlan, Calls, REFUSED_FOR_NOW, REFUSED_UNREAD, type Unanswered } from './calls.ts';
+import { type CallPlan, Calls, REFUSED_FOR_NOW, REFUSED_UNREAD } from './calls.ts';
 import { Connector, type Hello } from './connector.ts';
 import { Emitter } from './emitter.ts';
 import type { RowlockError } from './errors.ts';
@@ -25,7 +24,7 @@ import { Heartbeat } from './heartbeat.ts';
 import { OwnLeases } from './leases.ts';
 import type { Push, Request } from './link.ts';
 import { closed, outcomeUnknown } from './refusals.ts';
-import { helloWith } from './resuming.ts';
+import { Resumption } from './resuming.ts';
 import { socketConstructor, socketUrl } from './socket.ts';
 import { randomUuid } from './uuid.ts';
 import { Watches } from './watches.ts';
@@ -49,13 +48,10 @@ export class RowlockClient implements Client {
   readonly #watches: Watches;
   readonly #leases: OwnLeases;
   readonly #heartbeat: Heartbeat;
+  readonly #resumption: Resumption;
   #userId: string | undefined;
   #session: string | undefined;
   #terms: Terms | undefined;
-  /** What the hello under way asks to take up, and the holds among it that had no answer. */
-  #wanted: { leases: readonly SavedLeases[]; holds: readonly Unanswered[] } = { leases: [], holds: [] };
-  /** Of the session before this client, until it is let in. */
-  #saved: readonly SavedLeases[];
   #reason: RowlockError | undefined;
 
   constructor(url: string | URL, options: ConnectOptions) {
@@ -64,12 +60,16 @@ export class RowlockClient implements Client {
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#userId = userId;
     this.#session = session;
-    this.#saved = leases;
     const link = () => this.#connector.link;
     this.#calls = new Calls(link);
     this.#leases = new OwnLeases({
       changed: () => this.#leasesChanged(),
       lost: (lost) => this.#events.lease_lost.emit(lost),
+    });
+    this.#resumption = new Resumption(leases, {
+      leases: this.#leases,
+      calls: this.#calls,
+      release: (showId, seatIds) => this.release(showId, seatIds),
     });
     this.#watches = new Watches({
       link,
@@ -92,6 +92,7 @@ export class RowlockClient implements Client {
         token: typeof token === 'string' ? () => token : token,
       },
       {
+        isPressing: () => this.#leases.all.size > 0,
         hello: (fetched) => this.#hello(fetched),
         welcomed: (next, frame, sentMs) => {
           this.#heartbeat.welcomed(next);
@@ -130,7 +131,7 @@ export class RowlockClient implements Client {
   get saved(): SavedSession | undefined {
     const [userId, session] = [this.#userId, this.#session];
     if (userId === undefined || session === undefined) return undefined;
-    return { userId, session, leases: [...this.#saved, ...this.#leases.list()] };
+    return { userId, session, leases: this.#resumption.wanted };
   }
 
   on<Name extends keyof ClientEvents>(
@@ -236,16 +237,12 @@ export class RowlockClient implements Client {
   }
 
   #hello(token: string | undefined): Hello {
-    const holds = this.#calls.unanswered;
-    const leases = [...this.#saved, ...this.#leases.list()];
-    this.#wanted = { leases, holds };
-    const hello: Hello = {
+    return this.#resumption.hello({
       type: 'hello',
       ...(this.#userId === undefined ? {} : { userId: this.#userId }),
       ...(token === undefined ? {} : { token }),
       ...(this.#session === undefined ? {} : { session: this.#session }),
-    };
-    return helloWith(hello, [...leases, ...holds.map(seatsOf)]);
+    });
   }
 
   #welcomed(frame: WelcomeFrame, sentMs: number): void {
@@ -253,31 +250,9 @@ export class RowlockClient implements Client {
     this.#session = session;
     this.#userId = userId;
     this.#terms = { leaseTtlMs, heartbeatMs, maxHoldMs, checkoutMs, maxSeatsPerHold };
-    const { leases, holds } = this.#wanted;
-    this.#wanted = { leases: [], holds: [] };
-    this.#saved = [];
-    const before = new Set(leases.flatMap(({ showId, seatIds }) => seatIds.map((id) => `${showId} ${id}`)));
-    this.#leases.resumed(frame, leases, sentMs);
-    this.#settleHolds(holds, (showId, seatId) => before.has(`${showId} ${seatId}`));
+    this.#resumption.welcomed(frame, sentMs);
     this.#watches.welcomed();
     this.#calls.flush();
-  }
-
-  /** Each either holds all of its seats now, or none: what it holds in part, nobody waits for. */
-  #settleHolds(holds: readonly Unanswered[], wasOurs: (showId: string, seatId: string) => boolean): void {
-    for (const hold of holds) {
-      const { showId, seatIds } = seatsOf(hold);
-      const kept = seatIds.filter((seatId) => this.#leases.has(showId, seatId));
-      const isWanted = hold.isUnanswered;
-      if (isWanted && kept.length === seatIds.length) hold.turnedOut(true);
-      else {
-        const surplus = kept.filter((seatId) => !wasOurs(showId, seatId));
-        const given =
-          surplus.length === 0 ? Promise.resolve() : this.release(showId, surplus).catch(() => {});
-        // Not before: whoever hears of it may hold the same seats again.
-        void given.then(() => hold.turnedOut(false));
-      }
-    }
   }
 
   #open(): void {
@@ -318,9 +293,6 @@ export class RowlockClient implements Client {
     this.#events.state.emit(state, reason);
   }
 }
-
-const seatsOf = ({ request }: Unanswered): { showId: string; seatIds: readonly string[] } =>
-  request.type === 'hold' ? request : { showId: '', seatIds: [] };
 
 type FrameOf<Type extends ServerFrame['type']> = Extract<ServerFrame, { type: Type }>;
 
