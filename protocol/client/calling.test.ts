@@ -126,11 +126,13 @@ describe('confirm', () => {
 
   it('says what stood in its way when nothing can have happened', async () => {
     await live();
-    const confirm = errorOf(stage.client.confirm('demo', ['A1'], { timeoutMs: 1_000 }));
-    for (let i = 0; i < 8; i++) {
-      await pass(125);
-      if (stage.network.last.waiting('confirm')) stage.network.last.refuse('confirm', 'unavailable', 50);
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const confirm = errorOf(stage.client.confirm('demo', ['A1'], { timeoutMs: 1_010 }));
+    for (let ms = 0; ms <= 1_000; ms += 50) {
+      stage.network.last.refuse('confirm', 'unavailable', 50);
+      await pass(50);
     }
+    vi.mocked(Math.random).mockRestore();
     expect(await confirm).toMatchObject({ code: 'unavailable' });
   });
 

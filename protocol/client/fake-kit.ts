@@ -175,7 +175,7 @@ export function fakeStage() {
     /** Past the pause after a first break. */
     nextSocket: async () => {
       const before = stage.network.sockets.length;
-      for (let ms = 0; ms < 1_000 && stage.network.sockets.length === before; ms += 10) await pass(10);
+      for (let ms = 0; ms < 1_100 && stage.network.sockets.length === before; ms += 10) await pass(10);
       expect(stage.network.sockets.length).toBe(before + 1);
       stage.network.last.open();
       return stage.network.last;
