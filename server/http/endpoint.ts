@@ -86,7 +86,8 @@ function isPlainJson({ headers }: RequestHead): boolean {
 
 const notTheirs = fault('unauthorized', {}, 'The token speaks for another user than user_id.');
 const notUtf8: Outcome<never> = { ok: false, fault: fault('bad_frame', {}, 'The body is not valid UTF-8.') };
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+// A mark of byte order stays, and is no JSON, as in a frame.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
