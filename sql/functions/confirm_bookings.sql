@@ -73,31 +73,40 @@ BEGIN
   v_outcomes := array_fill('booked'::text, ARRAY[v_requests]);
   IF cardinality(v_locked) < cardinality(p_seat_ids) OR 'good' <> ANY (p_leases) THEN
     v_all_win := false;
-    v_conflicts := array_fill(NULL::text, ARRAY[v_requests]);
-    FOR v_request IN
-      SELECT w.n, k.request_id IS NOT NULL AS known, bool_or(s.id IS NULL) AS missing,
-        array_agg(w.seat_id ORDER BY w.seat_id COLLATE "C") FILTER (WHERE s.status = 'BOOKED') AS booked,
-        array_agg(w.seat_id) AS seats, bool_and(w.seat_id = ANY (v_locked)) AS locked
-      FROM unnest(p_seat_ids, p_seat_requests) AS w (seat_id, n)
-      LEFT JOIN seats s ON s.show_id = p_show_id AND s.id = w.seat_id
-      LEFT JOIN booking_requests k ON k.request_id = p_request_ids[w.n]
-      GROUP BY w.n, k.request_id ORDER BY w.n
-    LOOP
-      v_outcomes[v_request.n] := CASE
-        WHEN v_request.known THEN 'known'
-        WHEN v_request.missing THEN 'unknown_seats'
-        WHEN v_request.booked IS NOT NULL THEN 'taken'
-        WHEN p_leases[v_request.n] <> 'good' THEN p_leases[v_request.n]
+    SELECT array_agg(outcome ORDER BY n), array_agg(CASE outcome WHEN 'taken' THEN booked::text END ORDER BY n)
+    INTO v_outcomes, v_conflicts
+    FROM (
+      SELECT n, booked, CASE
+        WHEN known THEN 'known'
+        WHEN missing THEN 'unknown_seats'
+        WHEN booked IS NOT NULL THEN 'taken'
+        WHEN p_leases[n] <> 'good' THEN p_leases[n]
+        WHEN locked THEN 'booked'
+        ELSE 'blocked' END AS outcome
+      FROM (
+        SELECT w.n, k.request_id IS NOT NULL AS known, bool_or(s.id IS NULL) AS missing,
+          array_agg(w.seat_id ORDER BY w.seat_id COLLATE "C") FILTER (WHERE s.status = 'BOOKED') AS booked,
+          bool_and(w.seat_id = ANY (v_locked)) AS locked
+        FROM unnest(p_seat_ids, p_seat_requests) AS w (seat_id, n)
+        LEFT JOIN seats s ON s.show_id = p_show_id AND s.id = w.seat_id
+        LEFT JOIN booking_requests k ON k.request_id = p_request_ids[w.n]
+        GROUP BY w.n, k.request_id) r) d;
+
+    -- Of those that could win, does anyone want another's seat? Walking all of a batch in which one row is locked (the rival)
+    -- took as long again as the rest of the call.
+    IF EXISTS (SELECT FROM unnest(p_seat_ids, p_seat_requests) AS w (seat_id, n)
+      WHERE v_outcomes[n] = 'booked' GROUP BY seat_id HAVING count(*) > 1)
+    THEN
+      FOR v_request IN
+        SELECT n, array_agg(seat_id) AS seats FROM unnest(p_seat_ids, p_seat_requests) AS w (seat_id, n)
+        WHERE v_outcomes[n] = 'booked' GROUP BY n ORDER BY n
+      LOOP
         -- Beaten by an earlier winner of this batch: not refused but blocked, for that winner may yet lose its id in step 3.
-        WHEN v_request.locked AND NOT v_request.seats && v_spent THEN 'booked'
-        ELSE 'blocked'
-      END;
-      CASE v_outcomes[v_request.n]
-        WHEN 'booked' THEN v_spent := v_spent || v_request.seats;
-        WHEN 'taken' THEN v_conflicts[v_request.n] := v_request.booked::text;
-        ELSE NULL;
-      END CASE;
-    END LOOP;
+        IF v_request.seats && v_spent THEN v_outcomes[v_request.n] := 'blocked';
+        ELSE v_spent := v_spent || v_request.seats;
+        END IF;
+      END LOOP;
+    END IF;
   END IF;
 
   -- 3. Claim the ids of everyone whose outcome is final, refusals too: an earlier attempt that still hangs somewhere then
