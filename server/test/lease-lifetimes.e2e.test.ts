@@ -133,9 +133,12 @@ describe.concurrent('a lease', () => {
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     await backdoor.forgetLocks(showId, 'A1');
     const renewed = await holder.request<'renewed'>({ type: 'heartbeat' });
-    expect(renewed).toMatchObject({ leases: [{ seatIds: ['A2'] }], lost: [{ showId, seatIds: ['A1'] }] });
+    expect(renewed).toMatchObject({ leases: [{ seatIds: ['A2'] }] });
     const next = await holder.request<'renewed'>({ type: 'heartbeat' });
     expect(next).toMatchObject({ leases: [{ seatIds: ['A2'] }], lost: [] });
+    // A grant that the feed overtook is looked at by itself: that look may find out before the heartbeat does.
+    const pushed = holder.frames.filter((frame) => frame.type === 'lease_lost');
+    expect([...renewed.lost, ...pushed]).toEqual([expect.objectContaining({ showId, seatIds: ['A1'] })]);
   });
 
   it('taken over HTTP ends by its TTL alone', async () => {
