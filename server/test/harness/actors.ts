@@ -130,6 +130,7 @@ export class Actor {
   readonly userId: string;
   /** Seat → whether its lease may end by itself: it is short, or pinned. */
   readonly leases = new Map<string, boolean>();
+  readonly #pinned = new Set<string>();
   #ttlMs = LONG_MS;
   readonly #world: World;
   #client: TestClient & Joined;
@@ -209,6 +210,7 @@ export class Actor {
   async leave(clean: boolean, url: string): Promise<void> {
     this.#world.haunt(this.leases.keys());
     this.leases.clear();
+    this.#pinned.clear();
     const left = this.#client;
     await (clean ? left.close() : left.terminate());
     this.#listen(await TestClient.join(url, { userId: this.userId }), url);
@@ -304,16 +306,21 @@ export class Actor {
   #hear(frame: ServerFrame | undefined): void {
     switch (frame?.type) {
       case 'held':
-        for (const seatId of frame.seatIds) this.leases.set(seatId, this.#ttlMs < LONG_MS);
+        // A hold of what is pinned does not move its end.
+        for (const seatId of frame.seatIds)
+          this.leases.set(seatId, this.#ttlMs < LONG_MS || this.#pinned.has(seatId));
         break;
       case 'pinned':
-        for (const seatId of frame.seatIds) this.leases.set(seatId, true);
+        for (const seatId of frame.seatIds) {
+          this.leases.set(seatId, true);
+          this.#pinned.add(seatId);
+        }
         break;
       case 'confirmed':
-        if (!frame.refunded) for (const seatId of frame.seatIds) this.leases.delete(seatId);
+        if (!frame.refunded) for (const seatId of frame.seatIds) this.#forget(seatId);
         break;
       case 'released':
-        for (const seatId of frame.seatIds) this.leases.delete(seatId);
+        for (const seatId of frame.seatIds) this.#forget(seatId);
         break;
       case 'lease_lost':
         this.#lose(frame.seatIds, frame.reason);
@@ -323,6 +330,11 @@ export class Actor {
     }
   }
 
+  #forget(seatId: string): void {
+    this.leases.delete(seatId);
+    this.#pinned.delete(seatId);
+  }
+
   /** Nothing fails here, so a lease ends for one reason only: its time is over. */
   #lose(seatIds: readonly string[], reason: string): void {
     for (const seatId of seatIds) {
@@ -330,7 +342,7 @@ export class Actor {
         this.leases.get(seatId) !== false &&
         ['expired', 'deadline', 'not renewed', 'not resumed'].includes(reason);
       if (!mayEnd) this.#world.wrongs.push(`${this.name} lost ${seatId}: ${reason}`);
-      this.leases.delete(seatId);
+      this.#forget(seatId);
     }
   }
 }
