@@ -16,6 +16,7 @@ import type { Log } from '../observability/log.ts';
 import type { PostgresPool } from '../stores/postgres.ts';
 import { type Commit, Commits } from './commit.ts';
 import type { LeaseMode } from './confirm-call.ts';
+import { Doubts } from './doubts.ts';
 import { InFlight } from './in-flight.ts';
 import { Refunds } from './refunds.ts';
 import { Settlements } from './settlements.ts';
@@ -101,6 +102,7 @@ export class Bookings {
   readonly #options: BookingsOptions;
   readonly #commits: Commits;
   readonly #settlements: Settlements;
+  readonly #doubts: Doubts;
   readonly #refunds: Refunds;
   readonly #inFlight = new InFlight<Outcome<Confirmed>>();
 
@@ -109,6 +111,12 @@ export class Bookings {
     const { confirms: pool, log, observeBatches } = options;
     this.#commits = new Commits({ pool, log, observeBatches });
     this.#settlements = new Settlements(options.log);
+    this.#doubts = new Doubts({
+      versionsOf: (showId, seatIds) => options.catalogue.seatVersionsOf(showId, seatIds),
+      announce: (showId, versions) => options.leases.announce(showId, versions),
+      log,
+      mayRunMs: options.confirmDeadlineMs,
+    });
     this.#refunds = new Refunds(options.pool);
   }
 
@@ -138,7 +146,10 @@ export class Bookings {
   /** Gives the seats back. Repeating it changes nothing. */
   async refund(requestId: string): Promise<Outcome<{ booking: BookingResponse }>> {
     const refund = await this.#refunds.refund(requestId);
-    if (!refund.ok) return refund;
+    if (!refund.ok) {
+      if (refund.fault.code === 'outcome_unknown') this.#doubtRefund(requestId);
+      return refund;
+    }
     const { showId, versions } = refund;
     await this.#settlements.add(showId, () => this.#options.leases.announce(showId, versions));
     return this.find(requestId);
@@ -151,6 +162,7 @@ export class Bookings {
 
   close(): void {
     this.#settlements.close();
+    this.#doubts.close();
   }
 
   async #confirm(confirm: Confirm): Promise<Outcome<Confirmed>> {
@@ -203,13 +215,26 @@ export class Bookings {
     }
   }
 
-  /** Of an unknown outcome Redis is told nothing: the guard runs out by itself, and the sweep asks Postgres then. */
+  /** The seats of the refund are in the tables alone. */
+  #doubtRefund(requestId: string): void {
+    const ask = async () => {
+      const found = await this.#refunds.find(requestId);
+      if (found.ok) this.#doubts.add(found.booking.showId, seatIdsOf(found.booking));
+      else if (found.fault.retryable) throw new Error('Postgres gives no answer');
+    };
+    void this.#settlements.add('', ask);
+  }
+
+  /**
+   * Of an unknown outcome Redis is told nothing yet: the guard runs out by itself, and meanwhile Postgres is asked whether
+   * the seats were booked.
+   */
   async #settle(
     { showId, seatIds, owner, isGone }: Confirm,
     guarded: Guarded,
     commit: Commit,
   ): Promise<void> {
-    if (commit.outcome === 'unknown') return;
+    if (commit.outcome === 'unknown') return this.#doubts.add(showId, seatIds);
     const { leases } = this.#options;
     const versions = 'versions' in commit ? commit.versions : [];
     const isBooked = commit.outcome === 'booked' && !commit.refunded;
@@ -228,6 +253,8 @@ export class Bookings {
     }
   }
 }
+
+const seatIdsOf = ({ bookings }: BookingResponse): string[] => bookings.map(({ seatId }) => seatId);
 
 function seatLease(seatId: string, leaseId: string | undefined, version: number | undefined) {
   if (leaseId === undefined) return [];

@@ -1,8 +1,9 @@
 import type { Log } from '../observability/log.ts';
 
 const FIRST_RETRY_MS = 100;
-const MAX_RETRY_MS = 5_000;
-const MAX_TRIES = 12;
+/** Once the store is back nobody's map may be wrong for longer than two seconds. */
+const MAX_RETRY_MS = 1_000;
+const MAX_TRIES = 33;
 const MAX_KEPT = 10_000;
 
 /**
@@ -40,7 +41,8 @@ export class Settlements {
     try {
       await tell();
     } catch (error) {
-      this.#log.warn({ err: error, showId, tries }, 'Redis does not know of a decision yet');
+      const level = tries === 1 ? 'warn' : 'debug';
+      this.#log[level]({ err: error, showId, tries }, 'Redis does not know of a decision yet');
       if (tries < MAX_TRIES && this.#kept.size < MAX_KEPT && !this.#closed) this.#keep(showId, tell, tries);
     }
   }

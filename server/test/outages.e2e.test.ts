@@ -255,6 +255,36 @@ describe('without Postgres', () => {
   });
 });
 
+describe('what was decided, and its server does not know', () => {
+  it('a refund whose reply is lost is seen by everybody within 2 s', async () => {
+    const showId = 'lost-refund';
+    await stage.createShow(showId);
+    const holder = await crowd.join(app.url);
+    const watcher = await crowd.watch(other.url, showId);
+    await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
+    const { requestId } = await holder.request<'confirmed'>(confirmOf(showId, ['A1', 'A2']));
+    await watcher.untilSeat(showId, 'A2', 'booked');
+    const dropped = toPostgres.dropNextReply((bytes) => bytes.includes(requestId));
+    const refund = await call(app.url, `/bookings/${requestId}`, undefined, 'DELETE');
+    expect(refund).toMatchObject({ status: 503, body: { code: 'outcome_unknown' } });
+    await dropped;
+    await watcher.untilSeat(showId, 'A2', 'available', 2_000);
+  });
+
+  it('a booking whose reply is lost and whose repeat never comes is seen by everybody within 2 s', async () => {
+    const showId = 'lost-booking';
+    await stage.createShow(showId);
+    const holder = await crowd.join(app.url);
+    const watcher = await crowd.watch(other.url, showId);
+    await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
+    const confirm = confirmOf(showId, ['A1', 'A2']);
+    const dropped = toPostgres.dropNextReply((bytes) => bytes.includes(confirm.requestId));
+    expect(await holder.refusal(confirm)).toMatchObject({ code: 'outcome_unknown' });
+    await dropped;
+    await watcher.untilSeat(showId, 'A2', 'booked', 2_000);
+  });
+});
+
 describe('a server that dies between commit and settle', () => {
   it('cut off from Redis: watchers on another server end at booked', async () => {
     const showId = 'cut-off';
