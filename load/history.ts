@@ -40,12 +40,14 @@ const line = z.discriminatedUnion('kind', [
   at('close', { client, code: z.int() }),
   /**
    * Something was done to the stores between `ms` and `untilMs`. `forgets`: leases may have been lost, of these seats,
-   * of this show, or (without either) of all.
+   * of this show, or (without either) of all. `prolongsMs`: a clock was wrong, or the
+   * ends of leases were forgotten: those of the time may have lasted so much longer.
    */
   at('fault', {
     untilMs: ms,
     name: z.string(),
     forgets: z.boolean(),
+    prolongsMs: ms.exactOptional(),
     showId: z.string().exactOptional(),
     seatIds: z.array(z.string()).exactOptional(),
   }),

@@ -92,6 +92,15 @@ export class Connection {
     });
   }
 
+  /** Reads nothing more until `readOn`: what is sent to it stays with the network, then with the server. */
+  readNothing(): void {
+    this.#socket.pause();
+  }
+
+  readOn(): void {
+    this.#socket.resume();
+  }
+
   /** Says goodbye; a server that does not answer is left without. */
   async close(): Promise<void> {
     this.#isEnding = true;

@@ -22,6 +22,14 @@ export class Faults {
     return this.#faults.some((fault) => fault.untilMs >= fromMs && fault.ms <= toMs);
   }
 
+  /** How much longer than it should a lease may have lasted that was possibly there between these times. */
+  prolongedMs(fromMs: number, toMs: number): number {
+    let longestMs = 0;
+    for (const { prolongsMs = 0, ms, untilMs } of this.#faults)
+      if (ms <= toMs && untilMs >= fromMs) longestMs = Math.max(longestMs, prolongsMs);
+    return longestMs;
+  }
+
   /** The first time from `ms` on at which a lease of this seat may have been lost with the store's memory. */
   forgotAfter(showId: string, seatId: string, ms: number): number {
     const places = ['', showId, `${showId} ${seatId}`];

@@ -356,7 +356,7 @@ export class Grants implements Judge {
     if (seat.refusals.length === 0 || bookedByOthers?.(seat.showId, seat.seatId)) return;
     const leases = seat.tenures.map(({ possiblyFromMs, possiblyToMs }) => ({
       fromMs: possiblyFromMs,
-      toMs: possiblyToMs + END_SLACK_MS,
+      toMs: possiblyToMs + END_SLACK_MS + this.#faults.prolongedMs(possiblyFromMs, possiblyToMs),
     }));
     const booked = new IntervalIndex(seat.bookings);
     const had = new IntervalIndex([...leases, ...seat.maybe, ...seat.bookings]);

@@ -106,6 +106,12 @@ export class Story {
     return this;
   }
 
+  /** A clock was wrong by so much. */
+  prolonged(ms: number, untilMs: number, prolongsMs: number): this {
+    this.lines.push({ kind: 'fault', ms, untilMs, name: 'clock', forgets: false, prolongsMs });
+    return this;
+  }
+
   end(ms: number, map: Partial<EndMap> = {}): this {
     const maps = [{ showId: SHOW, epoch: 'e', seq: 0, held: [], booked: [], ...map }];
     this.lines.push({ kind: 'end', ms, maps });

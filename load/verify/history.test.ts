@@ -108,6 +108,14 @@ describe('refusals', () => {
     ['nobody ever had it', two().refused(2, 10, 12)],
     ['its lease has ended', two().hold(1, 10, 12).refused(2, 2_000, 2_005)],
     ['it was released', two().hold(1, 10, 12).ask(1, 100, 105, release, released).refused(2, 600, 605)],
+    [
+      'a clock was wrong, but not by so much',
+      two().hold(1, 10, 12).prolonged(500, 510, 3_000).refused(2, 5_000, 5_005),
+    ],
+    [
+      'a clock was wrong, but afterwards',
+      two().hold(1, 10, 12).refused(2, 2_000, 2_005).prolonged(3_000, 3_010, 9_000),
+    ],
   ])('of a seat that nobody had are told: %s', async (_, story) => {
     const { violations } = await story.judge();
     expect(violations).toMatchObject([
@@ -117,6 +125,7 @@ describe('refusals', () => {
 
   it.each<[string, Story]>([
     ['somebody has it', two().hold(1, 10, 12).refused(2, 500, 505)],
+    ['a clock was wrong', two().hold(1, 10, 12).prolonged(500, 510, 5_000).refused(2, 5_000, 5_005)],
     ['somebody gets it at the time', two().hold(1, 10, 30).refused(2, 11, 13)],
     [
       'somebody may have got it',

@@ -7,6 +7,10 @@ export interface RedisOptions {
   dir: string;
   /** Default: a free one. */
   port?: number | undefined;
+  /** Redis settings on top of ours: { maxmemory: '100mb' }. */
+  settings?: Readonly<Record<string, string>> | undefined;
+  /** Variables of its process. */
+  environment?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface RedisService extends Running {
@@ -25,23 +29,30 @@ export async function startRedis(options: RedisOptions): Promise<RedisService> {
   const command = await findServer();
   await endLeftoverRedis(dir);
   return options.port === undefined
-    ? onFreePort((port) => spawnRedis(command, dir, port))
-    : spawnRedis(command, dir, options.port);
+    ? onFreePort((port) => spawnRedis(command, dir, port, options))
+    : spawnRedis(command, dir, options.port, options);
 }
 
-async function spawnRedis(command: string, dir: string, port: number): Promise<RedisService> {
-  const settings = {
+async function spawnRedis(
+  command: string,
+  dir: string,
+  port: number,
+  { settings, environment }: RedisOptions,
+): Promise<RedisService> {
+  const all = {
     port: String(port),
     bind: '127.0.0.1',
     save: '',
     appendonly: 'no',
     dir,
     pidfile: pidFile(dir),
+    ...settings,
   };
   const running = await launch({
     what: 'Redis',
     command,
-    args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+    environment,
+    args: Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]),
     ready: /ready to accept connections/i,
     endSignal: 'SIGTERM',
   });

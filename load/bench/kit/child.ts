@@ -18,7 +18,8 @@ export interface Child<H extends Handlers> {
   ): Promise<Awaited<ReturnType<H[Name]>>>;
   /** Resolves to the first line of its output that matches. */
   says(line: RegExp): Promise<RegExpExecArray>;
-  stop(): Promise<void>;
+  /** @param withinMs afterwards it is killed */
+  stop(withinMs?: number): Promise<void>;
 }
 
 export interface ChildOptions {
@@ -28,16 +29,19 @@ export interface ChildOptions {
   readonly flags?: readonly string[];
   /** Settings of the server; what the person at the terminal has set does not count. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** A command that runs it: ['ip', 'netns', 'exec', name]. */
+  readonly within?: readonly string[];
 }
 
 export function startChild<H extends Handlers>({
   script,
   flags = [],
   settings = {},
+  within = [],
 }: ChildOptions): Child<H> {
   const unset = Object.values(variables).flatMap(({ name }) => ['-u', name]);
   const set = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
-  const command = [process.execPath, '--import', 'tsx', ...flags, script];
+  const command = [...within, process.execPath, '--import', 'tsx', ...flags, script];
   const child = spawn('env', [...unset, ...set, ...command], {
     cwd: projectDir,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -112,9 +116,9 @@ class RunningChild<H extends Handlers> implements Child<H> {
     });
   }
 
-  async stop(): Promise<void> {
+  async stop(withinMs = END_WITHIN_MS): Promise<void> {
     this.#child.kill('SIGTERM');
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), END_WITHIN_MS);
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), withinMs);
     await this.#ended;
     clearTimeout(timer);
   }

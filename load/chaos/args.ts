@@ -1,0 +1,57 @@
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+
+export interface Order {
+  readonly names: readonly string[];
+  readonly seconds: number;
+  readonly seed: number;
+  readonly quick: boolean;
+}
+type Parsed = { ok: true; order: Order } | { ok: false; problem: string };
+
+/** Of load for each fault. */
+const SECONDS = 15;
+const QUICK_SECONDS = 1.5;
+
+const flags = z.object({
+  seconds: z.coerce.number().min(1).max(600).optional(),
+  seed: z.coerce.number().int().min(0).max(4_294_967_295).optional(),
+  quick: z.boolean(),
+});
+
+export const usage = (faults: readonly { name: string; row: string }[]): string =>
+  [
+    'usage: npm run chaos -- [fault … | all] [--seconds n] [--seed n] [--quick]',
+    ...faults.map(({ name, row }) => `  ${name.padEnd(20)} ${row}`),
+    `  --seconds n  of load for each fault, which strikes as often as fits; ${SECONDS}`,
+    '  --seed n     replays a plan: which fault strikes when, whom and for how long',
+    '  --quick      each fault once: seconds',
+  ].join('\n');
+
+/** Never throws: a problem is one line that names the flag, or how to call it. */
+export function parseOrder(
+  args: readonly string[],
+  faults: readonly { name: string; row: string }[],
+  anySeed: () => number,
+): Parsed {
+  const text = { type: 'string' } as const;
+  const options = { seconds: text, seed: text, quick: { type: 'boolean', default: false } } as const;
+  let given: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>;
+  try {
+    given = parseArgs({ args: [...args], allowPositionals: true, options });
+  } catch (error) {
+    return { ok: false, problem: error instanceof Error ? error.message : String(error) };
+  }
+  const all = faults.map(({ name }) => name);
+  const asked = given.positionals.length === 0 ? ['all'] : given.positionals;
+  const unknown = asked.find((name) => name !== 'all' && !all.includes(name));
+  if (unknown !== undefined) return { ok: false, problem: `no fault is called ${unknown}\n${usage(faults)}` };
+  const parsed = flags.safeParse(given.values);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    return { ok: false, problem: `--${issue?.path.join('.')}: ${issue?.message}` };
+  }
+  const { seconds, seed = anySeed(), quick } = parsed.data;
+  const names = asked.includes('all') ? all : asked;
+  return { ok: true, order: { names, seconds: seconds ?? (quick ? QUICK_SECONDS : SECONDS), seed, quick } };
+}

@@ -1,0 +1,126 @@
+/** npm run chaos -- [fault … | all] [--seconds n] [--seed n] [--quick]: load, a fault in it, recovery, and the judge. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { Closers } from '../../server/closers.ts';
+import { describeMachine } from '../bench/kit/machine.ts';
+import { progress } from '../bench/kit/progress.ts';
+import { printVerdict } from '../verify.ts';
+import { type Order, parseOrder } from './args.ts';
+import type { Fault } from './faults/fault.ts';
+import { prepareGround } from './ground/ground.ts';
+import { matrix } from './matrix.ts';
+import { describe } from './plan.ts';
+import { startPlayers } from './players/start.ts';
+import { emptyTally } from './players/tally.ts';
+import { playRow, type RowResult, resultsOf } from './row.ts';
+import { stateOf, tableOf } from './table.ts';
+
+const resultsDir = fileURLToPath(new URL('../results/chaos/', import.meta.url));
+const FORCE_AFTER_MS = 30_000;
+
+const closers = new Closers();
+let interrupted = false;
+
+async function main(): Promise<number> {
+  const parsed = parseOrder(process.argv.slice(2), matrix, () => Math.floor(Math.random() * 2 ** 32));
+  if (!parsed.ok) return fail(parsed.problem);
+  const { order } = parsed;
+  const faults = order.names.flatMap((name) => matrix.filter((fault) => fault.name === name));
+  process.stdout.write(`seed ${order.seed}\n`);
+  const results = await playAll(order, faults);
+  await mkdir(resultsDir, { recursive: true });
+  const report = { at: new Date(), machine: describeMachine(), order, results };
+  await writeFile(`${resultsDir}results.json`, `${JSON.stringify(report, null, 2)}\n`);
+  progress('');
+  process.stdout.write(`\n${tableOf(results)}\n${remarks(results)}seed ${order.seed}\n`);
+  return results.every((row) => ['clean', 'missing'].includes(stateOf(row))) ? 0 : 1;
+}
+
+async function playAll(order: Order, faults: readonly Fault[]): Promise<RowResult[]> {
+  const results: RowResult[] = [];
+  progress('starting PostgreSQL, Redis and two servers');
+  const ground = await prepareGround(closers);
+  const players = closers.opened(startPlayers(), (started) => started.stop());
+  for (const fault of faults) {
+    if (interrupted) break;
+    const missing = fault.missing?.();
+    if (missing !== undefined) {
+      results.push(notHere(fault, missing));
+      continue;
+    }
+    const fromMs = performance.now();
+    const say = (what: string) => {
+      const seconds = Math.round((performance.now() - fromMs) / 1_000);
+      if (!interrupted) progress(`${fault.name}, ${seconds} s: ${what}`);
+    };
+    const { seed, seconds } = order;
+    const historyDir = resultsOf(resultsDir, fault.name);
+    const row = { fault, seed, seconds, ground, players, historyDir, say };
+    const result = await playRow(row).catch((error: unknown) => failed(fault, error));
+    if (interrupted) break;
+    results.push(result);
+    progress('');
+    process.stdout.write(lineOf(result));
+  }
+  return results;
+}
+
+/** While it goes on: what is known of a row as soon as it is over. */
+function lineOf(result: RowResult): string {
+  const { name, fired, plan, tally, recoveryMs, tookMs } = result;
+  const when = plan.map(describe).join('; ');
+  const state = stateOf(result);
+  const told = `${name}: ${state}, fired ${fired} of ${plan.length}, ${tally.operations} operations, recovered in ${Math.round(recoveryMs)} ms, took ${Math.round(tookMs / 1_000)} s`;
+  if (state !== 'broken') return `${told} [${when}]\n`;
+  return `${told} [${when}]\n${result.problems.map((problem) => `  ${problem}\n`).join('')}${printVerdict(result.verdict)}\n`;
+}
+
+const remarks = (results: readonly RowResult[]): string =>
+  results
+    .flatMap(({ name, missing }) => (missing === undefined ? [] : [`${name} was not injected: ${missing}\n`]))
+    .join('');
+
+const nothing = ({ name, row }: Fault): RowResult => ({
+  ...{ name, row, plan: [], fired: 0, tally: emptyTally(), recoveryMs: 0, problems: [] },
+  verdict: { violations: [], kinds: {}, ok: true, looked: {}, outcomes: {} },
+  ...{ violations: 0, tookMs: 0 },
+});
+
+const notHere = (fault: Fault, missing: string): RowResult => ({ ...nothing(fault), missing });
+
+/** It could not be played to its end: nothing is proved, and something is wrong. */
+const failed = (fault: Fault, error: unknown): RowResult => ({
+  ...nothing(fault),
+  problems: [error instanceof Error ? (error.stack ?? error.message) : String(error)],
+  violations: 1,
+});
+
+function fail(message: string): number {
+  process.stderr.write(`${message}\n`);
+  return 1;
+}
+
+async function end(code: number): Promise<never> {
+  setTimeout(() => process.exit(code || 1), FORCE_AFTER_MS).unref();
+  await closers.close().catch(() => undefined);
+  process.exit(code);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    // npm passes on what the terminal has sent already.
+    if (interrupted) return;
+    interrupted = true;
+    progress('ending what was started');
+    void end(130);
+  });
+}
+
+await main()
+  .catch((error: unknown) => {
+    progress('');
+    return interrupted
+      ? 130
+      : fail(`chaos: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+  })
+  .then((code) => interrupted || end(code));

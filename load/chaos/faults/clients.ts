@@ -1,0 +1,164 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { run } from '../../../server/dev/process.ts';
+import { createShow } from '../ground/ground.ts';
+import { ServerStand, times } from '../ground/server-stand.ts';
+import { startPlayers } from '../players/start.ts';
+import type { Fault, Scene } from './fault.ts';
+import { needsRoot } from './postgres.ts';
+
+const MAP_LOADS = 'rowlock_map_loads_total';
+const DROPS = 'rowlock_slow_reader_drops_total';
+const LARGE = 4_000;
+
+/** Of both servers together. */
+async function sum({ ground }: Scene, metric: string): Promise<number> {
+  const [first, second] = await Promise.all(ground.servers.map((server) => server.metric(metric)));
+  return (first ?? 0) + (second ?? 0);
+}
+
+/** Two ends of a cable: one here, one in a room that has no other way out. */
+class Cable {
+  readonly #name: string;
+  readonly here: string;
+  readonly #there: string;
+
+  constructor(name: string, net: number) {
+    this.#name = name;
+    this.here = `10.217.${net}.1`;
+    this.#there = `10.217.${net}.2`;
+  }
+
+  get within(): string[] {
+    return ['ip', 'netns', 'exec', this.#name];
+  }
+
+  async lay(): Promise<void> {
+    const name = this.#name;
+    const ip = (...args: string[]) => run('ip', args);
+    await ip('netns', 'add', name);
+    await ip('link', 'add', `${name}h`, 'type', 'veth', 'peer', 'name', `${name}c`, 'netns', name);
+    await ip('addr', 'add', `${this.here}/30`, 'dev', `${name}h`);
+    await ip('link', 'set', `${name}h`, 'up');
+    await ip('-n', name, 'addr', 'add', `${this.#there}/30`, 'dev', `${name}c`);
+    await ip('-n', name, 'link', 'set', `${name}c`, 'up');
+    await ip('-n', name, 'link', 'set', 'lo', 'up');
+  }
+
+  async down(): Promise<void> {
+    await run('ip', ['link', 'set', `${this.#name}h`, 'down']);
+  }
+
+  async up(): Promise<void> {
+    await run('ip', ['link', 'set', `${this.#name}h`, 'up']);
+  }
+
+  async remove(): Promise<void> {
+    // The cable goes with its end.
+    await run('ip', ['link', 'del', `${this.#name}h`]).catch(() => undefined);
+    await run('ip', ['netns', 'del', this.#name]).catch(() => undefined);
+  }
+}
+
+/** Buyers behind a cable, at a server of their own; the cable is unplugged, and neither end is told. */
+async function unplug(scene: Scene): Promise<boolean> {
+  const { ground, showIds, historyDir, moment, random } = scene;
+  const cable = new Cable(`rw${moment.seed.toString(36).slice(0, 7)}`, random.below(250));
+  await cable.lay();
+  // A failover has led everybody to another Redis.
+  const stores = { ...ground.stores, redisUrl: ground.redis.url };
+  const server = await ServerStand.start(stores, cable.here);
+  const behind = startPlayers(cable.within);
+  try {
+    const { adminToken } = ground.stores;
+    await behind.call('begin', {
+      ...{ servers: [server.ws], adminToken, showIds, seats: 1_000, historyDir, twinsPercent: 0 },
+      ...{ prefix: `behind-${moment.seed}`, seed: moment.seed, buyers: 20, watchers: 1 },
+    });
+    await until(async () => (await behind.call('tally')).granted > 50, 8_000);
+    const held = await pullWhileHolding(cable, server);
+    await until(async () => (await heldBy(server)) === 0, times.leaseTtlMs + 5_000);
+    const left = await heldBy(server);
+    if (left > 0) scene.problem(`${left} leases of clients that are cut off have not ended`);
+    await cable.up();
+    await behind.call('settle');
+    await behind.call('end');
+    return held;
+  } finally {
+    await behind.stop();
+    await server.stop();
+    await cable.remove();
+  }
+}
+
+/** Buyers hold seats for moments: the cable is pulled until it hits one. */
+async function pullWhileHolding(cable: Cable, server: ServerStand): Promise<boolean> {
+  for (let turn = 0; turn < 20; turn++) {
+    await cable.down();
+    if ((await heldBy(server)) > 0) return true;
+    await cable.up();
+    await pause(100);
+  }
+  return false;
+}
+
+const heldBy = (server: ServerStand): Promise<number> => server.metric('rowlock_leases_owned');
+
+async function until(holds: () => Promise<boolean>, withinMs: number): Promise<void> {
+  const endMs = performance.now() + withinMs;
+  while (performance.now() < endMs && !(await holds())) await pause(50);
+}
+
+export const clientFaults: readonly Fault[] = [
+  {
+    name: 'half-open',
+    row: 'half-open client (veth down)',
+    span: { lengthMs: [3_000, 3_000], restMs: 1_000 },
+    missing: needsRoot,
+    strike: unplug,
+  },
+  {
+    name: 'slow-readers',
+    row: 'slow reader among fast ones',
+    span: { lengthMs: [1_000, 3_000], restMs: 1_500 },
+    strike: async (scene) => {
+      const { ground, moment, players } = scene;
+      const show = { id: `slow-${moment.seed}`, seats: LARGE };
+      await createShow(ground, show.id, show.seats);
+      const before = await sum(scene, DROPS);
+      await players.call('readSlowly', { show, server: moment.target, forMs: moment.lengthMs });
+      return (await sum(scene, DROPS)) > before;
+    },
+  },
+  {
+    name: 'reconnect-storm',
+    row: 'reconnect storm',
+    span: { lengthMs: [300, 300], restMs: 1_200 },
+    strike: async (scene) => {
+      const before = await sum(scene, MAP_LOADS);
+      const sockets = await scene.players.call('storm');
+      await pause(1_000);
+      const loads = (await sum(scene, MAP_LOADS)) - before;
+      const most = scene.showIds.length * scene.ground.servers.length;
+      if (loads > most) scene.problem(`a storm made ${loads} loads of ${most} maps`);
+      return sockets > 20;
+    },
+  },
+  {
+    name: 'twins',
+    row: 'one requestId on two servers at once',
+    span: { lengthMs: [900, 1_400], restMs: 100 },
+    twinsPercent: 100,
+    strike: async ({ players, moment }) => {
+      const { twins } = await players.call('tally');
+      await pause(moment.lengthMs);
+      return (await players.call('tally')).twins > twins;
+    },
+  },
+  {
+    name: 'crossed-seats',
+    row: 'crossed seats A,B / B,A',
+    span: { lengthMs: [900, 1_400], restMs: 300 },
+    strike: async ({ players, ground, moment }) =>
+      (await players.call('cross', { redisUrl: ground.redis.url, forMs: moment.lengthMs })) > 0,
+  },
+];

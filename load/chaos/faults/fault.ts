@@ -1,0 +1,60 @@
+import type { HistoryRecorder } from '../../history.ts';
+import type { Ground } from '../ground/ground.ts';
+import type { ServerStand } from '../ground/server-stand.ts';
+import type { Moment, Span } from '../plan.ts';
+import type { Players } from '../players/start.ts';
+import type { Random } from '../random.ts';
+
+/** What a strike has at hand. */
+export interface Scene {
+  readonly ground: Ground;
+  readonly players: Players;
+  readonly showIds: readonly string[];
+  readonly moment: Moment;
+  readonly random: Random;
+  readonly recorder: HistoryRecorder;
+  readonly historyDir: string;
+  /** Something is wrong that no history shows. */
+  problem(what: string): void;
+}
+
+/** One row of the matrix. */
+export interface Fault {
+  readonly name: string;
+  /** As the matrix calls it. */
+  readonly row: string;
+  readonly span: Span;
+  /** Leases may be lost. */
+  readonly forgets?: boolean;
+  /** Leases may last so much longer: a clock is wrong, or their ends are forgotten. */
+  readonly prolongsMs?: number;
+  readonly twinsPercent?: number;
+  /** Why it cannot be injected here; undefined: it can. */
+  readonly missing?: () => string | undefined;
+  /** What it needs before the load begins; gives back how that ends. */
+  readonly prepare?: (ground: Ground) => Promise<() => Promise<void>>;
+  /** Strikes, and heals; resolves to whether it really happened. */
+  readonly strike: (scene: Scene) => Promise<boolean>;
+}
+
+export const target = ({ ground, moment }: Scene): ServerStand => ground.servers[moment.target];
+
+/** `readyz` must tell the truth within this. */
+const TRUTH_WITHIN_MS = 2_000;
+
+/** Its `readyz` must say that this store is down, soon after it is. */
+export async function expectDown(
+  scene: Scene,
+  servers: readonly ServerStand[],
+  store: 'redis' | 'postgres',
+): Promise<void> {
+  const fromMs = performance.now();
+  const isTold = async (server: ServerStand) => (await server.ready())?.[store] === false;
+  for (const server of servers) {
+    while (!(await isTold(server))) {
+      if (performance.now() - fromMs < TRUTH_WITHIN_MS) continue;
+      scene.problem(`readyz of ${server.ws} did not tell within 2 s that ${store} is down`);
+      return;
+    }
+  }
+}

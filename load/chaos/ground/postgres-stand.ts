@@ -1,0 +1,94 @@
+import { rm } from 'node:fs/promises';
+import { type PostgresService, startPostgres } from '../../../server/dev/postgres.ts';
+import { createLog } from '../../../server/observability/log.ts';
+import { migrate } from '../../../server/stores/migrate.ts';
+import { PostgresConnection } from '../../../server/stores/postgres-connection.ts';
+import { familyOf, signalAll } from './processes.ts';
+
+const DEADLINE_MS = 5_000;
+/** A stranger may wait for as long as it likes. */
+const patience = { statementTimeoutMs: 0, lockTimeoutMs: 0 };
+
+/** The PostgreSQL behind the servers' proxies: its address stays, whatever is done to its processes. */
+export class PostgresStand {
+  #service: PostgresService;
+  #frozen: number[] = [];
+
+  private constructor(service: PostgresService) {
+    this.#service = service;
+  }
+
+  static async start(dataDir: string): Promise<PostgresStand> {
+    const service = await startPostgres({ dataDir });
+    await migrate({ url: service.url, log: createLog('silent') });
+    return new PostgresStand(service);
+  }
+
+  get url(): string {
+    return this.#service.url;
+  }
+
+  get port(): number {
+    return this.#service.port;
+  }
+
+  get dataDir(): string {
+    return this.#service.dataDir;
+  }
+
+  /** Resolves when it has ended, for whatever reason. */
+  get exited(): Promise<void> {
+    return this.#service.exited;
+  }
+
+  /** A session of somebody who is no server of ours. */
+  connect(): Promise<PostgresConnection> {
+    return PostgresConnection.open({ url: this.url, ...patience }, DEADLINE_MS);
+  }
+
+  async query(text: string): Promise<readonly Record<string, unknown>[]> {
+    const connection = await this.connect();
+    try {
+      return await connection.query(text, [], DEADLINE_MS);
+    } finally {
+      await connection.close();
+    }
+  }
+
+  /** Every process of it at once: a postmaster alone would be survived by its backends. */
+  async kill(): Promise<void> {
+    signalAll(familyOf(this.#service.pid), 'SIGKILL');
+    await this.#service.exited;
+  }
+
+  freeze(): void {
+    this.#frozen = familyOf(this.#service.pid);
+    signalAll(this.#frozen, 'SIGSTOP');
+  }
+
+  thaw(): void {
+    signalAll(this.#frozen.splice(0), 'SIGCONT');
+  }
+
+  /** On the same data, at the same address. */
+  async startAgain(settings: Readonly<Record<string, string>> = {}): Promise<void> {
+    const { dataDir, port } = this.#service;
+    this.#service = await startPostgres({ dataDir, port, settings });
+  }
+
+  async halt(): Promise<void> {
+    await this.#service.stop();
+  }
+
+  async restart(settings: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.halt();
+    await this.startAgain(settings);
+  }
+
+  async stop(): Promise<void> {
+    this.thaw();
+    await this.halt();
+    // Where the temporary folder is out of reach for its user, the data is elsewhere.
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,40 @@
+import { Random } from './random.ts';
+
+/** When a fault strikes, whom, and for how long. */
+export interface Moment {
+  /** After the load began. */
+  readonly atMs: number;
+  /** Which of the two servers, where the fault is of one. */
+  readonly target: 0 | 1;
+  readonly lengthMs: number;
+  /** For whatever else the fault leaves to chance. */
+  readonly seed: number;
+}
+
+export interface Span {
+  /** How long one strike lasts: at least, at the most. */
+  readonly lengthMs: readonly [number, number];
+  /** Between the end of one and the next, at least. */
+  readonly restMs: number;
+}
+
+const WARM_UP_MS = 700;
+
+/** The same seed, fault and duration give the same moments. At least one. */
+export function planOf(seed: number, fault: string, { lengthMs, restMs }: Span, seconds: number): Moment[] {
+  const random = Random.of(seed, fault);
+  const least = lengthMs[0];
+  // A long one may be cut to what there is time for.
+  const most = Math.max(least, Math.min(lengthMs[1], seconds * 1_000 + WARM_UP_MS));
+  const slotMs = most + restMs;
+  const slots = Math.max(1, Math.floor((seconds * 1_000 - WARM_UP_MS) / slotMs));
+  return Array.from({ length: slots }, (_, slot) => ({
+    atMs: Math.round(WARM_UP_MS + slot * slotMs + random.between(0, restMs / 2)),
+    target: random.chance(0.5) ? 1 : 0,
+    lengthMs: Math.round(random.between(least, most)),
+    seed: random.below(2 ** 31),
+  }));
+}
+
+export const describe = ({ atMs, target, lengthMs }: Moment): string =>
+  `${(atMs / 1_000).toFixed(1)} s: server ${target + 1}, ${(lengthMs / 1_000).toFixed(1)} s`;

@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import { lockKey } from '../../../server/leases/keys.ts';
+import { machineMs } from '../../history.ts';
+import { RedisSocket } from '../../run/redis-socket.ts';
+import { Line } from './line.ts';
+import { orderOf, outcomeOf, type Promises } from './promises.ts';
+import type { Stock } from './stock.ts';
+import type { World } from './world.ts';
+
+/** Everybody of a circle believes to hold the same seats, each in another order, and all confirm at once, on both servers. */
+const CIRCLE = 6;
+
+/** @returns circles in which one booked and the others learned that they had not */
+export async function crossConfirms(
+  world: World,
+  promises: Promises,
+  redisUrl: string,
+  forMs: number,
+): Promise<number> {
+  const redis = await RedisSocket.connect(redisUrl);
+  const lines = await Promise.all(
+    Array.from({ length: CIRCLE }, (_, i) => Line.open(world, i % 2, { userId: randomUUID() })),
+  );
+  const there = lines.filter((line) => line !== undefined);
+  const untilMs = performance.now() + forMs;
+  let circles = 0;
+  try {
+    while (performance.now() < untilMs && !world.ending)
+      if (await circle(world, promises, redis, there)) circles += 1;
+  } finally {
+    redis.close();
+    await Promise.all(there.map((line) => line.close()));
+  }
+  return circles;
+}
+
+async function circle(
+  world: World,
+  promises: Promises,
+  redis: RedisSocket,
+  lines: readonly Line[],
+): Promise<boolean> {
+  const { random, recorder } = world;
+  const stock: Stock = random.pick(world.stocks);
+  const seatIds = stock.pick(4, random);
+  const orders = [];
+  for (const [i, line] of lines.entries()) {
+    const wanted = seatIds.slice(i % 2, 3 + (i % 2));
+    if (i % 2 === 1) wanted.reverse();
+    const ms = machineMs();
+    await redis.command(`DEL ${seatIds.map((seatId) => lockKey(stock.showId, seatId)).join(' ')}`);
+    recorder.fault({ ms, name: 'locks deleted', forgets: true, showId: stock.showId, seatIds });
+    const reply = await line.ask({ type: 'hold', showId: stock.showId, seatIds: wanted });
+    if (reply?.type === 'held') orders.push({ line, order: orderOf(stock.showId, wanted) });
+    else if (reply?.type === 'error' && reply.code === 'seat_unavailable')
+      for (const { seatId, state } of reply.conflicts) if (state === 'booked') stock.sold(seatId);
+  }
+  const outcomes = await Promise.all(
+    orders.map(async ({ line, order }) => {
+      const outcome = outcomeOf(await line.ask(order));
+      promises.heard(line.welcome.userId, order, outcome);
+      if (outcome === 'confirmed') for (const seatId of order.seatIds) stock.sold(seatId);
+      return outcome;
+    }),
+  );
+  return outcomes.includes('confirmed') && outcomes.some((outcome) => outcome !== 'confirmed');
+}

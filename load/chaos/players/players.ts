@@ -1,0 +1,114 @@
+/** The process of the players: it is told by its parent what to play, and by whom to be told when to end. */
+
+import { serve } from '../../bench/kit/served.ts';
+import { HistoryRecorder } from '../../history.ts';
+import { Random } from '../random.ts';
+import { Buyer } from './buyer.ts';
+import { crossConfirms } from './crossed.ts';
+import { Promises } from './promises.ts';
+import { readSlowly } from './slow.ts';
+import { Stock } from './stock.ts';
+import { emptyTally, type Tally } from './tally.ts';
+import { Watcher } from './watcher.ts';
+import type { World } from './world.ts';
+
+export interface Play {
+  readonly servers: readonly string[];
+  readonly adminToken: string;
+  readonly showIds: readonly string[];
+  /** Of each show. */
+  readonly seats: number;
+  readonly historyDir: string;
+  readonly prefix: string;
+  readonly seed: number;
+  readonly buyers: number;
+  /** At each server. */
+  readonly watchers: number;
+  readonly twinsPercent: number;
+}
+
+interface Playing {
+  readonly world: World;
+  readonly promises: Promises;
+  readonly buying: Promise<unknown>;
+  readonly watchers: readonly Watcher[];
+  readonly watching: Promise<unknown>;
+}
+
+let playing: Playing | undefined;
+
+const now = (): Playing => {
+  if (playing === undefined) throw new Error('nothing is being played');
+  return playing;
+};
+
+function begin(play: Play): void {
+  // A row that failed half-way has left its players behind.
+  if (playing !== undefined) playing.world.ending = true;
+  for (const watcher of playing?.watchers ?? []) watcher.leave();
+  const { servers, adminToken, prefix, twinsPercent, seed } = play;
+  const world: World = {
+    ...{ servers, adminToken, prefix, twinsPercent },
+    stocks: play.showIds.map((showId) => new Stock(showId, play.seats)),
+    recorder: new HistoryRecorder(play.historyDir, prefix),
+    random: new Random(seed),
+    tally: emptyTally(),
+    lines: new Set(),
+    sockets: 0,
+    ending: false,
+  };
+  const promises = new Promises(world);
+  const watchers = servers.flatMap((_, server) =>
+    Array.from({ length: play.watchers }, (_, i) => new Watcher(world, server, i % 2 === 1)),
+  );
+  const buyers = Array.from(
+    { length: play.buyers },
+    (_, i) => new Buyer(world, promises, i % servers.length),
+  );
+  playing = {
+    ...{ world, promises, watchers },
+    buying: Promise.all(buyers.map((buyer) => buyer.run())),
+    watching: Promise.all(watchers.map((watcher) => watcher.run())),
+  };
+}
+
+/** Nobody wants anything more, and what was open is asked for until it is known. */
+async function settle(): Promise<Tally> {
+  const { world, promises, buying } = now();
+  world.ending = true;
+  await buying;
+  await promises.resolve();
+  world.recorder.flush();
+  return world.tally;
+}
+
+/** The watchers go home. */
+async function end(): Promise<void> {
+  const { world, watchers, watching } = now();
+  for (const watcher of watchers) watcher.leave();
+  await watching;
+  world.recorder.close();
+  playing = undefined;
+}
+
+/** All sockets at once, without a word. @returns how many there were */
+async function storm(): Promise<number> {
+  const lines = [...now().world.lines];
+  await Promise.all(lines.map((line) => line.vanish()));
+  return lines.length;
+}
+
+const handlers = {
+  begin,
+  settle,
+  end,
+  storm,
+  tally: () => now().world.tally,
+  cross: ({ redisUrl, forMs }: { redisUrl: string; forMs: number }) =>
+    crossConfirms(now().world, now().promises, redisUrl, forMs),
+  readSlowly: (slow: { show: { id: string; seats: number }; server: number; forMs: number }) =>
+    readSlowly(now().world, slow.show, slow.server, slow.forMs),
+};
+export type PlayersHandlers = typeof handlers;
+
+serve(handlers);

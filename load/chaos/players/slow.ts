@@ -1,0 +1,52 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { seatIdsOf } from '../ground/seats.ts';
+import { Line } from './line.ts';
+import type { World } from './world.ts';
+
+const READERS = 4;
+/** So many whole maps wait for a reader that the kernel has no room for more. */
+const MAPS = 400;
+const HELD_AT_ONCE = 400;
+const HELD_MS = 60_000;
+
+/**
+ * Some watchers of a large show, full of leases, ask for its map again and again and read nothing; after a while they read
+ * on. They are clients like any other: what they are told in the end must be the truth.
+ */
+export async function readSlowly(
+  world: World,
+  show: { id: string; seats: number },
+  server: number,
+  forMs: number,
+): Promise<void> {
+  const ballast = await fill(world, show, server);
+  const readers = await Promise.all(
+    Array.from({ length: READERS }, () => Line.open(world, server, { userId: randomUUID() })),
+  );
+  try {
+    for (const reader of readers) {
+      if (reader === undefined) continue;
+      await reader.ask({ type: 'watch', showId: show.id });
+      for (const { showId } of world.stocks) await reader.ask({ type: 'watch', showId });
+      reader.readNothing();
+      for (let i = 0; i < MAPS; i++) void reader.ask({ type: 'watch', showId: show.id });
+    }
+    await pause(forMs);
+  } finally {
+    for (const reader of readers) reader?.readOn();
+    await pause(300);
+    await Promise.all(readers.map((reader) => reader?.close()));
+    await ballast?.close();
+  }
+}
+
+async function fill(world: World, { id, seats }: { id: string; seats: number }, server: number) {
+  const ballast = await Line.open(world, server, { userId: randomUUID() });
+  const seatIds = seatIdsOf(seats);
+  for (let at = 0; at < seats; at += HELD_AT_ONCE) {
+    const some = seatIds.slice(at, at + HELD_AT_ONCE);
+    await ballast?.ask({ type: 'hold', showId: id, seatIds: some, ttlMs: HELD_MS });
+  }
+  return ballast;
+}

@@ -1,0 +1,24 @@
+/** What the players of a run have seen so far. */
+export interface Tally {
+  /** Frames that were sent. */
+  operations: number;
+  granted: number;
+  confirmed: number;
+  /** Confirms that once had no known outcome, and what came of them in the end. */
+  unknown: number;
+  unknownConfirmed: number;
+  unknownRefused: number;
+  unknownOpen: number;
+  /** Confirms that were answered by both servers. */
+  twins: number;
+  /** The slowest replies, in ms. */
+  slowestHoldMs: number;
+  slowestConfirmMs: number;
+  /** What is wrong and is in no history. */
+  readonly problems: string[];
+}
+
+export const emptyTally = (): Tally => ({
+  ...{ operations: 0, granted: 0, confirmed: 0, unknown: 0, unknownConfirmed: 0, unknownRefused: 0 },
+  ...{ unknownOpen: 0, twins: 0, slowestHoldMs: 0, slowestConfirmMs: 0, problems: [] },
+});

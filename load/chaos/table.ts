@@ -1,0 +1,61 @@
+import type { RowResult } from './row.ts';
+
+const HEAD = [
+  ...['fault', 'fired', 'operations', 'confirmed', 'unknown', '→ confirmed', '→ refused', '→ open'],
+  ...['violations', 'recovered in', 'slowest hold', 'slowest confirm'],
+];
+const ms = (value: number): string => (Number.isFinite(value) ? `${Math.round(value)} ms` : 'never');
+
+const total = (rows: readonly RowResult[], of: (row: RowResult) => number): number =>
+  rows.reduce((sum, row) => sum + of(row), 0);
+const most = (rows: readonly RowResult[], of: (row: RowResult) => number): number =>
+  rows.reduce((max, row) => Math.max(max, of(row)), 0);
+
+/** `void`: the fault did not fire, so nothing is proved. */
+export const stateOf = ({
+  missing,
+  fired,
+  violations,
+}: RowResult): 'missing' | 'void' | 'broken' | 'clean' =>
+  missing !== undefined ? 'missing' : violations > 0 ? 'broken' : fired === 0 ? 'void' : 'clean';
+
+/** As Markdown, so that it can be kept as it is. */
+export function tableOf(rows: readonly RowResult[]): string {
+  const lines = rows.map((row) => cellsOf(row));
+  if (rows.length > 1) lines.push(sumOf(rows));
+  const widths = HEAD.map((head, i) => Math.max(...[HEAD, ...lines].map((line) => (line[i] ?? head).length)));
+  const print = (cells: readonly string[]) =>
+    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join(' | ')} |`;
+  const rule = `| ${widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`;
+  return [print(HEAD), rule, ...lines.map(print)].join('\n');
+}
+
+function cellsOf(row: RowResult): string[] {
+  const { name, fired, tally, violations, recoveryMs } = row;
+  const state = stateOf(row);
+  if (state === 'missing') return [name, 'not here', ...HEAD.slice(2).map(() => '')];
+  return [
+    ...[name, state === 'void' ? 'VOID' : String(fired), String(tally.operations), String(tally.confirmed)],
+    ...[tally.unknown, tally.unknownConfirmed, tally.unknownRefused, tally.unknownOpen].map(String),
+    ...[String(violations), ms(recoveryMs), ms(tally.slowestHoldMs), ms(tally.slowestConfirmMs)],
+  ];
+}
+
+function sumOf(rows: readonly RowResult[]): string[] {
+  const sum = (of: (row: RowResult) => number) => String(total(rows, of));
+  return [
+    ...[
+      'all',
+      sum(({ fired }) => fired),
+      sum(({ tally }) => tally.operations),
+      sum(({ tally }) => tally.confirmed),
+    ],
+    ...[sum(({ tally }) => tally.unknown), sum(({ tally }) => tally.unknownConfirmed)],
+    ...[sum(({ tally }) => tally.unknownRefused), sum(({ tally }) => tally.unknownOpen)],
+    ...[sum(({ violations }) => violations), ms(most(rows, ({ recoveryMs }) => recoveryMs))],
+    ...[
+      ms(most(rows, ({ tally }) => tally.slowestHoldMs)),
+      ms(most(rows, ({ tally }) => tally.slowestConfirmMs)),
+    ],
+  ];
+}
