@@ -1,15 +1,13 @@
 import { z } from 'zod';
-import type { SeatLayout } from '../../protocol/index.ts';
 import { Catalogue } from '../catalogue/catalogue.ts';
 import type { Log } from '../observability/log.ts';
 import { openPostgres } from '../stores/postgres.ts';
 import { statement } from '../stores/sql-files.ts';
+import { theatre } from './halls.ts';
 
 const anyShow = statement('any_show');
 const anyShowRows = z.tuple([z.object({ exists: z.boolean() })]);
 
-const rows = [...'ABCDEFGHIJ'];
-const seatsPerRow = 20;
 const deadlineMs = 5000;
 
 /** Something to look at: the show `demo`, A1 to J20, when there is no show at all. */
@@ -20,14 +18,8 @@ export async function createDemoShow(databaseUrl: string, log: Log): Promise<voi
     const [{ exists }] = anyShowRows.parse(await pool.query(anyShow, [], { deadlineMs }));
     if (exists) return;
     // A server that starts beside us may be quicker: its `demo` is as good as ours.
-    await new Catalogue(pool, { deadlineMs }).create({ id: 'demo', name: 'Demo', seats: demoSeats() });
+    await new Catalogue(pool, { deadlineMs }).create({ id: 'demo', name: 'Demo', seats: theatre() });
   } finally {
     await pool.close();
   }
-}
-
-function demoSeats(): SeatLayout[] {
-  return rows.flatMap((row, y) =>
-    Array.from({ length: seatsPerRow }, (_, x) => ({ id: `${row}${x + 1}`, row, number: x + 1, x, y })),
-  );
 }

@@ -30,8 +30,9 @@ const makes = (name: string) => `echo '#!/bin/sh' > ${bin}/${name}; /bin/chmod 7
 const calls = async () =>
   (await readFile(join(bin, 'calls'), 'utf8').catch(() => '')).split('\n').filter(Boolean);
 
-async function setup({ uid = process.getuid?.() ?? 0, root = project } = {}) {
-  const args = [`PATH=${bin}`, process.execPath, join(root, 'server/dev/setup.mjs')];
+async function setup({ uid = process.getuid?.() ?? 0, root = project, browser = false } = {}) {
+  const script = join(root, 'server/dev/setup.mjs');
+  const args = [`PATH=${bin}`, process.execPath, script, ...(browser ? ['--browser'] : [])];
   const child = spawn('/usr/bin/env', args, { cwd: '/', uid, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));
@@ -82,6 +83,20 @@ it('says what to do when it cannot install Redis', async () => {
   await fake('apk', 'exit 1');
   await fake('sudo', 'exec "$@"');
   expect(await setup()).toEqual({ code: 1, output: expect.stringContaining('apk could not') });
+});
+
+it('installs a Chromium when it is asked to and finds none', async () => {
+  await fake('redis-server');
+  await fake('apt-get', makes('chromium'));
+  await fake('sudo', '[ "$1" = env ] && shift 2; exec "$@"');
+  expect((await setup()).output).not.toContain('Chromium');
+  expect(await setup({ browser: true })).toMatchObject({
+    code: 0,
+    output: expect.stringContaining('chromium is installed'),
+  });
+  const asked = (await calls()).filter((call) => call.startsWith('apt-get'));
+  expect(asked).toEqual(['apt-get install --yes --no-install-recommends chromium']);
+  expect((await setup({ browser: true })).output).toContain('chromium is there');
 });
 
 it('asks for root when it is not root and there is no sudo', async () => {

@@ -1,5 +1,6 @@
 /*
- * npm run setup: a Redis server from the system's package manager, then the packages of the lock file.
+ * npm run setup: a Redis server from the system's package manager, then the packages of the lock file. With --browser
+ * a Chromium too, for npm run test:browser.
  * Plain JavaScript without a single import from a package, because it runs before there are any.
  * Safe to repeat; quick when there is nothing to do.
  */
@@ -17,32 +18,58 @@ const managers = [
     asRoot: true,
     // The package may start a Redis of its own on 6379. We never use that one, so a start that fails, or
     // that a policy forbids, is no failure of ours: redis-server's presence afterwards is what counts.
-    install: [['install', '--yes', '--no-install-recommends', 'redis-server']],
+    redis: [['install', '--yes', '--no-install-recommends', 'redis-server']],
+    browser: [['install', '--yes', '--no-install-recommends', 'chromium']],
     refresh: ['update'],
   },
-  { command: 'brew', asRoot: false, install: [['install', 'redis']] },
+  {
+    command: 'brew',
+    asRoot: false,
+    redis: [['install', 'redis']],
+    browser: [['install', '--cask', 'google-chrome']],
+  },
   {
     command: 'dnf',
     asRoot: true,
-    install: [
+    redis: [
       ['install', '--assumeyes', 'valkey'],
       ['install', '--assumeyes', 'redis'],
     ],
+    browser: [['install', '--assumeyes', 'chromium']],
   },
   {
     command: 'apk',
     asRoot: true,
-    install: [
+    redis: [
       ['add', '--no-cache', 'redis'],
       ['add', '--no-cache', 'valkey'],
     ],
+    browser: [['add', '--no-cache', 'chromium']],
   },
 ];
 
-const byHand = 'install Redis 7 or newer, or Valkey, by hand, so that it is on the PATH, and run this again';
+/** Programs that a package manager can bring, by what they are called there. */
+const programs = {
+  redis: {
+    name: 'Redis',
+    find: () => onPath('redis-server', 'valkey-server'),
+    byHand: 'install Redis 7 or newer, or Valkey, by hand, so that it is on the PATH, and run this again',
+  },
+  browser: {
+    name: 'Chromium',
+    find: () =>
+      onPath('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable') ??
+      [
+        '/Applications/Chromium.app/Contents/MacOS/Chromium',
+        '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+      ].find((app) => process.platform === 'darwin' && existsSync(app)),
+    byHand: 'install Chromium or Chrome by hand, so that it is on the PATH, and run this again',
+  },
+};
 
 checkNode();
-installRedis();
+install('redis');
+if (process.argv.includes('--browser')) install('browser');
 installPackages();
 say('ready: "npm start" runs the server, "npm test" its tests');
 
@@ -54,34 +81,35 @@ function checkNode() {
   if (major > 22) say(`Node ${process.versions.node} has no uWebSockets.js in the lock file: use Node 22`);
 }
 
-function installRedis() {
-  const present = redisServer();
-  if (present) return say(`Redis: ${present} is there`);
+function install(what) {
+  const { name, find, byHand } = programs[what];
+  const present = find();
+  if (present) return say(`${name}: ${present} is there`);
 
   const manager = managers.find(({ command }) => succeeds(command, ['--version']));
-  if (!manager) fail(`there is no apt-get, brew, dnf or apk to install Redis with: ${byHand}`);
-  say(`Redis: installing it with ${manager.command}`);
-  const tries = manager.refresh ? [...manager.install, manager.refresh, ...manager.install] : manager.install;
+  if (!manager) fail(`there is no apt-get, brew, dnf or apk to install ${name} with: ${byHand}`);
+  say(`${name}: installing it with ${manager.command}`);
+  const tries = manager.refresh ? [...manager[what], manager.refresh, ...manager[what]] : manager[what];
   for (const args of tries) {
-    runManager(manager, args);
-    const installed = redisServer();
-    if (installed) return say(`Redis: ${installed} is installed`);
+    runManager(manager, args, name);
+    const installed = find();
+    if (installed) return say(`${name}: ${installed} is installed`);
   }
   fail(`${manager.command} could not (its output is above): ${byHand}`);
 }
 
-function redisServer() {
-  return ['redis-server', 'valkey-server'].find((command) => succeeds(command, ['--version']));
+function onPath(...commands) {
+  return commands.find((command) => succeeds(command, ['--version']));
 }
 
 /** Without questions: there may be nobody to answer them. */
-function runManager({ command, asRoot }, args) {
+function runManager({ command, asRoot }, args, name) {
   const words = [command, ...args];
   if (command === 'apt-get') words.unshift('env', 'DEBIAN_FRONTEND=noninteractive');
   if (asRoot && process.getuid?.() !== 0) {
     if (!succeeds('sudo', ['--version'])) {
       fail(
-        `installing Redis needs root and there is no sudo: run "${words.join(' ')}" as root, then this again`,
+        `installing ${name} needs root and there is no sudo: run "${words.join(' ')}" as root, then this again`,
       );
     }
     words.unshift('sudo');

@@ -1,26 +1,8 @@
-import { fileURLToPath } from 'node:url';
-import { buildSync } from 'esbuild';
 import { type Answer, etagOf, versioned } from './answer.ts';
+import { bundle } from './bundle.ts';
 import type { RequestHead } from './exchange.ts';
 
-const source = fileURLToPath(new URL('../../protocol/client.ts', import.meta.url));
-
-/** The client as one module of plain JavaScript: its files put together, their types taken out. */
-export function bundleClient({ minify }: { minify: boolean }): string {
-  const { outputFiles } = buildSync({
-    entryPoints: [source],
-    bundle: true,
-    write: false,
-    format: 'esm',
-    platform: 'neutral',
-    // Private fields are as old as that in every browser that people still use.
-    target: 'es2022',
-    minify,
-    // Else it reads whichever tsconfig.json lies around.
-    tsconfigRaw: {},
-  });
-  return new TextDecoder().decode(outputFiles[0]?.contents);
-}
+export const bundleClient = (options: { minify: boolean }): string => bundle('protocol/client.ts', options);
 
 /** Once for all servers of this process, before the first of them listens: 20 ms, in which nobody waits for anything. */
 let built: { readonly body: string; readonly etag: string } | undefined;

@@ -15,11 +15,12 @@ export interface RequestHead {
   readonly parameters: readonly string[];
 }
 
-const COMMON_HEADERS: readonly (readonly [name: string, value: string])[] = [
-  ['x-content-type-options', 'nosniff'],
-  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
-  ['referrer-policy', 'no-referrer'],
-];
+/** Of every answer that does not say otherwise. */
+const COMMON_HEADERS: Readonly<Record<string, string>> = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+};
 
 /**
  * One request and its one answer on a uWebSockets.js response, which may neither be answered twice nor touched after
@@ -57,7 +58,8 @@ export class Exchange {
     const res = this.#res;
     const bytes = typeof body === 'string' ? Buffer.from(body) : (body ?? new Uint8Array(0));
     res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
-    for (const [name, value] of [...COMMON_HEADERS, ...Object.entries(headers)]) res.writeHeader(name, value);
+    for (const [name, value] of Object.entries({ ...COMMON_HEADERS, ...headers }))
+      res.writeHeader(name, value);
     // Cutting a connection with unread bytes resets it, and the client may never see the answer. So it is asked to close;
     // what still comes is thrown away, and without a new request the connection is cut after some seconds.
     if (this.#hasUnreadBody()) res.writeHeader('connection', 'close');

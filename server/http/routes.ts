@@ -15,6 +15,7 @@ import { documents } from './documents.ts';
 import { acting, naming, taking } from './endpoint.ts';
 import { Exchange } from './exchange.ts';
 import { opsEndpoints } from './ops.ts';
+import { pageRoutes } from './page.ts';
 import { findBooking, refundBooking } from './refunds.ts';
 import { confirmBooking, lockSeats, unlockSeats } from './seats.ts';
 import { createShow, listShows, readSeats, readShow } from './shows.ts';
@@ -48,6 +49,7 @@ export function routesOf(deps: HttpDeps): Record<string, Route> {
       get: naming(requestId, (id) => findBooking(deps, id), admin),
       delete: naming(requestId, (id) => refundBooking(deps, id), admin),
     },
+    ...pageRoutes(),
     '/client.js': { get: clientEndpoint() },
     '/livez': { get: livez },
     '/readyz': { get: readyz },

@@ -8,6 +8,8 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 /** Rooms by layer: a file may import from its own room and from rooms of lower layers. */
 const LAYERS = [
   ['protocol'],
+  // Runs in browsers: of the server it knows what anybody knows.
+  ['server/page'],
   [
     'server/clock.ts',
     'server/closers.ts',

@@ -1,3 +1,4 @@
+import type { SeatLayout } from '../../../protocol/index.ts';
 import { type App, startApp } from '../../app.ts';
 import { Catalogue } from '../../catalogue/catalogue.ts';
 import { type Config, readConfig } from '../../config.ts';
@@ -27,8 +28,8 @@ export interface TestStage {
   readonly redis: Awaited<ReturnType<typeof startRedis>>;
   /** Starts one more server on the same stores, or by another way to them. */
   start(variables?: Variables, stores?: StoreUrls): Promise<TestApp>;
-  /** A show with seats A1..An, in Postgres only. */
-  createShow(showId: string, seats?: number): Promise<void>;
+  /** A show with seats A1..An, or with this layout, in Postgres only. */
+  createShow(showId: string, seats?: number | readonly SeatLayout[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -59,8 +60,9 @@ export async function openStage(log: Log = silent): Promise<TestStage> {
       return { ...app, url: `http://127.0.0.1:${app.port}` };
     },
     createShow: async (showId, seats = 20) => {
-      const ids = Array.from({ length: seats }, (_, i) => ({ id: `A${i + 1}` }));
-      await catalogue.create({ id: showId, name: showId, seats: ids });
+      const layout =
+        typeof seats === 'number' ? Array.from({ length: seats }, (_, i) => ({ id: `A${i + 1}` })) : seats;
+      await catalogue.create({ id: showId, name: showId, seats: layout });
     },
     close: async () => {
       await Promise.all(apps.map((app) => app.stop()));

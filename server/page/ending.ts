@@ -1,0 +1,21 @@
+import type { RowlockError } from '../../protocol/client.ts';
+import { element } from './dom.ts';
+import type { Memory } from './memory.ts';
+import { explain } from './words.ts';
+
+/** The connection has ended for good: why, and the way on. */
+export function showEnding(reason: RowlockError | undefined, memory: Memory): void {
+  const dialog = element('ending', HTMLDialogElement);
+  const text = reason === undefined ? 'The connection has ended.' : explain(reason, 'watch', (id) => id);
+  element('ending-text', HTMLElement).textContent = text;
+  const wantsToken = reason?.code === 'unauthorized';
+  element('token-part', HTMLElement).hidden = !wantsToken;
+  element('ending-form', HTMLFormElement).addEventListener('submit', (event) => {
+    event.preventDefault();
+    const token = element('token', HTMLInputElement).value.trim();
+    if (wantsToken && token !== '') memory.keepToken(token);
+    else memory.forgetSession();
+    location.reload();
+  });
+  if (!dialog.open) dialog.showModal();
+}
