@@ -52,10 +52,10 @@ export async function hold(rooms: Rooms, session: Session, frame: HoldFrame): Pr
 
 async function take(rooms: Rooms, session: Session, show: FollowedShow, frame: HoldFrame): Promise<Answer> {
   const { showId, seatIds } = frame;
-  const { leases } = rooms;
+  const { leases, ownLeases } = rooms;
   const { owner } = session;
   const ttlMs = frame.ttlMs ?? rooms.config.leaseTtlMs;
-  const before = new Set(session.leasesIn(showId).map((lease) => lease.leaseId));
+  const before = new Set(ownLeases.of(owner.token, showId, seatIds).map((lease) => lease.leaseId));
   const sentMs = monotonicMs();
   const { result, position } = await leases.hold(showId, owner, seatIds, ttlMs);
   if (!result.granted) return refuse(fault('seat_unavailable', { conflicts: result.conflicts }));
