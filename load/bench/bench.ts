@@ -12,6 +12,7 @@ import { progress } from './kit/progress.ts';
 import { table } from './kit/table.ts';
 import { latencyBench } from './latency/latency.ts';
 import { metricsBench } from './metrics/metrics.ts';
+import { renewBench } from './renew/renew.ts';
 import { watchBench } from './watch/watch.ts';
 
 const benches: ReadonlyMap<string, Bench> = new Map([
@@ -19,6 +20,7 @@ const benches: ReadonlyMap<string, Bench> = new Map([
   ['confirm', confirmBench],
   ['contention', contentionBench],
   ['latency', latencyBench],
+  ['renew', renewBench],
   ['watch', watchBench],
   ['metrics', metricsBench],
 ]);

@@ -1,5 +1,6 @@
 /** A process of clients that hold seats and book them. */
 import { serve } from '../kit/served.ts';
+import { type BeatCounts, BeatLoop, type BeatWindow, type Leasing, lease } from './beat-loop.ts';
 import { type BurstOptions, burst, leftOver } from './burst.ts';
 import { Client, type ServerAddress } from './client.ts';
 import { type ConfirmCounts, ConfirmLoop, type ConfirmWindow } from './confirm-loop.ts';
@@ -63,6 +64,11 @@ async function holdOne({ client: n, showId, seats }: { client: number; showId: s
   );
 }
 
+/** Every client takes its seats. */
+const leaseAll = (leasing: Leasing): Promise<void> =>
+  inParallel(OPENING, [...clients.entries()], ([n, client]) => lease(client, n, leasing));
+const beat = (window: BeatWindow): Promise<BeatCounts> => new BeatLoop(clients, window).run();
+
 /** The last one watches while the others hold and confirm. */
 async function pace(window: PacedWindow): Promise<PacedCounts> {
   const watcher = clientAt(LAST);
@@ -95,6 +101,19 @@ async function inParallel<T>(lanes: number, items: readonly T[], work: (item: T)
   await Promise.all(Array.from({ length: lanes }, lane));
 }
 
-const handlers = { open, hold, holdOne, free, confirm, contend, pace, idle, burst: burstOfOne, leftOver };
+const handlers = {
+  open,
+  hold,
+  holdOne,
+  free,
+  confirm,
+  contend,
+  pace,
+  idle,
+  lease: leaseAll,
+  beat,
+  burst: burstOfOne,
+  leftOver,
+};
 export type Buyers = typeof handlers;
 serve(handlers);
