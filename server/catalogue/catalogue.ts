@@ -81,12 +81,12 @@ export class Catalogue {
     this.#cache = new ShowCache((id) => this.#read(id), options.maxCachedSeats ?? 1_000_000);
   }
 
-  /** `undefined`: no such show. One read however many ask at once; a show that is there is read once. */
   /** The show when it is in memory: never waits. */
   known(showId: string): Show | undefined {
     return this.#cache.peek(showId);
   }
 
+  /** `undefined`: no such show. One read however many ask at once; a show that is there is read once. */
   show(showId: string): Promise<Show | undefined> {
     return this.#cache.get(showId);
   }

@@ -8,7 +8,16 @@ let pending: Pending[] = [];
 function flushAll(): void {
   const flushing = pending;
   pending = [];
-  for (const sender of flushing) sender.flush();
+  for (const sender of flushing) {
+    try {
+      sender.flush();
+    } catch (error) {
+      // A bug, and heard of as one; but what the others are owed leaves first: nothing would flush them again.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
 }
 
 /**
