@@ -102,7 +102,11 @@ export class Connections {
     return undefined;
   }
 
-  /** The session begins; an earlier connection of it that still lives here is closed and releases nothing. */
+  /**
+   * The session begins; an earlier connection of it that still lives here is closed and releases nothing. Before anything is
+   * adopted: two connections of one session would each be told what becomes of its leases. When the store is away then,
+   * the leases wait in it, and the client, which moved on to the later connection, says hello there again.
+   */
   join(session: Session): void {
     const earlier = this.#sessions.get(session.owner.token);
     this.#sessions.set(session.owner.token, session);
