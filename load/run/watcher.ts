@@ -21,12 +21,13 @@ export class Watcher {
     socket: ConstructorParameters<typeof Connection>[0],
     showId: string,
     recorder: HistoryRecorder,
+    name: string,
   ) {
     this.#showId = showId;
     this.#recorder = recorder;
     this.#connection = new Connection(socket, {
       recorder,
-      name: 'watcher',
+      name,
       pushes: true,
       onFrame: (frame) => this.#received(frame),
       onLost: (why) => {
@@ -35,10 +36,16 @@ export class Watcher {
     });
   }
 
-  static async start(url: string, showId: string, recorder: HistoryRecorder): Promise<Watcher> {
+  /** @param name unique over all files of the run */
+  static async start(
+    url: string,
+    showId: string,
+    recorder: HistoryRecorder,
+    name = 'watcher',
+  ): Promise<Watcher> {
     const socket = await openSocket(url);
     if (socket === undefined) throw new Error(`no WebSocket at ${url}`);
-    const watcher = new Watcher(socket, showId, recorder);
+    const watcher = new Watcher(socket, showId, recorder, name);
     const welcome = await watcher.#connection.ask({ type: 'hello' });
     if (welcome?.type !== 'welcome') throw new Error(`no welcome from ${url}: ${JSON.stringify(welcome)}`);
     if (!(await watcher.#look())) throw new Error(`the watcher cannot watch ${showId}`);

@@ -1,0 +1,64 @@
+/** npm run soak: customers who come and go for a long time. Exit code 1: something grew, or an answer was wrong. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { Closers } from '../../server/closers.ts';
+import { describeMachine } from '../bench/kit/machine.ts';
+import { progress } from '../bench/kit/progress.ts';
+import { soak } from './campaign.ts';
+import { report } from './report.ts';
+
+const USAGE = 'usage: npm run soak -- [--minutes n] [--seed n]';
+const flags = z.object({
+  minutes: z.coerce.number().positive().default(30),
+  seed: z.coerce.number().int().min(0).optional(),
+});
+const dir = fileURLToPath(new URL('../results/soak/', import.meta.url));
+
+const closers = new Closers();
+let interrupted = false;
+
+async function main(): Promise<number> {
+  if (process.platform !== 'linux') throw new Error('it reads /proc: run it on Linux (a container will do)');
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({ options: { minutes: text, seed: text } });
+  const { minutes, seed = Math.floor(Math.random() * 2 ** 30) } = flags.parse(values);
+  const machine = describeMachine();
+  process.stdout.write(`soak --minutes ${minutes} --seed ${seed}\n`);
+  const fromMs = performance.now();
+  const say = (what: string) => {
+    if (!interrupted) progress(`soak, ${Math.round((performance.now() - fromMs) / 1000)} s: ${what}`);
+  };
+  const facts = await soak({ minutes, seed, dir }, { closers, say });
+  progress('');
+  process.stdout.write(`${report(facts)}\n`);
+  const file = join(dir, 'soak.json');
+  await writeFile(file, `${JSON.stringify({ at: new Date(), machine, minutes, seed, facts }, null, 2)}\n`);
+  return facts.wrongs.length === 0 ? 0 : 1;
+}
+
+async function end(code: number): Promise<never> {
+  await closers.close().catch(() => undefined);
+  process.exit(code);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    // npm passes on what the terminal has sent already.
+    if (interrupted) return;
+    interrupted = true;
+    progress('ending what was started');
+    void end(130);
+  });
+}
+
+await main()
+  .catch((error: unknown) => {
+    progress('');
+    if (interrupted) return 130;
+    process.stderr.write(`soak: ${error instanceof Error ? error.message : error}\n${USAGE}\n`);
+    return 1;
+  })
+  .then((code) => interrupted || end(code));
