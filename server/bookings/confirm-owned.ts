@@ -19,6 +19,7 @@ export async function confirmOwned(
     const outcome = await bookings.confirm({ ...confirm, ownLeases: () => running(owned, seatIds) });
     // The repeat of a refunded booking books nothing: leases taken since go on.
     if (outcome.ok && !outcome.refunded) for (const lease of owned) ownLeases.drop(lease, 'booked');
+    for (const lease of owned) lease.undecided = !outcome.ok && outcome.fault.code === 'outcome_unknown';
     return outcome;
   } finally {
     for (const lease of owned) lease.confirms -= 1;

@@ -119,6 +119,15 @@ describe('entries of the feed', () => {
     expect(alice.told).toEqual([{ seatIds: ['A2'], reason: 'booked_elsewhere' }]);
   });
 
+  it('that say booked by nobody after an outcome that nobody knows leave the word to the repeat, and so does a load', async () => {
+    grant(alice, 5, lease('A1'), lease('A2'));
+    for (const undecided of alice.leases) undecided.undecided = true;
+    own.apply('s', entry(6, ['A1', 'booked', '']));
+    await own.compare('s', () => 'booked');
+    expect(alice.told).toEqual([]);
+    expect(own.count).toBe(0);
+  });
+
   it('say deadline when nothing could have renewed it', () => {
     grant(alice, 5, lease('A1', { expiresInMs: 10_000, deadlineInMs: 10_000 }));
     own.apply('s', entry(6, ['A1', 'available', '']));

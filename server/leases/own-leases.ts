@@ -24,6 +24,8 @@ export interface OwnLease {
   pinned: boolean;
   /** Confirms under way: they decide about it, the clock does not. */
   confirms: number;
+  /** A confirm of it ended with an unknown outcome: a booking of its seat that names no lease may well be its own. */
+  undecided: boolean;
   /** Its session asked to release it: its end is no loss. */
   releasing: boolean;
   /** Over, as far as this server knows; whoever still has the record must not rely on it. */
@@ -62,6 +64,8 @@ function groupBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) => Key): 
   }
   return groups;
 }
+
+const mayBeBooked = ({ confirms, undecided }: OwnLease): boolean => confirms > 0 || undecided;
 
 export class OwnLeases {
   readonly #leases: Pick<Leases, 'look' | 'undo'>;
@@ -136,6 +140,7 @@ export class OwnLeases {
         deadlineAtMs: sentMs + deadlineInMs,
         pinned,
         confirms: 0,
+        undecided: false,
         releasing: false,
         ended: false,
       });
@@ -183,8 +188,8 @@ export class OwnLeases {
       const lease = seats.get(seatId);
       if (lease === undefined || (lease.epoch === entry.epoch && entry.to <= lease.seq)) continue;
       if (state === 'held' && (leaseId === lease.leaseId || leaseId === '')) continue;
-      // Its own booking, or one that a look announced in mid-confirm: the confirm under way answers for it.
-      if (state === 'booked' && (leaseId === lease.leaseId || (leaseId === '' && lease.confirms > 0)))
+      // Its own booking, or one announced without a name that may be: the confirm under way answers for it, or its repeat.
+      if (state === 'booked' && (leaseId === lease.leaseId || (leaseId === '' && mayBeBooked(lease))))
         this.drop(lease, 'booked');
       else ended.push(lease);
       if (state === 'booked' && leaseId !== lease.leaseId) this.#giveUp(lease);
@@ -248,7 +253,9 @@ export class OwnLeases {
       return isOver && !lease.ended && lease.confirms === 0;
     });
     // Its own booking, which the feed told before there was a record: whoever confirmed it knows.
-    const own = over.filter((lease) => this.#booked.some((grants) => grants.has(grantOf(lease))));
+    const isOwn = (lease: OwnLease) =>
+      (lease.undecided && isBooked(lease)) || this.#booked.some((grants) => grants.has(grantOf(lease)));
+    const own = over.filter(isOwn);
     for (const lease of own) this.drop(lease, 'booked');
     const lost = over.filter((lease) => !lease.ended);
     for (const lease of lost) if (isBooked(lease)) this.#giveUp(lease);

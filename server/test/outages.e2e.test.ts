@@ -282,6 +282,9 @@ describe('what was decided, and its server does not know', () => {
     expect(await holder.refusal(confirm)).toMatchObject({ code: 'outcome_unknown' });
     await dropped;
     await watcher.untilSeat(showId, 'A2', 'booked', 2_000);
+    // What may be its own booking is not told as a loss: the repeat tells.
+    expect(await holder.request<'confirmed'>(confirm)).toMatchObject({ replayed: true });
+    expect(holder.frames.filter(({ type }) => type === 'lease_lost')).toEqual([]);
   });
 });
 
