@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { Closers } from '../../../server/closers.ts';
 import { run } from '../../../server/dev/process.ts';
 import { createShow } from '../ground/ground.ts';
 import { ServerStand, times } from '../ground/server-stand.ts';
@@ -62,13 +63,16 @@ class Cable {
 /** Buyers behind a cable, at a server of their own; the cable is unplugged, and neither end is told. */
 async function unplug(scene: Scene): Promise<boolean> {
   const { ground, showIds, historyDir, moment, random } = scene;
-  const cable = new Cable(`rw${moment.seed.toString(36).slice(0, 7)}`, random.below(250));
-  await cable.lay();
-  // A failover has led everybody to another Redis.
-  const stores = { ...ground.stores, redisUrl: ground.redis.url };
-  const server = await ServerStand.start(stores, cable.here);
-  const behind = startPlayers(cable.within);
+  const closers = new Closers();
+  const name = `rw${moment.seed.toString(36).slice(0, 7)}`;
+  // Whatever of it was laid is removed, also when the rest fails.
+  const cable = closers.opened(new Cable(name, random.below(250)), (it) => it.remove());
   try {
+    await cable.lay();
+    // A failover has led everybody to another Redis.
+    const stores = { ...ground.stores, redisUrl: ground.redis.url };
+    const server = closers.opened(await ServerStand.start(stores, cable.here), (it) => it.stop());
+    const behind = closers.opened(startPlayers(cable.within), (it) => it.stop());
     const { adminToken } = ground.stores;
     await behind.call('begin', {
       ...{ servers: [server.ws], adminToken, showIds, seats: 1_000, historyDir, twinsPercent: 0 },
@@ -84,9 +88,7 @@ async function unplug(scene: Scene): Promise<boolean> {
     await behind.call('end');
     return held;
   } finally {
-    await behind.stop();
-    await server.stop();
-    await cable.remove();
+    await closers.close();
   }
 }
 
