@@ -172,7 +172,7 @@ export const variables = {
     'ALLOWED_ORIGINS',
     undefined,
     origins,
-    'Origins that may connect, separated by commas; unset: any',
+    "Origins beside the server's own whose pages may connect, separated by commas; unset: any",
   ),
   trustProxy: variable(
     'TRUST_PROXY',

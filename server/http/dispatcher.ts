@@ -1,4 +1,5 @@
 import { fault } from '../../protocol/index.ts';
+import { isForeign } from '../auth/origins.ts';
 import { monotonicMs, withDeadline } from '../clock.ts';
 import { httpLimits } from '../limits.ts';
 import { faultOf } from '../refusals.ts';
@@ -74,7 +75,8 @@ export class Dispatcher {
   /** All that the head of a request tells, before a byte of its body is read. */
   #admit(route: Route | undefined, head: RequestHead): Admission {
     const refuse = (answer: Answer): Admission => ({ ok: false, answer });
-    if (this.#isForeign(head.headers.get('origin'))) return refuse(foreignOrigin);
+    const [origin, host] = [head.headers.get('origin'), head.headers.get('host')];
+    if (isForeign({ origin, host }, this.#deps.config.allowedOrigins)) return refuse(foreignOrigin);
     if (route === undefined) return refuse(noSuchPath);
     const endpoint = endpointOf(route, head.method);
     if (endpoint === undefined) return refuse(wrongMethod(route));
@@ -96,11 +98,6 @@ export class Dispatcher {
     } catch (error) {
       return refusal(faultOf(error, this.#deps.log, name));
     }
-  }
-
-  #isForeign(origin: string | undefined): boolean {
-    const { allowedOrigins } = this.#deps.config;
-    return origin !== undefined && allowedOrigins !== undefined && !allowedOrigins.includes(origin);
   }
 
   #count(route: string, method: string, status: number, tookMs: number): void {

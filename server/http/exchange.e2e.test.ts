@@ -240,6 +240,7 @@ describe('a server that is set up otherwise, and fails', () => {
   it('lets no foreign origin in', async () => {
     const from = (origin: string) => strict.call('/shows', { headers: { origin } });
     expect((await from('https://till.example')).status).toBe(200);
+    expect((await from(`http://127.0.0.1:${strict.port}`)).status).toBe(200);
     expect((await strict.call('/shows')).status).toBe(200);
     for (const origin of ['https://shop.example.evil', 'http://shop.example', 'null'])
       expectFault(await from(origin), 'forbidden');

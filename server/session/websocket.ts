@@ -1,5 +1,6 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from 'uWebSockets.js';
 import { closeCodes, faultTable, limits, subprotocol } from '../../protocol/index.ts';
+import { isForeign } from '../auth/origins.ts';
 import { sessionLimits } from '../limits.ts';
 import type { Rooms } from '../rooms.ts';
 import { Connection } from './connection.ts';
@@ -40,7 +41,7 @@ function upgrade(
   const key = req.getHeader('sec-websocket-key');
   const offered = req.getHeader('sec-websocket-protocol');
   const extensions = req.getHeader('sec-websocket-extensions');
-  const origin = req.getHeader('origin');
+  const origin = { origin: req.getHeader('origin'), host: req.getHeader('host') };
   const speaksOurs = offered === '' || offered.split(',').some((name) => name.trim() === subprotocol);
   const { allowedOrigins, trustProxy } = rooms.config;
   const address = addressOf(res, req, trustProxy);
@@ -52,7 +53,7 @@ function upgrade(
       'bad_frame',
       `Offer the subprotocol ${subprotocol}, or none.`,
     );
-  } else if (allowedOrigins !== undefined && origin !== '' && !allowedOrigins.includes(origin)) {
+  } else if (isForeign(origin, allowedOrigins)) {
     refuseUpgrade(rooms, res, '403 Forbidden', 'forbidden', 'Pages of this origin may not connect.');
   } else if (connections.isCrowded(address)) {
     refuseUpgrade(

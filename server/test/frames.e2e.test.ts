@@ -63,6 +63,7 @@ describe('the upgrade', () => {
   it('refuses a foreign Origin with 403', async () => {
     expect(await upgrade({ origin: 'https://evil.example' })).toMatchObject({ status: 403 });
     expect(await upgrade({ origin: 'https://shop.example' })).toMatchObject({ status: 101 });
+    expect(await upgrade({ origin: app.url })).toMatchObject({ status: 101 });
   });
 });
 

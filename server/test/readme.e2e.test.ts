@@ -63,7 +63,7 @@ describe('README', () => {
 
   it('names scripts that exist', () => {
     const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-    const npms = ['pack', 'prepack'];
+    const npms = ['install', 'pack', 'prepack'];
     const named = new Set([...readme.matchAll(/npm (?:run )?([a-z:]+)/g)].map(([, script]) => script));
     expect([...named].filter((name = 'pack') => !npms.includes(name) && !(name in scripts))).toEqual([]);
     expect(Object.keys(scripts).filter((script) => !npms.includes(script) && !named.has(script))).toEqual([]);
