@@ -10,6 +10,10 @@ export function showEnding(reason: RowlockError | undefined, memory: Memory): vo
   element('ending-text', HTMLElement).textContent = text;
   const wantsToken = reason?.code === 'unauthorized';
   element('token-part', HTMLElement).hidden = !wantsToken;
+  if (wantsToken) {
+    element('ending-title', HTMLElement).textContent = 'Who is there?';
+    element('ending-go', HTMLButtonElement).textContent = 'Go on';
+  }
   element('ending-form', HTMLFormElement).addEventListener('submit', (event) => {
     event.preventDefault();
     const token = element('token', HTMLInputElement).value.trim();
@@ -17,5 +21,7 @@ export function showEnding(reason: RowlockError | undefined, memory: Memory): vo
     else memory.forgetSession();
     location.reload();
   });
+  // Closed by Escape it would leave a page that does nothing, and no word why.
+  dialog.addEventListener('close', () => dialog.showModal());
   if (!dialog.open) dialog.showModal();
 }

@@ -61,8 +61,9 @@ export class Memory {
     this.#write(known ? rest : { ...rest, bought: [...all, bought].slice(-MOST_BOUGHT) });
   }
 
+  /** And what it was asking for: a request is its user's. */
   forgetSession(): void {
-    const { saved: _, ...rest } = this.#now;
+    const { saved: _, asking: __, ...rest } = this.#now;
     this.#write(rest);
   }
 

@@ -16,7 +16,8 @@ let show = '';
 
 beforeAll(async () => {
   [stage, browser] = await Promise.all([openStage(), openBrowser()]);
-  app = await stage.start();
+  // The page of a server may always connect to it: nobody has to list it.
+  app = await stage.start({ ALLOWED_ORIGINS: 'https://shop.example' });
 });
 afterAll(async () => {
   await browser?.close();
@@ -192,6 +193,7 @@ describe('one visitor', () => {
     const again = await new Visitor(watched.page).arrived();
     await again.holds('A1');
     await expect.poll(() => anna.page.textContent('#ending-text'), PATIENCE).toContain('another tab');
+    for (let i = 0; i < 3; i++) await anna.page.keyboard.press('Escape');
     await anna.page.click('#ending button');
     await anna.arrived();
     await anna.holds();

@@ -164,7 +164,10 @@ export class Sale {
 
   async book(): Promise<void> {
     const seatIds = [...this.#mine.keys()];
-    await this.#book({ showId: this.plan.id, seatIds, requestId: randomUuid() });
+    const { asking } = this.#memory;
+    // What may have been booked is asked for by the same id: another one would only learn that the seats are gone.
+    const isAgain = asking?.showId === this.plan.id && sameSeats(asking.seatIds, seatIds);
+    await this.#book(isAgain ? asking : { showId: this.plan.id, seatIds, requestId: randomUuid() });
   }
 
   close(): void {
@@ -182,7 +185,9 @@ export class Sale {
       const { refunded } = await this.#client.confirm(showId, seatIds, { requestId });
       this.#memory.answered(refunded ? undefined : booking);
       this.#bought = this.#boughtSeats();
-      this.#say('good', `Booked: ${listed(seatIds.map(this.nameOf))}. Enjoy the show.`);
+      const names = listed(seatIds.map(this.nameOf));
+      if (refunded) this.#say('bad', `This booking was made and has been refunded since: ${names}.`);
+      else this.#say('good', `Booked: ${names}. Enjoy the show.`);
     } catch (error) {
       // Unless it is final, the same request learns the outcome later: after a reload, say.
       if (error instanceof RowlockError && !error.retryable) this.#memory.answered(undefined);
@@ -263,3 +268,6 @@ export class Sale {
     return new Set(this.bought.flatMap(({ seatIds }) => seatIds));
   }
 }
+
+const sameSeats = (some: readonly string[], others: readonly string[]): boolean =>
+  some.length === others.length && some.every((seatId) => others.includes(seatId));
