@@ -10,6 +10,7 @@ import type { Rooms } from '../rooms.ts';
 import { Connections } from '../session/connections.ts';
 import { registerWebSocket } from '../session/websocket.ts';
 import type { HttpDeps } from './deps.ts';
+import { pageRoutes } from './page.ts';
 import { registerHttp, routesOf } from './routes.ts';
 
 const read = readConfig({});
@@ -18,13 +19,16 @@ const { config } = read;
 /** Enough to register: nothing is called. */
 const deps = { config, log: createLog('silent'), metrics: createMetrics() } as HttpDeps & Rooms;
 
-/** Every pattern that is registered with the server. */
+/** For browsers to show, not for programs to call. */
+const page = new Set(Object.keys(pageRoutes()));
+
+/** Every other pattern that is registered with the server. */
 function registered(): string[] {
   const patterns: string[] = [];
   const app: unknown = new Proxy({}, { get: () => (pattern: string) => void patterns.push(pattern) });
   registerHttp(app as TemplatedApp, deps);
   registerWebSocket(app as TemplatedApp, deps, new Connections(config));
-  return patterns.filter((pattern) => pattern !== '/*');
+  return patterns.filter((pattern) => pattern !== '/*' && !page.has(pattern));
 }
 
 const documented = openApiDocument()['paths'] as Record<string, Record<string, { security: object[] }>>;
@@ -38,7 +42,8 @@ describe('the documents', () => {
   });
 
   it('have every method of each path, whose token it needs and whether it takes a body', () => {
-    const routes = Object.entries(routesOf(deps)).flatMap(([pattern, route]) =>
+    const routed = Object.entries(routesOf(deps)).filter(([pattern]) => !page.has(pattern));
+    const routes = routed.flatMap(([pattern, route]) =>
       Object.entries(route).map(([method, { needs, body }]) => ({
         call: `${method.toUpperCase()} ${pattern}`,
         needs,
