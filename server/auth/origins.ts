@@ -1,8 +1,8 @@
 /**
  * Whether a page of that origin may not connect. Programs send none. Pages that this server served may always: without it
  * the live seat map would need its own server's name in ALLOWED_ORIGINS. The host alone is compared, because a proxy that
- * ends TLS hides the scheme. There are no cookies that somebody else's page could ride on, so a name that was pointed at
- * this server gains its page nothing that a program of its own had not.
+ * ends TLS hides the scheme. There are no cookies that somebody else's page could ride on; but a page whose name was pointed
+ * at this server passes too, and may reach one on a private network that its author cannot.
  */
 export function isForeign(
   { origin, host }: { readonly origin: string | undefined; readonly host: string | undefined },
