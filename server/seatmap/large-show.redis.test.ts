@@ -8,7 +8,7 @@ import { Feed } from '../feed/feed.ts';
 import { Leases, type SeatVersion } from '../leases/leases.ts';
 import { OwnLeases } from '../leases/own-leases.ts';
 import { createMetrics } from '../observability/metrics.ts';
-import { RedisStore } from '../stores/redis.ts';
+import { openRedis, type RedisStore } from '../stores/redis.ts';
 import { LeaseKit, redisSettings, session, silent } from '../test/harness/lease-kit.ts';
 import { SeatMaps } from './seat-maps.ts';
 
@@ -47,7 +47,7 @@ beforeEach(async () => {
   await kit.raw.config('SET', 'slowlog-max-len', '10000');
   await kit.raw.slowlog('RESET');
   await kit.raw.config('RESETSTAT');
-  store = new RedisStore(redisSettings(kit.redis.url, PATIENCE_MS));
+  store = openRedis(redisSettings(kit.redis.url, PATIENCE_MS));
   await store.connect();
   const seatVersions = async (showId: string) => (showId === large.id ? versions : []);
   leases = new Leases({ store, seatVersions, guardMs: 4_000, maxHoldMs: 600_000, checkoutMs: 60_000 });

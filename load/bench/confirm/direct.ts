@@ -4,7 +4,7 @@ import { ConfirmCall, type ConfirmRequest } from '../../../server/bookings/confi
 import { monotonicMs } from '../../../server/clock.ts';
 import { createLog } from '../../../server/observability/log.ts';
 import { PostgresPool } from '../../../server/stores/postgres.ts';
-import { RedisStore } from '../../../server/stores/redis.ts';
+import { openRedis } from '../../../server/stores/redis.ts';
 import { serve } from '../kit/served.ts';
 import { ClosedLoop } from '../sockets/closed-loop.ts';
 import { named } from '../sockets/frames.ts';
@@ -106,7 +106,7 @@ async function oneByOne(count: number, call: (i: number) => Promise<unknown>): P
 }
 
 async function pings({ redisUrl, count }: { redisUrl: string; count: number }): Promise<number[]> {
-  const store = new RedisStore({ url: redisUrl, timeoutMs: DEADLINE_MS, log: createLog('silent') });
+  const store = openRedis({ url: redisUrl, timeoutMs: DEADLINE_MS, log: createLog('silent') });
   await store.connect();
   return oneByOne(count, () => store.ping()).finally(() => store.close());
 }
