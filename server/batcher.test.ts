@@ -4,15 +4,15 @@ import { Batcher, BatcherFullError, type BatcherOptions } from './batcher.ts';
 /** A batcher whose calls are ended by hand, and the calls it has made so far. */
 function handDriven(
   options: Partial<
-    Pick<BatcherOptions<never, never>, 'maxBatch' | 'maxWaiting' | 'maxWaitMs' | 'onCall'>
+    Pick<
+      BatcherOptions<never, never>,
+      'maxBatch' | 'maxWaiting' | 'maxWaitMs' | 'maxQueueMs' | 'onCall' | 'nowMs'
+    >
   > = {},
 ) {
   const calls: { key: string; requests: readonly number[]; end: (error?: Error) => void }[] = [];
   const batcher = new Batcher<number, string>({
-    maxBatch: options.maxBatch ?? 100,
-    maxWaiting: options.maxWaiting ?? 100,
-    maxWaitMs: options.maxWaitMs,
-    onCall: options.onCall,
+    ...{ maxBatch: 100, maxWaiting: 100, ...options },
     run: (key, requests) =>
       new Promise((resolve, reject) => {
         calls.push({
@@ -131,6 +131,46 @@ describe('Batcher', () => {
     expect((await answers).map(({ status }) => status)).toEqual([
       ...['fulfilled', 'fulfilled', 'fulfilled', 'rejected'],
     ]);
+  });
+
+  it('refuses at once who would wait too long behind the others, by the pace of the last call', async () => {
+    let nowMs = 0;
+    const { batcher, calls } = handDriven({ maxBatch: 2, maxQueueMs: 50, nowMs: () => nowMs });
+    const settled: string[] = [];
+    const submit = (request: number) =>
+      void batcher.submit('a', request).then(
+        (result) => settled.push(result),
+        (error) => settled.push(`${request} ${error instanceof BatcherFullError}`),
+      );
+    const endAfter = async (call: number, ms: number) => {
+      nowMs += ms;
+      calls[call]?.end();
+      await expect.poll(() => calls.length).toBe(call + 2);
+    };
+    // Nothing is known of the pace yet.
+    for (const request of [1, 2, 3, 4, 5, 6, 7]) submit(request);
+    await endAfter(0, 20);
+    // Under way: 2, 3. Before the next one: 4, 5 and 6, 7, of 20 ms each.
+    expect(batcher.isFull('a')).toBe(false);
+    for (const request of [8, 9]) submit(request);
+    expect([batcher.isFull('a'), batcher.isFull('b')]).toEqual([true, false]);
+    submit(10);
+    await expect.poll(() => settled).toEqual(['a1', '10 true']);
+    // Faster again: as many as before need less.
+    await endAfter(1, 5);
+    for (const request of [11, 12, 13]) submit(request);
+    expect(calls[2]?.requests).toEqual([4, 5]);
+    // Slower: who waits behind one whole batch waits too long, who would leave with the next one does not.
+    await endAfter(2, 60);
+    expect(batcher.isFull('a')).toBe(true);
+    await endAfter(3, 60);
+    await endAfter(4, 60);
+    expect(calls[5]?.requests).toEqual([11, 12]);
+    expect(batcher.isFull('a')).toBe(false);
+    calls[5]?.end();
+    await expect.poll(() => calls.length).toBe(7);
+    calls[6]?.end();
+    await expect.poll(() => settled).toHaveLength(13);
   });
 
   it('tells how many wait, and how many each call takes', async () => {

@@ -17,8 +17,14 @@ export interface BatcherOptions<Request, Result> {
   readonly maxWaiting: number;
   /** Who still waits after this is refused with `BatcherFullError`. Undefined: the callers see to it themselves. */
   readonly maxWaitMs?: number | undefined;
+  /**
+   * Who comes when those in front already need longer than this, by the pace of the last call, is refused with
+   * `BatcherFullError` at once: it would only wait, and those behind it longer still. Undefined: whoever fits may wait.
+   */
+  readonly maxQueueMs?: number | undefined;
   /** Hears how many requests each call takes, for metrics. */
   readonly onCall?: ((requests: number) => void) | undefined;
+  readonly nowMs?: () => number;
 }
 
 interface Waiting<Request, Result> {
@@ -32,6 +38,8 @@ interface Waiting<Request, Result> {
 interface Queue<Request, Result> {
   readonly waiting: Waiting<Request, Result>[];
   timer: NodeJS.Timeout | undefined;
+  /** What the last call took. */
+  callMs: number;
 }
 
 /**
@@ -43,9 +51,11 @@ export class Batcher<Request, Result> {
   readonly #options: BatcherOptions<Request, Result>;
   /** Keys with a call under way; a key leaves when nobody waits for it any more. */
   readonly #queues = new Map<string, Queue<Request, Result>>();
+  readonly #nowMs: () => number;
 
   constructor(options: BatcherOptions<Request, Result>) {
     this.#options = options;
+    this.#nowMs = options.nowMs ?? monotonicMs;
   }
 
   /** Requests that wait, of all keys together, for metrics. */
@@ -55,15 +65,22 @@ export class Batcher<Request, Result> {
     return waiting;
   }
 
+  /** A request for this key would be refused. */
+  isFull(key: string): boolean {
+    const queue = this.#queues.get(key);
+    return queue !== undefined && this.#isFull(queue);
+  }
+
   submit(key: string, request: Request): Promise<Result> {
-    const { maxWaiting, maxWaitMs = Number.POSITIVE_INFINITY } = this.#options;
+    const { maxWaitMs = Number.POSITIVE_INFINITY } = this.#options;
     return new Promise((resolve, reject) => {
-      const waiting = { request, endsMs: monotonicMs() + maxWaitMs, resolve, reject };
+      const waiting = { request, endsMs: this.#nowMs() + maxWaitMs, resolve, reject };
       const queue = this.#queues.get(key);
       if (queue === undefined) {
-        this.#queues.set(key, { waiting: [], timer: undefined });
-        void this.#drain(key, [waiting]);
-      } else if (queue.waiting.length >= maxWaiting) {
+        const opened = { waiting: [], timer: undefined, callMs: 0 };
+        this.#queues.set(key, opened);
+        void this.#drain(key, opened, [waiting]);
+      } else if (this.#isFull(queue)) {
         reject(new BatcherFullError());
       } else {
         queue.waiting.push(waiting);
@@ -72,17 +89,26 @@ export class Batcher<Request, Result> {
     });
   }
 
-  async #drain(key: string, first: Waiting<Request, Result>[]): Promise<void> {
-    for (let batch = first; batch.length > 0; batch = this.#next(key)) await this.#call(key, batch);
-    clearTimeout(this.#queues.get(key)?.timer);
+  /** Calls that must leave before one more request does take a call's time each. */
+  #isFull({ waiting, callMs }: Queue<Request, Result>): boolean {
+    const { maxWaiting, maxQueueMs = Number.POSITIVE_INFINITY, maxBatch } = this.#options;
+    const callsAhead = Math.floor(waiting.length / maxBatch);
+    return waiting.length >= maxWaiting || (callsAhead > 0 && callsAhead * callMs > maxQueueMs);
+  }
+
+  async #drain(key: string, queue: Queue<Request, Result>, first: Waiting<Request, Result>[]): Promise<void> {
+    for (let batch = first; batch.length > 0; batch = this.#next(queue)) {
+      const fromMs = this.#nowMs();
+      await this.#call(key, batch);
+      queue.callMs = this.#nowMs() - fromMs;
+    }
+    clearTimeout(queue.timer);
     this.#queues.delete(key);
   }
 
-  #next(key: string): Waiting<Request, Result>[] {
-    const queue = this.#queues.get(key);
-    if (queue === undefined) return [];
-    refuseLate(queue.waiting);
-    return queue.waiting.splice(0, this.#options.maxBatch);
+  #next({ waiting }: Queue<Request, Result>): Waiting<Request, Result>[] {
+    refuseLate(waiting, this.#nowMs());
+    return waiting.splice(0, this.#options.maxBatch);
   }
 
   /** One timer a queue, for whoever waits longest: all wait equally long, so ends come in the order of arrival. */
@@ -93,10 +119,10 @@ export class Batcher<Request, Result> {
     queue.timer = setTimeout(
       () => {
         queue.timer = undefined;
-        refuseLate(queue.waiting);
+        refuseLate(queue.waiting, this.#nowMs());
         this.#watch(queue);
       },
-      Math.max(1, longest.endsMs - monotonicMs()),
+      Math.max(1, longest.endsMs - this.#nowMs()),
     );
   }
 
@@ -117,8 +143,7 @@ export class Batcher<Request, Result> {
 }
 
 /** Those whose time is over stand in front. */
-function refuseLate<Request, Result>(waiting: Waiting<Request, Result>[]): void {
-  const nowMs = monotonicMs();
+function refuseLate<Request, Result>(waiting: Waiting<Request, Result>[], nowMs: number): void {
   const inTime = waiting.findIndex(({ endsMs }) => endsMs > nowMs);
   const late = waiting.splice(0, inTime < 0 ? waiting.length : inTime);
   for (const { reject } of late) reject(new BatcherFullError());

@@ -15,6 +15,7 @@ import { limits } from '../protocol/index.ts';
  * | user, address, server | MAX_SESSIONS_PER_USER, MAX_SESSIONS_PER_ADDRESS, MAX_SESSIONS | `limit_reached`, 4503; 429 at the upgrade |
  * | HTTP body | bytes, time | `too_large`, `timed_out` |
  * | HTTP requests at work | of all, of one path | `busy` |
+ * | show, event loop | expected wait, long turns | `busy` |
  */
 
 export const sessionLimits = {
@@ -62,6 +63,19 @@ export const httpLimits = {
   /** The stores are asked by `/readyz` and `/metrics` once in this time, however many ask. */
   readinessAgeMs: 250,
   readinessDeadlineMs: 2_000,
+} as const;
+
+/**
+ * From when on the server has more to do than it can. New work (holds) is refused then, what has begun (confirms, beats, releases)
+ * goes on; so those who are served are served as fast as ever, instead of all of them slowly.
+ */
+export const loadLimits = {
+  /** Of one show: holds and confirms wait this long for those in front of them, by the pace of the last call. */
+  maxQueueMs: 100,
+  /** A turn of the event loop longer than this is a long one: frames wait in the kernel meanwhile, where no queue sees them. */
+  longTurnMs: 25,
+  /** Long turns on end for so long are no burst. */
+  burstMs: 100,
 } as const;
 
 /** What may be set, as far as it is bounded by the wire. */

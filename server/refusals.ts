@@ -8,6 +8,9 @@ import { StoreUnavailable } from './stores/redis.ts';
 
 const RETRY_IN_MS = 1_000;
 
+/** Nothing was begun: there is more to do than time. */
+export const tooMuch = (): Fault => fault('busy', { retryInMs: RETRY_IN_MS });
+
 /**
  * What the caller is told when a service rejected: broken pipes are `busy` or `unavailable`, anything else is a bug, logged
  * with the reference that the caller gets. The error's own fields stay out of the log: a client library may keep the

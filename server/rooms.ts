@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Admission } from './admission.ts';
 import { Bookings } from './bookings/bookings.ts';
 import { Broadcaster, type Publish } from './broadcast/broadcaster.ts';
 import { Catalogue } from './catalogue/catalogue.ts';
@@ -13,7 +14,7 @@ import { batchObserver, poolObserver, stepObserver } from './observability/obser
 import { askReadiness, type Readiness } from './observability/readiness.ts';
 import { SeatMaps } from './seatmap/seat-maps.ts';
 import { failureKind, openPostgres } from './stores/postgres.ts';
-import { openRedis } from './stores/redis.ts';
+import { RedisStore } from './stores/redis.ts';
 import { statement } from './stores/sql-files.ts';
 
 /** A configuration whose services are known. */
@@ -22,6 +23,7 @@ export type AppConfig = Config & { readonly databaseUrl: string; readonly redisU
 /** Everything that serves frames and calls, without the sockets. */
 export interface Rooms {
   readonly config: AppConfig;
+  readonly admission: Admission;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly catalogue: Catalogue;
@@ -55,7 +57,7 @@ export async function openRooms(
   const metrics = createMetrics();
   const onStep = stepObserver(metrics);
   const redis = { url: config.redisUrl, timeoutMs: config.redisTimeoutMs, log, onStep };
-  const store = closers.opened(openRedis(redis), (it) => it.close());
+  const store = closers.opened(new RedisStore(redis), (it) => it.close());
   await store.connect();
   const feed = closers.opened(new Feed(redis, store, randomBytes(9).toString('base64url')), (it) =>
     it.close(),
@@ -111,5 +113,7 @@ export async function openRooms(
       postgres: () => reads.query(clock, [], { deadlineMs: statementTimeoutMs }),
       streamLagMs: () => Math.max(seatMaps.lagMs, feed.lagMs),
     });
-  return { config, log, metrics, catalogue, leases, ownLeases, bookings, broadcaster, seatMaps, readiness };
+  const admission = new Admission();
+  const services = { catalogue, leases, ownLeases, bookings, broadcaster, seatMaps };
+  return { config, admission, log, metrics, ...services, readiness };
 }

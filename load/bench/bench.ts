@@ -12,6 +12,7 @@ import { progress } from './kit/progress.ts';
 import { table } from './kit/table.ts';
 import { latencyBench } from './latency/latency.ts';
 import { metricsBench } from './metrics/metrics.ts';
+import { overloadBench } from './overload/overload.ts';
 import { renewBench } from './renew/renew.ts';
 import { watchBench } from './watch/watch.ts';
 
@@ -20,6 +21,7 @@ const benches: ReadonlyMap<string, Bench> = new Map([
   ['confirm', confirmBench],
   ['contention', contentionBench],
   ['latency', latencyBench],
+  ['overload', overloadBench],
   ['renew', renewBench],
   ['watch', watchBench],
   ['metrics', metricsBench],

@@ -171,6 +171,8 @@ export class Bookings {
     const endsMs = beganMs + confirmDeadlineMs;
     const unknown = await this.#unknownPlace(confirm);
     if (unknown !== undefined) return { ok: false, fault: unknown };
+    // Before the guard: Redis need not take part in what is refused anyway.
+    if (this.#commits.isFull(confirm.showId)) return { ok: false, fault: fault('busy') };
     const guarded = await this.#guard(confirm);
     // Without a guard there is none to outlive.
     const times = { endsMs, beginBeforeMs: guarded.isKept ? beganMs + transactionStartMs : endsMs };

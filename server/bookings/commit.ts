@@ -1,5 +1,6 @@
 import { Batcher, BatcherFullError } from '../batcher.ts';
 import { monotonicMs } from '../clock.ts';
+import { loadLimits } from '../limits.ts';
 import { type ObserveBatches, unobserved } from '../observability/batches.ts';
 import type { Log } from '../observability/log.ts';
 import { failureKind, isRefusal, type PostgresPool } from '../stores/postgres.ts';
@@ -64,8 +65,14 @@ export class Commits {
       run: (showId, tickets) => this.#run(showId, tickets),
       maxBatch: MAX_BATCH,
       maxWaiting,
+      maxQueueMs: loadLimits.maxQueueMs,
       onCall: observeBatches('confirms', () => this.#batcher.waiting),
     });
+  }
+
+  /** Whoever came now would be answered `busy`. */
+  isFull(showId: string): boolean {
+    return this.#batcher.isFull(showId);
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { Admission } from '../admission.ts';
 import type { Bookings } from '../bookings/bookings.ts';
 import type { Catalogue } from '../catalogue/catalogue.ts';
 import type { Config } from '../config.ts';
@@ -11,6 +12,7 @@ import type { SeatMaps } from '../seatmap/seat-maps.ts';
 /** What the HTTP calls are served with. */
 export interface HttpDeps {
   readonly config: Config;
+  readonly admission: Pick<Admission, 'admits'>;
   readonly log: Log;
   readonly catalogue: Pick<Catalogue, 'known' | 'show' | 'list' | 'create'>;
   readonly leases: Pick<Leases, 'hold' | 'release'>;

@@ -14,7 +14,7 @@ import { confirmOwned } from '../bookings/confirm-owned.ts';
 import { findSeats } from '../catalogue/find-seats.ts';
 import type { Owner } from '../leases/leases.ts';
 import { belongsTo, userOverHttp } from '../leases/tokens.ts';
-import { faultOf } from '../refusals.ts';
+import { faultOf, tooMuch } from '../refusals.ts';
 import { type Answer, json, refusal } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
 
@@ -31,6 +31,7 @@ export async function lockSeats(deps: HttpDeps, body: SeatLockBody): Promise<Ans
 async function hold(deps: HttpDeps, body: SeatLockBody): Promise<Outcome<{ answer: SeatLockResponse }>> {
   const { show_id: showId, seat_ids: seatIds, user_id: userId } = body;
   const { config, catalogue, leases, seatMaps } = deps;
+  if (!deps.admission.admits()) return { ok: false, fault: tooMuch() };
   const found = await findSeats(catalogue, { showId, seatIds }, config.maxSeatsPerHold);
   if (!found.ok) return found;
   // A server that follows the show sweeps it: a lease that was left half confirmed is not in the way for long.

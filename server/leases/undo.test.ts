@@ -100,3 +100,18 @@ it('says nothing after it was closed', async () => {
   await vi.advanceTimersByTimeAsync(60_000);
   expect(said).toEqual([]);
 });
+
+it('asks few at a time of a store that answers none, and all of one that answers', async () => {
+  answers = false;
+  for (let i = 0; i < 3_000; i++) undos.add('s', { ...request, leaseId: `x${i}` }, 60_000);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(said.length).toBeLessThan(1_000);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(said.length).toBeLessThan(3_000);
+  // Nobody's turn comes again before everybody's has come.
+  expect(new Set(said.map(({ leaseId }) => leaseId)).size).toBe(said.length);
+  answers = true;
+  said = [];
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(said).toHaveLength(3 * 3_000);
+});

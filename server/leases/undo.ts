@@ -15,6 +15,8 @@ interface Undo {
 }
 
 const RETRY_MS = 250;
+/** Asked for at once. A store that answers none of so many is not asked for more: it has enough to do. */
+const AT_ONCE = 512;
 /** Beyond this the oldest are left to their TTL. */
 const MAX_UNDOS = 20_000;
 /**
@@ -99,15 +101,28 @@ export class Undos {
     else this.#byLease.delete(leaseId);
   }
 
+  /**
+   * Whoever got no answer goes to the end. All at once, four times a second, twenty thousand that a short overload had left kept
+   * the server too busy to read what Redis answered, for ever.
+   */
   async #tryAll(): Promise<void> {
-    await Promise.all([...this.#pending].map((undo) => this.#try(undo)));
+    const undos = [...this.#pending];
+    for (let from = 0; from < undos.length; from += AT_ONCE) {
+      const tried = undos.slice(from, from + AT_ONCE).filter((undo) => this.#pending.has(undo));
+      const answered = await Promise.all(tried.map((undo) => this.#try(undo)));
+      if (tried.length > 0 && !answered.includes(true)) break;
+    }
     this.#timer = this.#pending.size > 0 ? setTimeout(() => void this.#tryAll(), RETRY_MS) : undefined;
   }
 
-  async #try(undo: Undo): Promise<void> {
+  async #try(undo: Undo): Promise<boolean> {
+    const { answered } = undo;
     undo.said = this.#say(undo);
     await undo.said;
+    const isAnswered = undo.answered > answered;
     if (undo.answered >= SAY_TIMES || monotonicMs() > undo.untilMs) this.#forget(undo);
+    else if (!isAnswered && this.#pending.delete(undo)) this.#pending.add(undo);
+    return isAnswered;
   }
 
   async #say(undo: Undo): Promise<void> {

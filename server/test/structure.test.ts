@@ -16,6 +16,7 @@ const LAYERS = [
     'server/auth',
     'server/config.ts',
     'server/limits.ts',
+    'server/admission.ts',
     'server/batcher.ts',
     'server/observability',
     'server/stores',

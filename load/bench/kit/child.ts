@@ -4,14 +4,14 @@ import { variables } from '../../../server/config.ts';
 import type { Call, Handlers, Reply } from './served.ts';
 
 const projectDir = fileURLToPath(new URL('../../../', import.meta.url));
-const CALL_WITHIN_MS = 90_000;
+const CALL_WITHIN_MS = 120_000;
 const START_WITHIN_MS = 30_000;
 const END_WITHIN_MS = 5_000;
 
 /** A process of the bench's own. */
 export interface Child<H extends Handlers> {
   readonly pid: number;
-  /** Rejects when the child ends, fails, or takes longer than a minute and a half. */
+  /** Rejects when the child ends, fails, or takes longer than two minutes. */
   call<Name extends keyof H & string>(
     name: Name,
     ...input: Parameters<H[Name]>

@@ -7,7 +7,8 @@ import { type ConfirmCounts, ConfirmLoop, type ConfirmWindow } from './confirm-l
 import { type ContentionCounts, ContentionLoop, type ContentionWindow } from './contention-loop.ts';
 import { named } from './frames.ts';
 import { type HoldCounts, HoldLoop, type HoldWindow, TTL_MS } from './hold-loop.ts';
-import { type IdleOptions, idleHops, idlePurchases } from './idle.ts';
+import { type IdleOptions, idlePurchases } from './idle.ts';
+import { type OverloadCounts, OverloadLoop, type OverloadWindow } from './overload-loop.ts';
 import { type PacedCounts, PacedLoop, type PacedWindow } from './paced-loop.ts';
 import { kinds } from './reply-reader.ts';
 
@@ -78,14 +79,12 @@ async function pace(window: PacedWindow): Promise<PacedCounts> {
   return counts;
 }
 
+/** The last one watches. */
+const overload = (window: OverloadWindow): Promise<OverloadCounts> =>
+  new OverloadLoop(clients, clientAt(LAST), window).run();
+
 const burstOfOne = async (options: BurstOptions) => burst(clientAt(LAST), options);
 const idle = async (options: IdleOptions) => idlePurchases(clientAt(LAST), options);
-
-/** Of another server, by a client of its own. */
-async function hops({ count, ...address }: ServerAddress & { count: number }): Promise<number[]> {
-  const client = await Client.open(address);
-  return idleHops(client, count).finally(() => client.destroy());
-}
 
 /** Everything that was held in the show. Resolves to the milliseconds that it took. */
 async function free({ showId }: { showId: string }): Promise<number> {
@@ -115,8 +114,8 @@ const handlers = {
   confirm,
   contend,
   pace,
+  overload,
   idle,
-  hops,
   lease: leaseAll,
   beat,
   burst: burstOfOne,

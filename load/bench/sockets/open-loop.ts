@@ -4,7 +4,8 @@ const NAP_MS = 0.2;
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 export interface Pace {
-  readonly perS: number;
+  /** A rate that changes is asked for with the milliseconds since the begin. */
+  readonly perS: number | ((sinceMs: number) => number);
   readonly forMs: number;
   /** The nth request, from 0 on, is due; `atMs` is when it was, whether anybody was free to send it or not. */
   readonly due: (n: number, atMs: number) => void;
@@ -18,14 +19,15 @@ export interface Pace {
  */
 export function openLoop({ perS, forMs, due, between }: Pace): Promise<void> {
   const fromMs = performance.now();
-  const gapMs = () => (-Math.log(1 - Math.random()) / perS) * 1000;
-  let nextMs = fromMs + gapMs();
+  const rateAt = typeof perS === 'number' ? () => perS : (atMs: number) => perS(atMs - fromMs);
+  const after = (atMs: number) => atMs + (-Math.log(1 - Math.random()) / rateAt(atMs)) * 1000;
+  let nextMs = after(fromMs);
   let n = 0;
   return new Promise((resolve, reject) => {
     const turn = () => {
       try {
         const nowMs = performance.now();
-        for (; nextMs <= nowMs; nextMs += gapMs()) due(n++, nextMs);
+        for (; nextMs <= nowMs; nextMs = after(nextMs)) due(n++, nextMs);
         between?.();
         if (nowMs - fromMs >= forMs) return resolve();
         const waitMs = Math.min(NAP_MS, nextMs - performance.now());
