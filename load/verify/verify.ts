@@ -1,7 +1,7 @@
 import { Steps } from '../../server/leases/steps.ts';
 import { createLog } from '../../server/observability/log.ts';
 import { PostgresConnection } from '../../server/stores/postgres-connection.ts';
-import { RedisStore } from '../../server/stores/redis.ts';
+import { openRedis } from '../../server/stores/redis.ts';
 import type { EndMap } from '../history.ts';
 import { Confirms } from './confirms.ts';
 import { Faults } from './faults.ts';
@@ -135,7 +135,7 @@ async function storesSay(
     ...{ showId, source: 'Postgres', booked: tables.booked.get(showId) ?? nothing },
   }));
   if (redisUrl === undefined) return inPostgres;
-  const store = new RedisStore({ url: redisUrl, timeoutMs: DEADLINE_MS, log: createLog('silent') });
+  const store = openRedis({ url: redisUrl, timeoutMs: DEADLINE_MS, log: createLog('silent') });
   try {
     await store.connect();
     const steps = new Steps(store);

@@ -28,6 +28,8 @@ export class Heartbeat {
   #link: Link | undefined;
   #isUnderWay = false;
   #lastMs = 0;
+  /** A refused beat is due at once, but the server said when it will listen. */
+  #notBeforeMs = 0;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
@@ -38,6 +40,7 @@ export class Heartbeat {
     this.#link = link;
     this.#isUnderWay = false;
     this.#lastMs = nowMs();
+    this.#notBeforeMs = 0;
     this.plan();
   }
 
@@ -57,7 +60,8 @@ export class Heartbeat {
   #dueAtMs({ heardAtMs }: Link): number {
     const shortestTtlMs = this.#options.shortestTtlMs();
     if (shortestTtlMs === undefined) return Math.max(heardAtMs, this.#lastMs) + QUIET_MS;
-    return this.#lastMs + Math.min(this.#options.heartbeatMs(), shortestTtlMs / 3);
+    const wantedMs = this.#lastMs + Math.min(this.#options.heartbeatMs(), shortestTtlMs / 3);
+    return Math.max(wantedMs, this.#notBeforeMs);
   }
 
   #beatIfDue(): void {
@@ -84,19 +88,13 @@ export class Heartbeat {
           if (frame.type === 'renewed') this.#options.renewed(frame, mark, sentMs);
           else if (frame.type === 'error' && frame.retryable) {
             const retryInMs = 'retryInMs' in frame ? frame.retryInMs : undefined;
-            this.#tryAgainIn(retryInMs ?? SOON_MS);
-            return;
+            this.#lastMs = Number.NEGATIVE_INFINITY;
+            this.#notBeforeMs = nowMs() + (retryInMs ?? SOON_MS);
           }
           this.plan();
         },
         onBroken: () => undefined,
       },
     );
-  }
-
-  #tryAgainIn(ms: number): void {
-    this.#cancel?.();
-    this.#lastMs = 0;
-    this.#cancel = after(ms, () => this.#beatIfDue());
   }
 }

@@ -138,6 +138,19 @@ describe('heartbeats', () => {
     expect(stage.network.last.waiting('heartbeat')).toBeDefined();
   });
 
+  it('wait as long as they are told to, whatever becomes of the leases meanwhile', async () => {
+    await live();
+    await holding(['A1']);
+    await pass(10_000);
+    stage.network.last.refuse('heartbeat', 'busy', 1_000);
+    await pass(900);
+    await holding(['A2'], 600);
+    await pass(99);
+    expect(stage.network.last.waiting('heartbeat')).toBeUndefined();
+    await pass(1);
+    expect(stage.network.last.waiting('heartbeat')).toBeDefined();
+  });
+
   it('tell what is lost', async () => {
     await live();
     await holding(['A1', 'A2']);

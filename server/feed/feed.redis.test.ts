@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { LeaseKit, redisSettings, session } from '../test/harness/lease-kit.ts';
+import { LeaseKit, leadFeedsBy, redisSettings, session } from '../test/harness/lease-kit.ts';
 import { FaultProxy } from '../test/harness/proxy.ts';
 import type { Entry, Superseded } from './entry.ts';
 import { Feed, type FeedListener } from './feed.ts';
@@ -37,8 +37,8 @@ class Follower implements FeedListener {
 }
 
 async function connected(): Promise<Feed> {
-  const settings = redisSettings(proxy.urlFor(kit.redis.url), 300);
-  feed = new Feed(settings, kit.store, randomBytes(6).toString('hex'));
+  leadFeedsBy(proxy.urlFor(kit.redis.url), kit.store);
+  feed = new Feed(redisSettings(kit.redis.url, 300), kit.store, randomBytes(6).toString('hex'));
   await feed.connect();
   return feed;
 }

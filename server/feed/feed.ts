@@ -12,7 +12,7 @@ export interface FeedListener {
   distrust(): void;
 }
 
-/** The ordered changes of each followed show, as they are published. One subscriber connection for all of them. */
+/** The ordered changes of each followed show, as they are published. Subscribed apart from commands. */
 export class Feed {
   readonly #subscriber: RedisSubscriber;
   readonly #listeners = new Map<string, FeedListener>();
@@ -22,7 +22,7 @@ export class Feed {
     this.#log = settings.log;
     const on = {
       message: (channel: string, message: string) => this.#receive(showOfChannel(channel), message),
-      resubscribed: () => this.#resubscribed(),
+      resubscribed: (channels: readonly string[]) => this.#resubscribed(channels),
     };
     this.#subscriber = new RedisSubscriber(settings, store, on, serverId);
   }
@@ -66,7 +66,7 @@ export class Feed {
     listener.distrust();
   }
 
-  #resubscribed(): void {
-    for (const listener of this.#listeners.values()) listener.distrust();
+  #resubscribed(channels: readonly string[]): void {
+    for (const channel of channels) this.#listeners.get(showOfChannel(channel))?.distrust();
   }
 }

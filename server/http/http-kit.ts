@@ -8,6 +8,7 @@ import { Closers } from '../closers.ts';
 import { type Config, readConfig } from '../config.ts';
 import { createLog } from '../observability/log.ts';
 import { openRooms, type Rooms } from '../rooms.ts';
+import { expectDocumented, refusalsOfCall } from '../test/harness/documented.ts';
 import { createDatabase, startRedis } from '../test/harness/services.ts';
 import { type HttpDeps, type HttpRoom, registerHttp } from './routes.ts';
 
@@ -119,7 +120,10 @@ async function send(port: number, path: string, options: Call = {}): Promise<Rep
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, text, body: parsed(text) };
+  const reply = { status: response.status, headers: response.headers, text, body: parsed(text) };
+  const refused = errorBody.safeParse(reply.body);
+  if (refused.success) expectDocumented(`${method} ${path}`, refusalsOfCall(method, path), refused.data.code);
+  return reply;
 }
 
 function parsed(text: string): unknown {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { BatcherFullError } from '../batcher.ts';
-import { RedisStore, StoreUnavailable } from '../stores/redis.ts';
+import { openRedis, StoreUnavailable } from '../stores/redis.ts';
 import { LeaseKit, redisSettings, session } from '../test/harness/lease-kit.ts';
 import { FaultProxy } from '../test/harness/proxy.ts';
 import { Leases } from './leases.ts';
@@ -43,7 +43,7 @@ function server(store = kit.store, versions: readonly SeatVersion[] | Error = []
 /** A server behind a proxy, with a short deadline. */
 async function proxied(timeoutMs = 300): Promise<{ leases: Leases; proxy: FaultProxy }> {
   const proxy = await FaultProxy.start(kit.redis.port);
-  const store = new RedisStore(redisSettings(proxy.urlFor(kit.redis.url), timeoutMs));
+  const store = openRedis(redisSettings(proxy.urlFor(kit.redis.url), timeoutMs));
   await store.connect();
   opened.push(store, { close: () => void proxy.stop() });
   return { leases: server(store), proxy };

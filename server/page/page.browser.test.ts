@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { signed } from '../auth/token-kit.ts';
 import { arena, theatre } from '../dev/halls.ts';
 import { freePort } from '../dev/process.ts';
 import { openStage, type TestApp, type TestStage } from '../test/harness/app-kit.ts';
@@ -197,6 +199,27 @@ describe('one visitor', () => {
     await anna.page.click('#ending button');
     await anna.arrived();
     await anna.holds();
+  });
+});
+
+describe('a visitor of a sale for known ones', () => {
+  it('is asked for a token, told what is wrong with it, and let in with a good one', async () => {
+    await newShow();
+    const secret = randomUUID();
+    const known = await stage.start({ AUTH_JWT_SECRET: secret });
+    const watched = await browser.visit(`${known.url}/?show=${show}`);
+    visits.push(watched);
+    const { page } = watched;
+    const said = () => page.textContent('#ending-text');
+    await expect.poll(said, PATIENCE).toContain('for known visitors only');
+    const give = async (expiresInS: number) => {
+      await page.fill('#token', await signed(Buffer.from(secret), { sub: randomUUID(), expiresInS }));
+      await page.click('#ending-go');
+    };
+    await give(-3600);
+    await expect.poll(said, PATIENCE).toContain('The token has expired.');
+    await give(60);
+    await new Visitor(page).arrived();
   });
 });
 

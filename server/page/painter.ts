@@ -116,11 +116,12 @@ export class Painter {
     const pen = this.#pen;
     const isFar = viewport.scale < DETAIL_SCALE;
     const size = isFar ? 12.5 : Math.min(17, Math.max(12, viewport.scale * 0.6));
-    const { x, y } = viewport.toScreen(isFar ? centre : top);
+    const at = viewport.toScreen(isFar ? centre : top);
     pen.textAlign = 'center';
     pen.textBaseline = 'middle';
     pen.font = `650 ${size}px ${FONT}`;
     const width = pen.measureText(label).width + 14;
+    const [x, y] = [onScreen(at.x, width, viewport.screen.width), at.y];
     const box = { left: x - width / 2, right: x + width / 2, top: y - size, bottom: y + size };
     if (others.some((other) => overlap(box, other))) return;
     others.push(box);
@@ -180,3 +181,7 @@ function rowEnds({ rows, seats }: Plan): { label: string; at: Point }[] {
     return taken.has(`${Math.round(at.x)},${Math.round(at.y)}`) ? [] : [{ label, at }];
   });
 }
+
+/** A section that reaches beyond the edge keeps its whole name; one that lies beyond it takes its name along. */
+const onScreen = (x: number, width: number, room: number): number =>
+  x < 0 || x > room ? x : Math.max(width / 2, Math.min(room - width / 2, x));

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type Client, type Confirmed, type Lease, RowlockError, type Watch } from '../../protocol/client.ts';
 import { theatre } from '../dev/halls.ts';
 import { Memory } from './memory.ts';
@@ -59,7 +59,36 @@ function saleWith(...answers: (RowlockError | Partial<Confirmed>)[]) {
 
 const unknown = new RowlockError({ code: 'outcome_unknown', message: 'Not known.', retryable: true });
 
+afterEach(() => vi.useRealTimers());
+
 describe('a booking', () => {
+  it('whose outcome is not known is asked for until it is, though its seats have left the basket', async () => {
+    vi.useFakeTimers();
+    const { sale, memory, asked, notices } = saleWith(unknown, unknown, { replayed: true });
+    await sale.book();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toHaveLength(3);
+    expect(new Set(asked.map(({ requestId }) => requestId)).size).toBe(1);
+    expect(notices.map(({ tone }) => tone)).toEqual(['bad', 'good']);
+    expect(sale.bought).toHaveLength(1);
+    expect(memory.asking).toBeUndefined();
+  });
+
+  it('is asked for no more once its show is closed', async () => {
+    vi.useFakeTimers();
+    const { sale, asked } = saleWith(unknown, { replayed: true });
+    await sale.book();
+    sale.close();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('that was not made because the server was busy is not made by a reload', async () => {
+    const { sale, memory } = saleWith(new RowlockError({ code: 'busy', message: '', retryable: true }));
+    await sale.book();
+    expect(memory.asking).toBeUndefined();
+  });
+
   it('whose outcome is not known is asked for again by the same id, and is a ticket then', async () => {
     const { sale, memory, asked, notices } = saleWith(unknown, { replayed: true });
     await sale.book();

@@ -30,6 +30,8 @@ export interface SaleEvents {
 
 /** The map tells of what was answered sooner than this, or somebody else was quicker to hold it. */
 const MAP_LAG_MS = 1_500;
+/** Beside what the client has tried already: when the seats are booked the basket is empty, and nobody else would ask. */
+const ASK_AGAIN_MS = 5_000;
 
 const NO_LEASES: ReadonlyMap<string, Lease> = new Map();
 /** Until `welcome` tells: the protocol's default. */
@@ -52,6 +54,7 @@ export class Sale {
   #bought: Set<string>;
   #mine: ReadonlyMap<string, Lease> = NO_LEASES;
   #isBooking = false;
+  #askAgain: ReturnType<typeof setTimeout> | undefined;
 
   constructor(client: Client, plan: Plan, memory: Memory, events: SaleEvents) {
     this.plan = plan;
@@ -172,13 +175,15 @@ export class Sale {
 
   close(): void {
     for (const end of this.#ends) end();
+    clearTimeout(this.#askAgain);
     this.#watch.close();
   }
 
-  async #book(booking: Bought): Promise<void> {
+  async #book(booking: Bought, isFirst = true): Promise<void> {
     if (this.#isBooking) return;
     const { seatIds, showId, requestId } = booking;
     this.#isBooking = true;
+    clearTimeout(this.#askAgain);
     this.#memory.keepAsking(booking);
     this.#events.basket();
     try {
@@ -189,14 +194,21 @@ export class Sale {
       if (refunded) this.#say('bad', `This booking was made and has been refunded since: ${names}.`);
       else this.#say('good', `Booked: ${names}. Enjoy the show.`);
     } catch (error) {
-      // Unless it is final, the same request learns the outcome later: after a reload, say.
-      if (error instanceof RowlockError && !error.retryable) this.#memory.answered(undefined);
-      this.#failed(error, 'book');
+      this.#notBooked(error, booking, isFirst);
     } finally {
       this.#isBooking = false;
       this.#changed(seatIds);
       this.#events.basket();
     }
+  }
+
+  /** What may have been booked is asked for until it is known, after a reload too; said once. */
+  #notBooked(error: unknown, booking: Bought, isFirst: boolean): void {
+    const code = error instanceof RowlockError ? error.code : undefined;
+    if (code === 'outcome_unknown')
+      this.#askAgain = setTimeout(() => void this.#book(booking, false), ASK_AGAIN_MS);
+    else if (code !== 'closed') this.#memory.answered(undefined);
+    if (isFirst || code !== 'outcome_unknown') this.#failed(error, 'book');
   }
 
   /** The reload closed the connection, and that frees seats at once: what nobody took in between is held again. */

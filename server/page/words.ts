@@ -63,7 +63,7 @@ export function explain(error: RowlockError, action: Action, nameOf: (seatId: st
     case 'no_reply':
       return 'No answer came in time. Look at the map to see what became of it.';
     case 'outcome_unknown':
-      return 'It is not known yet whether the booking was made. Book again: it cannot be made twice.';
+      return 'It is not known yet whether the booking was made. This page goes on asking; it cannot be made twice.';
     case 'unknown_show':
       return 'There is no such show here.';
     case 'unknown_seat':

@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { RedisService } from '../dev/redis.ts';
-import { redisSettings } from '../test/harness/lease-kit.ts';
+import { leadFeedsBy, redisSettings } from '../test/harness/lease-kit.ts';
 import { FaultProxy } from '../test/harness/proxy.ts';
 import { startRedis } from '../test/harness/services.ts';
-import { RedisStore } from './redis.ts';
+import { openRedis, type RedisStore } from './redis.ts';
 import { RedisSubscriber } from './redis-subscriber.ts';
 
 let redis: RedisService;
@@ -38,15 +38,17 @@ afterAll(async () => {
 async function subscribed(service = redis, url = proxy.urlFor(redis.url)): Promise<void> {
   heard = [];
   resubscribed = 0;
-  store = new RedisStore(redisSettings(service.url, 300));
+  const settings = redisSettings(service.url, 300);
+  store = openRedis(settings);
   await store.connect();
+  leadFeedsBy(url, store);
   const on = {
     message: (channel: string, message: string) => void heard.push(`${channel} ${message}`),
     resubscribed: () => {
       resubscribed += 1;
     },
   };
-  subscriber = new RedisSubscriber(redisSettings(url, 300), store, on, randomBytes(6).toString('hex'));
+  subscriber = new RedisSubscriber(settings, store, on, randomBytes(6).toString('hex'));
   await subscriber.connect();
   await subscriber.subscribe('feed:{s}');
   await expect.poll(() => resubscribed).toBe(1);
@@ -96,7 +98,7 @@ it('that cannot be made now is made with the next connection', async () => {
   const other = await startRedis();
   await subscribed(other, other.url);
   await other.stop();
-  await expect.poll(() => store.runId).toBeUndefined();
+  await expect.poll(() => store.masters[0]?.runId).toBeUndefined();
   await expect(subscriber.subscribe('feed:{later}')).rejects.toThrow();
   const again = await startRedis({ port: other.port, dir: other.dir });
   await expect.poll(() => resubscribed, { timeout: 3_000 }).toBe(2);

@@ -1,114 +1,130 @@
-import { Redis } from 'ioredis';
-import { monotonicMs, withDeadline } from '../clock.ts';
-import { CONNECT_TIMEOUT_MS, clientOptions, type RedisSettings, type RedisStore } from './redis.ts';
+import { withDeadline } from '../clock.ts';
+import { CONNECT_TIMEOUT_MS, type RedisSettings } from './redis-client.ts';
+import type { RedisLink, RedisStore } from './redis-link.ts';
+import { ShardFeed } from './shard-feed.ts';
 
-const BEAT_MS = 500;
-const BEATS_MISSED = 3;
+/** Until a subscription that was refused is asked for again. */
+const AGAIN_MS = 100;
+/** Names that are tried for the beat of a master with few slots: among three masters the third fits, on average. */
+const MAX_NAMES = 100_000;
+
+export interface SubscriberEvents {
+  /** A message of a subscribed channel. */
+  message(channel: string, message: string): void;
+  /** These subscriptions stand again after a break: what was published meanwhile is lost. */
+  resubscribed(channels: readonly string[]): void;
+}
 
 /**
- * The connection for the feeds, apart from commands. It has a liveness check of its own: the command connection
- * publishes a beat that must arrive here, on the way of the changes themselves. A socket that died in silence
- * is thus noticed though nothing is ever sent on it.
+ * The subscriptions, each at the master that serves its channel's slot: beside every link for commands a connection for the
+ * feeds. When slots move, their channels follow them.
  */
 export class RedisSubscriber {
-  readonly #client: Redis;
   readonly #store: RedisStore;
   readonly #settings: RedisSettings;
-  readonly #beatChannel: string;
+  readonly #on: SubscriberEvents;
+  readonly #serverId: string;
   readonly #channels = new Set<string>();
-  readonly #onMessage: (channel: string, message: string) => void;
-  readonly #onResubscribed: () => void;
-  #timer: NodeJS.Timeout | undefined;
-  #lastBeatMs = monotonicMs();
-  #cutAtMs = Number.NEGATIVE_INFINITY;
+  readonly #feeds = new Map<RedisLink, ShardFeed>();
+  #again: NodeJS.Timeout | undefined;
 
-  constructor(
-    settings: RedisSettings,
-    store: RedisStore,
-    on: {
-      /** A message of a subscribed channel. */
-      message: (channel: string, message: string) => void;
-      /** The subscriptions stand again after a break: what was published meanwhile is lost. */
-      resubscribed: () => void;
-    },
-    serverId: string,
-  ) {
+  constructor(settings: RedisSettings, store: RedisStore, on: SubscriberEvents, serverId: string) {
     this.#settings = settings;
     this.#store = store;
-    this.#onMessage = on.message;
-    this.#onResubscribed = on.resubscribed;
-    this.#beatChannel = `beat:{${serverId}}`;
-    // Subscriptions are made by hand at every `ready`: the client's own are silent about when they stand again.
-    // A subscriber may rightly be silent, so silence cuts nothing here: the beat does.
-    const { socketTimeout: _, ...common } = clientOptions(settings);
-    this.#client = new Redis(settings.url, { ...common, autoResubscribe: false });
-    this.#client.on('error', (error: Error) =>
-      settings.log.debug({ error: error.message }, 'Redis subscriber'),
-    );
-    this.#client.on('ready', () => void this.#onReady());
-    this.#client.on('smessage', (channel: string, message: string) => this.#receive(channel, message));
+    this.#on = on;
+    this.#serverId = serverId;
   }
 
-  /** For how long a beat has been missing, in ms; 0: it is alive. */
+  /** For how long a beat has been missing, in ms; 0: every master's is alive. */
   get overdueMs(): number {
-    const silentMs = monotonicMs() - this.#lastBeatMs;
-    return silentMs > BEAT_MS * 2 ? silentMs : 0;
+    return Math.max(0, ...[...this.#feeds.values()].map(({ overdueMs }) => overdueMs));
   }
 
   async connect(): Promise<void> {
-    await withDeadline(this.#client.connect(), CONNECT_TIMEOUT_MS);
-    this.#timer = setInterval(() => this.#beat(), BEAT_MS);
+    this.#store.onMoved(() => this.#follow());
+    const connecting = this.#store.masters.map((link) => this.#open(link));
+    await withDeadline(Promise.all(connecting), CONNECT_TIMEOUT_MS);
   }
 
   /** Resolves once the subscription stands; a break is mended by itself (`resubscribed` tells). */
   async subscribe(channel: string): Promise<void> {
     this.#channels.add(channel);
-    await this.#client.ssubscribe(channel);
+    const feed = this.#feedOf(channel);
+    if (feed === undefined) throw new Error(`nobody serves ${channel}`);
+    await this.#subscribe(feed, channel);
   }
 
   async unsubscribe(channel: string): Promise<void> {
     this.#channels.delete(channel);
-    await this.#client.sunsubscribe(channel).catch(() => {});
+    await Promise.all([...this.#feeds.values()].map((feed) => feed.unsubscribe(channel)));
   }
 
   close(): void {
-    clearInterval(this.#timer);
-    this.#client.disconnect();
+    clearTimeout(this.#again);
+    this.#store.onMoved(() => {});
+    for (const feed of this.#feeds.values()) feed.close();
   }
 
-  async #onReady(): Promise<void> {
-    this.#lastBeatMs = monotonicMs();
+  #feedOf(channel: string): ShardFeed | undefined {
+    const link = this.#store.masterOf(channel);
+    return link && this.#feeds.get(link);
+  }
+
+  #open(link: RedisLink): Promise<void> {
+    const feed = new ShardFeed(this.#settings, link, this.#beatChannelAt(link), {
+      message: (channel, message) => this.#on.message(channel, message),
+      resubscribed: (channels) => this.#on.resubscribed(channels),
+      moved: () => this.#store.suspect(),
+    });
+    this.#feeds.set(link, feed);
+    return feed.connect();
+  }
+
+  /** Slots have other masters now, or may have: every channel goes where its slot is. */
+  #follow(): void {
+    const { masters } = this.#store;
+    for (const [link, feed] of this.#feeds) {
+      if (masters.includes(link)) continue;
+      feed.close();
+      this.#feeds.delete(link);
+    }
+    for (const link of masters) {
+      const feed = this.#feeds.get(link);
+      if (feed === undefined) this.#open(link).catch(() => {});
+      else if (this.#store.masterOf(feed.beatChannel) !== link) feed.beatOn(this.#beatChannelAt(link));
+    }
+    for (const channel of this.#channels) this.#move(channel);
+  }
+
+  #move(channel: string): void {
+    const owner = this.#feedOf(channel);
+    if (owner === undefined || owner.has(channel)) return;
+    for (const feed of this.#feeds.values()) if (feed !== owner) void feed.unsubscribe(channel);
+    this.#subscribe(owner, channel).then(
+      () => this.#on.resubscribed([channel]),
+      () => {},
+    );
+  }
+
+  async #subscribe(feed: ShardFeed, channel: string): Promise<void> {
     try {
-      // One by one: in a cluster each channel has a slot of its own, and they leave in one write all the same.
-      await Promise.all(
-        [this.#beatChannel, ...this.#channels].map((channel) => this.#client.ssubscribe(channel)),
-      );
-      this.#onResubscribed();
+      await feed.subscribe(channel);
     } catch (error) {
-      this.#settings.log.warn(
-        { error: String(error) },
-        'the feeds could not be subscribed; connecting again',
-      );
-      this.#client.disconnect(true);
+      this.#store.suspect(error, feed.link);
+      this.#again ??= setTimeout(() => {
+        this.#again = undefined;
+        this.#follow();
+      }, AGAIN_MS);
+      throw error;
     }
   }
 
-  #receive(channel: string, message: string): void {
-    this.#lastBeatMs = monotonicMs();
-    if (channel !== this.#beatChannel) this.#onMessage(channel, message);
-  }
-
-  #beat(): void {
-    if (this.#store.runId === undefined) {
-      // Redis itself is away: nothing can be said about this connection.
-      this.#lastBeatMs = monotonicMs();
-      return;
+  /** A channel of our own in a slot of this master. */
+  #beatChannelAt(link: RedisLink): string {
+    for (let n = 0; n < MAX_NAMES; n++) {
+      const channel = `beat:{${this.#serverId}.${n}}`;
+      if (this.#store.masterOf(channel) === link) return channel;
     }
-    this.#store.publish(this.#beatChannel, '').catch(() => {});
-    const patienceMs = BEAT_MS * BEATS_MISSED;
-    if (this.overdueMs < patienceMs || monotonicMs() - this.#cutAtMs < patienceMs) return;
-    this.#settings.log.warn('the feed is silent; connecting again');
-    this.#cutAtMs = monotonicMs();
-    this.#client.disconnect(true);
+    return `beat:{${this.#serverId}}`;
   }
 }

@@ -8,7 +8,7 @@ import { stepKeys } from '../leases/keys.ts';
 import { redisSettings } from '../test/harness/lease-kit.ts';
 import { FaultProxy } from '../test/harness/proxy.ts';
 import { startRedis } from '../test/harness/services.ts';
-import { RedisStore, StoreUnavailable } from './redis.ts';
+import { openRedis, type RedisStore, StoreUnavailable } from './redis.ts';
 
 let redis: RedisService;
 let proxy: FaultProxy;
@@ -29,11 +29,13 @@ afterAll(async () => {
 });
 
 async function connected(url = proxy.urlFor(redis.url), timeoutMs = 300): Promise<RedisStore> {
-  const store = new RedisStore(redisSettings(url, timeoutMs));
+  const store = openRedis(redisSettings(url, timeoutMs));
   opened.push(store);
   await store.connect();
   return store;
 }
+
+const runOf = (store: RedisStore) => store.masters[0]?.runId;
 
 /** A step that answers whatever the show's state. */
 const step = (store: RedisStore) => store.step('read', stepKeys(`s${++shows}`, []), [0, 1]);
@@ -48,24 +50,24 @@ const answers = (store: RedisStore) =>
 describe('the run', () => {
   it('is known once connected, forgotten with the connection, and learnt again', async () => {
     const store = await connected();
-    const { runId } = store;
+    const runId = runOf(store);
     expect(runId).toMatch(/^[0-9a-f]{40}$/);
     proxy.cut();
-    await expect.poll(() => store.runId, { interval: 1 }).toBeUndefined();
+    await expect.poll(() => runOf(store), { interval: 1 }).toBeUndefined();
     expect(await failure(store)).toMatchObject({ sent: false });
     await answers(store);
-    expect(store.runId).toBe(runId);
+    expect(runOf(store)).toBe(runId);
   });
 
   it('is another one after a restart', async () => {
     const other = await startRedis();
     const store = await connected(other.url);
-    const { runId } = store;
+    const runId = runOf(store);
     await other.stop();
-    await expect.poll(() => store.runId, { interval: 1 }).toBeUndefined();
+    await expect.poll(() => runOf(store), { interval: 1 }).toBeUndefined();
     const again = await startRedis({ port: other.port, dir: other.dir });
     await answers(store);
-    expect(store.runId).not.toBe(runId);
+    expect(runOf(store)).not.toBe(runId);
     await again.stop();
   });
 });
@@ -173,7 +175,7 @@ describe('connect', () => {
     const port = typeof address === 'object' ? address?.port : undefined;
     await new Promise((resolve) => free.close(resolve));
     const lines: string[] = [];
-    const store = new RedisStore(settingsOf(`redis://:secret-word@127.0.0.1:${port}`, lines));
+    const store = openRedis(settingsOf(`redis://:secret-word@127.0.0.1:${port}`, lines));
     const error: unknown = await store.connect().catch((reason: unknown) => reason);
     expect(String(error)).toBe(
       `Error: cannot use Redis at 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
@@ -184,7 +186,7 @@ describe('connect', () => {
   it('has a line in the log when the trouble begins, not one for each attempt', async () => {
     const other = await startRedis();
     const lines: string[] = [];
-    const store = new RedisStore(settingsOf(other.url, lines));
+    const store = openRedis(settingsOf(other.url, lines));
     opened.push(store);
     await store.connect();
     await other.stop();

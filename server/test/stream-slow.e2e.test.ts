@@ -1,7 +1,7 @@
 /** Watchers that do not read, among some that do. What one socket may cost is bounded in `sender.test.ts`. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Leases } from '../leases/leases.ts';
-import { RedisStore } from '../stores/redis.ts';
+import { openRedis, type RedisStore } from '../stores/redis.ts';
 import { openStage, type TestApp, type TestStage } from './harness/app-kit.ts';
 import { TestClient } from './harness/client.ts';
 import { redisSettings } from './harness/lease-kit.ts';
@@ -22,7 +22,7 @@ beforeAll(async () => {
   stage = await openStage();
   stores = new Stores(stage);
   app = await stage.start();
-  store = new RedisStore(redisSettings(stage.redis.url));
+  store = openRedis(redisSettings(stage.redis.url));
   await store.connect();
   leases = new Leases({
     store,

@@ -2,9 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { ConfirmCall, type ConfirmRequest } from '../../../server/bookings/confirm-call.ts';
 import { monotonicMs } from '../../../server/clock.ts';
+import { Leases } from '../../../server/leases/leases.ts';
 import { createLog } from '../../../server/observability/log.ts';
 import { PostgresPool } from '../../../server/stores/postgres.ts';
-import { RedisStore } from '../../../server/stores/redis.ts';
+import { openRedis } from '../../../server/stores/redis.ts';
 import { serve } from '../kit/served.ts';
 import { ClosedLoop } from '../sockets/closed-loop.ts';
 import { named } from '../sockets/frames.ts';
@@ -27,7 +28,15 @@ export interface DirectCounts {
   readonly exhausted: boolean;
 }
 
+interface DirectHolds {
+  readonly redisUrl: string;
+  readonly showId: string;
+  readonly from: number;
+  readonly count: number;
+}
+
 const DEADLINE_MS = 10_000;
+const HOLD_MS = 60_000;
 
 async function classical(window: DirectWindow & { pool: number; inFlight: number }): Promise<DirectCounts> {
   const transactions = await Classical.open(window.databaseUrl, window.pool);
@@ -106,9 +115,24 @@ async function oneByOne(count: number, call: (i: number) => Promise<unknown>): P
 }
 
 async function pings({ redisUrl, count }: { redisUrl: string; count: number }): Promise<number[]> {
-  const store = new RedisStore({ url: redisUrl, timeoutMs: DEADLINE_MS, log: createLog('silent') });
+  const store = openRedis({ url: redisUrl, timeoutMs: DEADLINE_MS, log: createLog('silent') });
   await store.connect();
   return oneByOne(count, () => store.ping()).finally(() => store.close());
+}
+
+/** The step of a hold by the server's own code, each of a seat of its own: what is left of a hold without the server. */
+async function holds({ redisUrl, showId, from, count }: DirectHolds): Promise<number[]> {
+  const store = new RedisStore({ url: redisUrl, timeoutMs: DEADLINE_MS, log: createLog('silent') });
+  await store.connect();
+  const seatVersions = async () => [];
+  const leases = new Leases({ store, seatVersions, guardMs: 4_000, maxHoldMs: HOLD_MS, checkoutMs: HOLD_MS });
+  const owner = { token: randomUUID(), conn: 1, userId: randomUUID() };
+  await leases.position(showId);
+  const took = oneByOne(count, (i) => leases.hold(showId, owner, [named(from + i)], HOLD_MS));
+  return took.finally(() => {
+    leases.close();
+    store.close();
+  });
 }
 
 /** Of one request each. */
@@ -122,6 +146,6 @@ async function commits(options: {
   return oneByOne(options.count, (i) => book([options.from + i])).finally(() => pool.close());
 }
 
-const handlers = { classical, batches, pings, commits };
+const handlers = { classical, batches, pings, holds, commits };
 export type Direct = typeof handlers;
 serve(handlers);

@@ -41,6 +41,13 @@ function idleRows(rounds: readonly Idle[]): Row[] {
       bar: { text: `≤ ${bars.hold}`, met: holdRatio <= bars.hold },
     },
     {
+      measure: '  beside that round trip through a bare server, and the step without a server',
+      ours: short(medianOf(rounds, ({ hold }) => hold.p50Ms)),
+      beside: [({ hop }: Idle) => hop, ({ step }: Idle) => step]
+        .map((pick) => short(medianOf(rounds, (idle) => pick(idle).p50Ms)))
+        .join(', '),
+    },
+    {
       measure: '  confirm p50 ms, beside the commit alone and two round trips to Redis',
       ours: short(medianOf(rounds, ({ confirm }) => confirm.p50Ms)),
       beside: short(medianOf(rounds, allowedMs)),

@@ -5,6 +5,7 @@ import { type Latencies, latenciesOf } from '../kit/latencies.ts';
 import { createNumbered, type RoundContext } from '../kit/rounds.ts';
 import { openStage, type Stage } from '../kit/stage.ts';
 import type { PacedCounts } from '../sockets/paced-loop.ts';
+import type { BareHop } from './bare-hop.ts';
 import { DEPTH_AT_MAXIMUM, type Size, shares } from './size.ts';
 
 export interface Paced {
@@ -19,6 +20,10 @@ export interface Idle {
   readonly confirm: Latencies;
   /** One round trip to Redis. */
   readonly ping: Latencies;
+  /** The same through WebSocket, by a server that does nothing else. */
+  readonly hop: Latencies;
+  /** The step of a hold, without the server. */
+  readonly step: Latencies;
   /** The commit of one request, without the server. */
   readonly commit: Latencies;
 }
@@ -37,13 +42,16 @@ export async function round(context: RoundContext, size: Size): Promise<RoundRes
   const { services, n, own, flags, say } = context;
   const [showId, idleId, besideId] = [`arena-${n}`, `hall-${n}`, `beside-${n}`];
   await createNumbered(services, showId, size.seats);
-  const idleSeats = size.slices * size.slice;
+  const idleSeats = (size.warmUpSlices + size.slices) * size.slice;
   await createNumbered(services, idleId, idleSeats);
   await createNumbered(services, besideId, idleSeats);
   say('starting the server and its clients');
   const showIds = [showId, idleId];
   const stage = await openStage({ services, own, flags, showIds, sessions: size.connections + 1 });
-  const direct = own.opened(startChild<Direct>({ script: 'load/bench/confirm/direct.ts' }), (c) => c.stop());
+  const start = <H extends Direct | BareHop>(script: string) =>
+    own.opened(startChild<H>({ script }), (child) => child.stop());
+  const direct = start<Direct>('load/bench/confirm/direct.ts');
+  const bareHop = start<BareHop>('load/bench/latency/bare-hop.ts');
 
   const { connections, seats, leadMs } = size;
   let from = 0;
@@ -59,7 +67,7 @@ export async function round(context: RoundContext, size: Size): Promise<RoundRes
   say('warming up');
   await closed(size.warmUpMs);
   say('one connection alone');
-  const idle = await idleOf(stage, direct, size, idleId, besideId);
+  const idle = await idleOf(stage, { direct, bareHop }, size, idleId, besideId);
   say('the maximum');
   const maximumPerS = await closed(size.maximumMs);
   const paced: Paced[] = [];
@@ -89,25 +97,38 @@ async function pace(
 /** In turns, so that what the machine does meanwhile meets them alike. */
 async function idleOf(
   { services, buyers }: Stage,
-  direct: Child<Direct>,
-  { slices, slice: count }: Size,
+  { direct, bareHop }: { direct: Child<Direct>; bareHop: Child<BareHop> },
+  { warmUpSlices, slices, slice: count }: Size,
   showId: string,
   besideId: string,
 ): Promise<Idle> {
   const { redisUrl, databaseUrl } = services;
-  const all: Record<keyof Idle, number[]> = { hold: [], confirm: [], ping: [], commit: [] };
-  for (let i = 0; i < slices; i++) {
+  const hop = { host: '127.0.0.1', port: await bareHop.call('listen', { redisUrl }), count };
+  const all: Record<keyof Idle, number[]> = {
+    hold: [],
+    confirm: [],
+    ping: [],
+    hop: [],
+    step: [],
+    commit: [],
+  };
+  for (let i = 0; i < warmUpSlices + slices; i++) {
+    if (i === warmUpSlices) for (const times of Object.values(all)) times.length = 0;
     const from = i * count;
     const { holdMs, confirmMs } = await buyers.call('idle', { showId, from, count });
     all.hold.push(...holdMs);
     all.confirm.push(...confirmMs);
-    all.ping.push(...(await direct.call('pings', { redisUrl, count: count * 2 })));
+    all.ping.push(...(await direct.call('pings', { redisUrl, count })));
+    all.hop.push(...(await buyers.call('hops', hop)));
+    all.step.push(...(await direct.call('holds', { redisUrl, showId: besideId, from, count })));
     all.commit.push(...(await direct.call('commits', { databaseUrl, showId: besideId, from, count })));
   }
   return {
     hold: latenciesOf(all.hold),
     confirm: latenciesOf(all.confirm),
     ping: latenciesOf(all.ping),
+    hop: latenciesOf(all.hop),
+    step: latenciesOf(all.step),
     commit: latenciesOf(all.commit),
   };
 }

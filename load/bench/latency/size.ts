@@ -11,6 +11,8 @@ export interface Size {
   readonly payAfterMs: number;
   /** Purchases of one connection alone, in slices beside what they are compared with. */
   readonly slices: number;
+  /** Slices before them that are not looked at: code that ran a few hundred times is not compiled yet. */
+  readonly warmUpSlices: number;
   readonly slice: number;
 }
 
@@ -24,6 +26,7 @@ export const full: Size = {
   windowMs: 4_000,
   payAfterMs: 200,
   slices: 5,
+  warmUpSlices: 5,
   slice: 200,
 };
 export const quick: Size = {
@@ -36,6 +39,7 @@ export const quick: Size = {
   windowMs: 400,
   payAfterMs: 100,
   slices: 2,
+  warmUpSlices: 0,
   slice: 20,
 };
 

@@ -7,7 +7,7 @@ import { type ConfirmCounts, ConfirmLoop, type ConfirmWindow } from './confirm-l
 import { type ContentionCounts, ContentionLoop, type ContentionWindow } from './contention-loop.ts';
 import { named } from './frames.ts';
 import { type HoldCounts, HoldLoop, type HoldWindow, TTL_MS } from './hold-loop.ts';
-import { type IdleOptions, idlePurchases } from './idle.ts';
+import { type IdleOptions, idleHops, idlePurchases } from './idle.ts';
 import { type OverloadCounts, OverloadLoop, type OverloadWindow } from './overload-loop.ts';
 import { type PacedCounts, PacedLoop, type PacedWindow } from './paced-loop.ts';
 import { kinds } from './reply-reader.ts';
@@ -86,6 +86,12 @@ const overload = (window: OverloadWindow): Promise<OverloadCounts> =>
 const burstOfOne = async (options: BurstOptions) => burst(clientAt(LAST), options);
 const idle = async (options: IdleOptions) => idlePurchases(clientAt(LAST), options);
 
+/** Of another server, by a client of its own. */
+async function hops({ count, ...address }: ServerAddress & { count: number }): Promise<number[]> {
+  const client = await Client.open(address);
+  return idleHops(client, count).finally(() => client.destroy());
+}
+
 /** Everything that was held in the show. Resolves to the milliseconds that it took. */
 async function free({ showId }: { showId: string }): Promise<number> {
   const fromMs = performance.now();
@@ -116,6 +122,7 @@ const handlers = {
   pace,
   overload,
   idle,
+  hops,
   lease: leaseAll,
   beat,
   burst: burstOfOne,

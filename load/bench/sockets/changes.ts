@@ -5,7 +5,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Steps } from '../../../server/leases/steps.ts';
 import { createLog } from '../../../server/observability/log.ts';
-import { RedisStore } from '../../../server/stores/redis.ts';
+import { openRedis, type RedisStore } from '../../../server/stores/redis.ts';
 import { serve } from '../kit/served.ts';
 import { usage } from '../kit/usage.ts';
 
@@ -42,7 +42,7 @@ async function change(options: ChangesOptions): Promise<void> {
 
 async function connected({ redisUrl }: ChangesOptions): Promise<RedisStore> {
   if (store !== undefined) return store;
-  store = new RedisStore({ url: redisUrl, timeoutMs: 5_000, log: createLog('silent') });
+  store = openRedis({ url: redisUrl, timeoutMs: 5_000, log: createLog('silent') });
   await store.connect();
   return store;
 }

@@ -10,6 +10,18 @@ export interface IdleOptions {
   readonly count: number;
 }
 
+/** One small request after the other, each answered `held`. Milliseconds of each. */
+export async function idleHops(client: Client, count: number): Promise<number[]> {
+  const tookMs: number[] = [];
+  client.onRead = () => undefined;
+  for (let i = 0; i < count; i++) {
+    const fromMs = performance.now();
+    await client.ask('{"type":"hold","id":"1"}');
+    tookMs.push(performance.now() - fromMs);
+  }
+  return tookMs;
+}
+
 /** One purchase after the other, and nothing else. Milliseconds of each. */
 export async function idlePurchases(
   client: Client,

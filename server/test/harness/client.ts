@@ -12,6 +12,7 @@ import {
   type SnapshotFrame,
   type WelcomeFrame,
 } from '../../../protocol/index.ts';
+import { expectDocumented, refusalsOfFrame } from './documented.ts';
 
 type FrameOf<T extends ServerFrame['type']> = Extract<ServerFrame, { type: T }>;
 type Request = ClientFrame extends infer F
@@ -29,6 +30,8 @@ export class TestClient {
   readonly texts: string[] = [];
   readonly #socket: WebSocket;
   readonly #listeners = new Set<() => void>();
+  /** The type of each frame that was sent, by its id. */
+  readonly #asked = new Map<string, string>();
   #ids = 0;
   /** Set once the socket is closed. */
   closeCode: number | undefined;
@@ -73,6 +76,7 @@ export class TestClient {
   /** Sends, without waiting. Returns the id. */
   send(frame: Request): string {
     const id = frame.id ?? `r${++this.#ids}`;
+    this.#asked.set(id, frame.type);
     this.sendRaw(JSON.stringify({ ...frame, id }));
     return id;
   }
@@ -162,7 +166,14 @@ export class TestClient {
     if (!decoded.ok) throw new Error(`the server sent what is no frame: ${text}`);
     this.texts.push(text);
     this.frames.push(decoded.frame);
+    this.#expectDocumented(decoded.frame);
     this.#wake();
+  }
+
+  #expectDocumented(frame: ServerFrame): void {
+    const asked = frame.type === 'error' ? this.#asked.get(frame.id ?? '') : undefined;
+    if (frame.type === 'error' && asked !== undefined)
+      expectDocumented(asked, refusalsOfFrame(asked), frame.code);
   }
 
   #nextEvent(): Promise<void> {

@@ -18,7 +18,8 @@ import {
   type Swept,
 } from '../../leases/steps.ts';
 import { createLog } from '../../observability/log.ts';
-import { type RedisSettings, RedisStore } from '../../stores/redis.ts';
+import { openRedis, type RedisSettings, type RedisStore } from '../../stores/redis.ts';
+import { endpointOf } from '../../stores/redis-client.ts';
 import { startRedis } from './services.ts';
 
 export const silent = createLog('silent');
@@ -36,6 +37,12 @@ export const redisSettings = (url: string, timeoutMs = 10_000): RedisSettings =>
   log: silent,
 });
 
+/** From now on the store's feeds come by way of this URL; its commands go as before. */
+export function leadFeedsBy(url: string, store: RedisStore): void {
+  for (const link of store.masters)
+    Object.assign(link, { endpoint: endpointOf({ kind: 'single', url }, url) });
+}
+
 /** A Redis of one's own with the steps on it, and a plain client to look behind them. */
 export class LeaseKit {
   readonly redis: RedisService;
@@ -47,7 +54,7 @@ export class LeaseKit {
 
   private constructor(redis: RedisService) {
     this.redis = redis;
-    this.store = new RedisStore(redisSettings(redis.url));
+    this.store = openRedis(redisSettings(redis.url));
     this.steps = new Steps(this.store);
     this.raw = new Redis(redis.url);
     this.#subscriber = new Redis(redis.url);

@@ -1,0 +1,257 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { DeadlineError, monotonicMs, withDeadline } from '../clock.ts';
+import { type ClusterView, movedTo, readView, SLOTS, slotOf } from './cluster-view.ts';
+import { CONNECT_TIMEOUT_MS, nodeEndpoint, type RedisSettings, StoreUnavailable } from './redis-client.ts';
+import { RedisLink, type RedisStore } from './redis-link.ts';
+import { type Address, nameOf, type RedisTarget } from './redis-url.ts';
+
+/** Between two questions who serves what, while something is wrong. */
+const ASK_AGAIN_MIN_MS = 25;
+const ASK_AGAIN_MAX_MS = 500;
+/** Nodes that are asked at once when no master answers. */
+const ASKED_AT_ONCE = 5;
+
+interface Node {
+  readonly address: Address;
+  readonly link: RedisLink;
+}
+
+/**
+ * A Redis Cluster: one link to each master, and which of them serves which slot.
+ *
+ * Every step runs at the master of its show's slot and is given that master's run, so a slot that moved (a failover, a
+ * resharding) is a store that was replaced: its shows begin new epochs. A node that answers `MOVED` has done nothing: the step is
+ * said once more where it points to. Nothing else is ever said twice. (The client library's own cluster, which lost, chooses the
+ * node after the arguments, which hold the run, are written.)
+ *
+ * What may have moved slots (`MOVED`, `CLUSTERDOWN`, a link that is lost) wakes `#refresh`, the only place that asks who serves
+ * what; it asks on until every slot has a master that can be reached.
+ */
+export class RedisCluster implements RedisStore {
+  readonly #target: Extract<RedisTarget, { kind: 'cluster' }>;
+  readonly #settings: RedisSettings;
+  readonly #nodes = new Map<string, Node>();
+  readonly #owners = new Array<RedisLink | undefined>(SLOTS).fill(undefined);
+  #masters: readonly RedisLink[] = [];
+  /** Whom to ask when no master answers. */
+  #known: readonly Address[];
+  #hasHoles = true;
+  #problem = '';
+  #refreshing: Promise<void> | undefined;
+  #suspected = false;
+  #closed = false;
+  #onMoved: () => void = () => {};
+
+  constructor(target: Extract<RedisTarget, { kind: 'cluster' }>, settings: RedisSettings) {
+    this.#target = target;
+    this.#settings = settings;
+    this.#known = target.nodes;
+  }
+
+  get timeoutMs(): number {
+    return this.#settings.timeoutMs;
+  }
+
+  get masters(): readonly RedisLink[] {
+    return this.#masters;
+  }
+
+  masterOf(key: string): RedisLink | undefined {
+    return this.#owners[slotOf(key)];
+  }
+
+  /** One listener: whoever subscribes. */
+  onMoved(listener: () => void): void {
+    this.#onMoved = listener;
+  }
+
+  async connect(): Promise<void> {
+    this.suspect();
+    try {
+      await withDeadline(this.#refreshing ?? Promise.resolve(), CONNECT_TIMEOUT_MS);
+    } catch {
+      const problem = this.#whatIsWrong();
+      this.close();
+      throw new Error(
+        `cannot use the Redis cluster at ${this.#target.nodes.map(nameOf).join(', ')}: ${problem}`,
+      );
+    }
+  }
+
+  async step(name: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    const fromMs = monotonicMs();
+    const link = this.masterOf(keys[0] ?? '');
+    if (link === undefined) {
+      this.#settings.onStep?.(name, false);
+      this.suspect();
+      throw new StoreUnavailable('no master serves the slot', false);
+    }
+    try {
+      return await link.step(name, keys, args);
+    } catch (error) {
+      const next = this.#redirected(error, link);
+      if (next === undefined) throw error;
+      const leftMs = () => Math.max(1, this.timeoutMs - (monotonicMs() - fromMs));
+      // A replica that was just promoted is not connected to yet.
+      await next.ready(leftMs());
+      return await withDeadline(next.step(name, keys, args), leftMs()).catch((again: unknown) => {
+        throw again instanceof DeadlineError ? new StoreUnavailable(again.message, true) : again;
+      });
+    }
+  }
+
+  async scanHash(key: string): Promise<[field: string, value: string][]> {
+    const link = this.masterOf(key);
+    if (link === undefined) throw new StoreUnavailable('no master serves the slot', false);
+    try {
+      return await link.scanHash(key);
+    } catch (error) {
+      this.#redirected(error, link);
+      throw error;
+    }
+  }
+
+  async ping(): Promise<number> {
+    if (this.#hasHoles) throw new StoreUnavailable('no master serves some slots', false);
+    return Math.max(...(await Promise.all(this.#masters.map((link) => link.ping()))));
+  }
+
+  suspect(error?: unknown, by?: RedisLink): void {
+    this.#learn(error, by);
+    this.#suspected = true;
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined;
+      if (this.#suspected && !this.#closed) this.suspect();
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { link } of this.#nodes.values()) link.close();
+  }
+
+  /** Where a refused step is to be said again; undefined: nowhere. */
+  #redirected(error: unknown, by: RedisLink): RedisLink | undefined {
+    if (!(error instanceof StoreUnavailable) || !/^(MOVED|CLUSTERDOWN)/.test(error.message)) return undefined;
+    const next = this.#learn(error, by);
+    this.suspect();
+    return next === by ? undefined : next;
+  }
+
+  /** What a refusal by `MOVED` tells of one slot is newer than what was told of all. */
+  #learn(error: unknown, by: RedisLink | undefined): RedisLink | undefined {
+    const message = error instanceof Error ? error.message : '';
+    const moved = movedTo(message, this.#hostOf(by));
+    if (moved === undefined || this.#closed) return undefined;
+    const link = this.#linkTo(moved.master);
+    if (this.#owners[moved.slot] === link) return link;
+    this.#owners[moved.slot] = link;
+    if (!this.#masters.includes(link)) this.#masters = [...this.#masters, link];
+    this.#onMoved();
+    return link;
+  }
+
+  async #refresh(): Promise<void> {
+    let againMs = ASK_AGAIN_MIN_MS;
+    while (!this.#closed && (this.#suspected || !this.#isWhole())) {
+      this.#suspected = false;
+      const view = await this.#ask();
+      if (this.#closed) return;
+      if (view !== undefined) this.#adopt(view);
+      // Also after the last question, so that refusals without end do not make questions without end.
+      await pause(ASK_AGAIN_MIN_MS);
+      if (view === undefined) await pause(againMs);
+      else await Promise.all(this.#masters.map((link) => link.ready(againMs)));
+      againMs = Math.min(againMs * 2, ASK_AGAIN_MAX_MS);
+    }
+  }
+
+  #isWhole(): boolean {
+    return !this.#hasHoles && this.#masters.every((link) => link.runId !== undefined);
+  }
+
+  async #ask(): Promise<ClusterView | undefined> {
+    for (const link of shuffled(this.#masters.filter(({ runId }) => runId !== undefined))) {
+      const view = await this.#viewOf(link).catch(() => undefined);
+      if (view !== undefined) return view;
+    }
+    const asked = shuffled(this.#known).slice(0, ASKED_AT_ONCE);
+    return Promise.any(asked.map((address) => this.#askStranger(address))).catch(() => undefined);
+  }
+
+  async #askStranger(address: Address): Promise<ClusterView> {
+    const link = new RedisLink(nodeEndpoint(address, this.#target), this.#settings);
+    try {
+      await link.connect();
+      const view = await this.#viewOf(link, address);
+      if (view === undefined) throw new Error(`${nameOf(address)} says that the cluster is down`);
+      return view;
+    } catch (error) {
+      this.#problem = error instanceof Error ? error.message : String(error);
+      throw error;
+    } finally {
+      link.close();
+    }
+  }
+
+  async #viewOf(link: RedisLink, { host } = { host: this.#hostOf(link) }): Promise<ClusterView | undefined> {
+    const [info, slots] = await link.clusterView();
+    return readView(info, slots, host);
+  }
+
+  #adopt({ ranges, nodes }: ClusterView): void {
+    this.#owners.fill(undefined);
+    for (const { from, to, master } of ranges) this.#owners.fill(this.#linkTo(master), from, to + 1);
+    this.#hasHoles = this.#owners.includes(undefined);
+    const serving = new Set(this.#owners);
+    this.#known = uniqueOf([...nodes, ...this.#target.nodes]);
+    for (const [name, { link }] of this.#nodes) if (!serving.has(link)) this.#retire(name, link);
+    this.#masters = [...this.#nodes.values()].map(({ link }) => link);
+    this.#onMoved();
+  }
+
+  #linkTo(address: Address): RedisLink {
+    const name = nameOf(address);
+    const known = this.#nodes.get(name);
+    if (known !== undefined) return known.link;
+    const link = new RedisLink(nodeEndpoint(address, this.#target), this.#settings);
+    this.#nodes.set(name, { address, link });
+    link.on('run', () => link.runId === undefined && this.suspect());
+    link.start();
+    return link;
+  }
+
+  /** Its answers under way may still come: cut now, they would be unknown. */
+  #retire(name: string, link: RedisLink): void {
+    this.#nodes.delete(name);
+    link.removeAllListeners();
+    setTimeout(() => link.close(), this.timeoutMs);
+  }
+
+  #hostOf(link: RedisLink | undefined): string {
+    for (const node of this.#nodes.values()) if (node.link === link) return node.address.host;
+    return '';
+  }
+
+  #whatIsWrong(): string {
+    const away = this.#masters.filter(({ runId }) => runId === undefined);
+    const problems = away.map(({ endpoint, problem }) => `${endpoint.name}: ${problem || 'no answer'}`);
+    if (this.#masters.length > 0 && this.#hasHoles) problems.push('some slots have no master');
+    return problems.join('; ') || this.#problem || 'no node answers';
+  }
+}
+
+function shuffled<T>(items: readonly T[]): T[] {
+  const shuffled = [...items];
+  for (let i = shuffled.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    const item = shuffled[i];
+    const other = shuffled[j];
+    if (item !== undefined && other !== undefined) [shuffled[i], shuffled[j]] = [other, item];
+  }
+  return shuffled;
+}
+
+const uniqueOf = (addresses: readonly Address[]): Address[] => [
+  ...new Map(addresses.map((address) => [nameOf(address), address])).values(),
+];

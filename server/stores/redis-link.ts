@@ -1,0 +1,239 @@
+import { EventEmitter, once } from 'node:events';
+import type { Redis } from 'ioredis';
+import { monotonicMs, withDeadline } from '../clock.ts';
+import { readScripts } from './lua.ts';
+import {
+  CONNECT_TIMEOUT_MS,
+  clientOptions,
+  type Endpoint,
+  type RedisSettings,
+  StoreUnavailable,
+} from './redis-client.ts';
+
+/** Redis for commands, one server or many: runs the Lua steps, each at the master that serves its keys. */
+export interface RedisStore {
+  /** Deadline of one command. */
+  readonly timeoutMs: number;
+  /** Resolves when commands can be sent; rejects with one line that says what is wrong. */
+  connect(): Promise<void>;
+  /**
+   * Runs the step in one round trip. Rejects with `StoreUnavailable`; any other error of the store (out of memory,
+   * read-only replica) is one too, since nothing can be held there.
+   * @param keys all in one slot
+   */
+  step(name: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+  /** All fields of a hash, read in slices so that a large one stops nobody; a field may come twice. */
+  scanHash(key: string): Promise<[field: string, value: string][]>;
+  /** Milliseconds of one round trip, to the slowest of all masters; rejects when a slot has none that answers. */
+  ping(): Promise<number>;
+  close(): void;
+
+  /** One link to each master that serves slots. */
+  readonly masters: readonly RedisLink[];
+  /** Whose slot the key is in; undefined: nobody is known to serve it. */
+  masterOf(key: string): RedisLink | undefined;
+  /** Hears when slots may have changed masters. */
+  onMoved(listener: () => void): void;
+  /** Something says that slots have changed masters; the error of what a master refused may tell where one went. */
+  suspect(error?: unknown, by?: RedisLink): void;
+}
+
+const oldest = 7;
+
+/** Lines of INFO as a map. */
+function parseInfo(info: string): Map<string, string> {
+  return new Map(
+    info.split('\r\n').flatMap((line) => {
+      const colon = line.indexOf(':');
+      return colon > 0 ? [[line.slice(0, colon), line.slice(colon + 1)] as const] : [];
+    }),
+  );
+}
+
+/** Without an open connection the client refuses before it writes; what Redis refuses in these words it did not begin. */
+const unsent = (message: string): boolean =>
+  message.includes("isn't writeable") ||
+  /^(OOM|READONLY|MASTERDOWN|LOADING|MISCONF|NOREPLICAS|CLUSTERDOWN|BUSY|MOVED|ASK|TRYAGAIN)/.test(message);
+
+/**
+ * The connection for commands to one master: knows which run of it it talks to. Alone it is a whole store: the one that
+ * serves every key. Emits `run` when the run is known or forgotten.
+ */
+export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
+  readonly endpoint: Endpoint;
+  readonly masters: readonly RedisLink[] = [this];
+  readonly #client: Redis;
+  readonly #settings: RedisSettings;
+  readonly #steps: ReadonlyMap<string, (...args: unknown[]) => Promise<unknown>>;
+  #runId: string | undefined;
+  #problem = '';
+  /** Until then whoever connects tells what is wrong, and the log nothing. */
+  #logs = false;
+
+  constructor(endpoint: Endpoint, settings: RedisSettings) {
+    super();
+    this.endpoint = endpoint;
+    this.#settings = settings;
+    this.#client = endpoint.open(clientOptions(settings));
+    this.#client.on('error', (error: Error) => this.#complain(error.message));
+    // Forgotten before a new connection can carry anything: what is sent there must not claim to know its run.
+    this.#client.on('close', () => this.#setRun(undefined));
+    this.#client.on('ready', () => void this.#onReady());
+    this.#steps = this.#defineSteps();
+  }
+
+  /** The `run_id` of the server that this connection reaches; undefined while there is none. */
+  get runId(): string | undefined {
+    return this.#runId;
+  }
+
+  get timeoutMs(): number {
+    return this.#settings.timeoutMs;
+  }
+
+  /** The latest trouble, in one line; empty: none. */
+  get problem(): string {
+    return this.#problem;
+  }
+
+  async connect(): Promise<void> {
+    try {
+      await withDeadline(this.#client.connect(), CONNECT_TIMEOUT_MS);
+      await this.#readRun();
+      this.#logs = true;
+    } catch (error) {
+      this.#client.disconnect();
+      const reason = this.#problem || (error instanceof Error ? error.message : String(error));
+      throw new Error(`cannot use Redis at ${this.endpoint.name}: ${reason}`);
+    }
+  }
+
+  /** Begins to connect, for as long as it takes: `run` tells. */
+  start(): void {
+    this.#logs = true;
+    this.#client.connect().catch(() => {});
+  }
+
+  /** Resolves when commands can be sent, or when this time is over. */
+  async ready(withinMs: number): Promise<void> {
+    if (this.#runId !== undefined) return;
+    await once(this, 'run', { signal: AbortSignal.timeout(Math.max(1, withinMs)) }).catch(() => {});
+  }
+
+  async step(name: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    const step = this.#steps.get(name);
+    if (step === undefined) throw new Error(`no Lua step is called ${name}`);
+    const { onStep } = this.#settings;
+    if (this.#runId === undefined) {
+      onStep?.(name, false);
+      throw new StoreUnavailable('Redis is not reachable', false);
+    }
+    const sentMs = monotonicMs();
+    try {
+      const reply = await step(keys.length, keys, [this.#runId, ...args]);
+      onStep?.(name, true, monotonicMs() - sentMs);
+      return reply;
+    } catch (error) {
+      onStep?.(name, false, monotonicMs() - sentMs);
+      throw this.#unavailable(name, error);
+    }
+  }
+
+  async scanHash(key: string): Promise<[field: string, value: string][]> {
+    const found: [string, string][] = [];
+    let cursor = '0';
+    try {
+      do {
+        const [next, flat] = await this.#client.hscan(key, cursor, 'COUNT', 2000);
+        for (let i = 0; i + 1 < flat.length; i += 2) found.push([flat[i] ?? '', flat[i + 1] ?? '']);
+        cursor = next;
+      } while (cursor !== '0');
+    } catch (error) {
+      throw this.#unavailable('hscan', error);
+    }
+    return found;
+  }
+
+  async publish(channel: string, message: string): Promise<void> {
+    await this.#client.spublish(channel, message);
+  }
+
+  async ping(): Promise<number> {
+    const from = monotonicMs();
+    await this.#client.ping();
+    return monotonicMs() - from;
+  }
+
+  /** What this node of a cluster says about it: its INFO, and who serves which slots. */
+  clusterView(): Promise<readonly [info: string, slots: unknown]> {
+    return Promise.all([this.#client.cluster('INFO'), this.#client.cluster('SLOTS')]);
+  }
+
+  masterOf(): RedisLink {
+    return this;
+  }
+
+  onMoved(): void {
+    // One server serves all slots.
+  }
+
+  suspect(): void {
+    // The same.
+  }
+
+  close(): void {
+    this.removeAllListeners();
+    this.#client.disconnect();
+  }
+
+  #defineSteps() {
+    const steps = new Map<string, (...args: unknown[]) => Promise<unknown>>();
+    for (const [name, lua] of readScripts()) {
+      this.#client.defineCommand(name, { lua });
+      const step: unknown = Reflect.get(this.#client, name);
+      if (typeof step !== 'function') throw new Error(`the Redis client did not define ${name}`);
+      steps.set(name, (...args) => Reflect.apply(step, this.#client, args));
+    }
+    return steps;
+  }
+
+  async #onReady(): Promise<void> {
+    try {
+      await this.#readRun();
+      this.#problem = '';
+    } catch (error) {
+      if (!this.#logs) return;
+      this.#complain(error instanceof Error ? error.message : String(error));
+      this.#client.disconnect(true);
+    }
+  }
+
+  async #readRun(): Promise<void> {
+    const info = parseInfo(await this.#client.info('server'));
+    const version = info.get('redis_version') ?? '0';
+    if (Number.parseInt(version, 10) < oldest)
+      throw new Error(`version ${version} is too old, ${oldest} is needed`);
+    if (!this.endpoint.inCluster && info.get('redis_mode') === 'cluster')
+      throw new Error('it is a node of a cluster: say redis+cluster:// (or rediss+cluster://)');
+    this.#setRun(info.get('run_id'));
+  }
+
+  #setRun(runId: string | undefined): void {
+    if (this.#runId === runId) return;
+    this.#runId = runId;
+    this.emit('run');
+  }
+
+  /** One line when the trouble begins, not one for every attempt to reconnect. */
+  #complain(message: string): void {
+    if (this.#logs && message !== this.#problem)
+      this.#settings.log.warn({ error: message, at: this.endpoint.name }, 'Redis connection');
+    this.#problem = message;
+  }
+
+  #unavailable(step: string, error: unknown): StoreUnavailable {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#settings.log.debug({ step, error: message }, 'Redis step failed');
+    return new StoreUnavailable(message, !unsent(message));
+  }
+}

@@ -1,0 +1,94 @@
+/** Where a Redis is reached, as REDIS_URL tells it. */
+export type RedisTarget =
+  /** One address, which may lead to another server after a failover. */
+  | { readonly kind: 'single'; readonly url: string }
+  /** Sentinels say which server is the master. */
+  | (Nodes & {
+      readonly kind: 'sentinel';
+      readonly name: string;
+      readonly db: number;
+      readonly sentinels: Login;
+    })
+  /** Any of these nodes says which master serves which slots. */
+  | (Nodes & { readonly kind: 'cluster' });
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Login {
+  readonly username?: string;
+  readonly password?: string;
+}
+
+interface Nodes {
+  readonly nodes: readonly Address[];
+  /** The same for every node. */
+  readonly login: Login;
+  readonly tls: boolean;
+}
+
+export const REDIS_URL_FORMS =
+  'redis://host:port, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/name, ' +
+  'with rediss for TLS';
+
+const FORM =
+  /^redis(?<tls>s?)(?:\+(?<kind>cluster|sentinel))?:\/\/(?:(?<login>[^/?#]*)@)?(?<hosts>[^/?#@]+)(?<path>\/[^?#]*)?(?:\?(?<query>[^#]*))?$/;
+const HOST = /^(?<host>\[[\da-f:.]+\]|[\w.-]+)(?::(?<port>\d{1,5}))?$/i;
+const SENTINEL_PATH = /^\/(?<name>[\w.-]+)(?:\/(?<db>\d{1,5}))?$/;
+
+/** Undefined: none of `REDIS_URL_FORMS`. */
+export function parseRedisUrl(url: string): RedisTarget | undefined {
+  const { tls, kind, login = '', hosts = '', path = '', query } = FORM.exec(url)?.groups ?? {};
+  if (tls === undefined) return undefined;
+  if (kind === undefined)
+    return hosts.includes(',') || !URL.canParse(url) ? undefined : { kind: 'single', url };
+  const nodes = hosts.split(',').map((host) => parseHost(host, kind === 'cluster' ? 6379 : 26379));
+  const known = nodes.filter((node) => node !== undefined);
+  const parsedLogin = parseLogin(login);
+  if (known.length !== nodes.length || parsedLogin === undefined) return undefined;
+  const common = { nodes: known, login: parsedLogin, tls: tls === 's' };
+  if (kind === 'cluster') return path.length > 1 || query !== undefined ? undefined : { ...common, kind };
+  const { name, db = '0' } = SENTINEL_PATH.exec(path)?.groups ?? {};
+  if (name === undefined) return undefined;
+  return { ...common, kind: 'sentinel', name, db: Number(db), sentinels: sentinelLogin(query) };
+}
+
+/** Hosts and ports: what may be shown of a URL that carries a password. */
+export function addressOf(url: string): string {
+  const target = parseRedisUrl(url);
+  if (target === undefined) return 'a URL that is none';
+  if (target.kind !== 'single') return target.nodes.map(nameOf).join(', ');
+  const { hostname, port } = new URL(url);
+  return `${hostname}:${port || 6379}`;
+}
+
+export const nameOf = ({ host, port }: Address): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+
+function parseHost(text: string, defaultPort: number): Address | undefined {
+  const { host, port } = HOST.exec(text)?.groups ?? {};
+  return host === undefined
+    ? undefined
+    : { host: host.replace(/^\[|\]$/g, ''), port: Number(port ?? defaultPort) };
+}
+
+function parseLogin(text: string): Login | undefined {
+  const [, name = '', password = ''] = /^([^:]*):?(.*)$/.exec(text) ?? [];
+  try {
+    return login(decodeURIComponent(name), decodeURIComponent(password));
+  } catch {
+    return undefined; // a per cent sign that begins no code
+  }
+}
+
+function sentinelLogin(query: string | undefined): Login {
+  const given = new URLSearchParams(query);
+  return login(given.get('sentinelUsername') ?? '', given.get('sentinelPassword') ?? '');
+}
+
+const login = (username: string, password: string): Login => ({
+  ...(username === '' ? {} : { username }),
+  ...(password === '' ? {} : { password }),
+});

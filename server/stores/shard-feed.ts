@@ -1,0 +1,139 @@
+import type { Redis } from 'ioredis';
+import { monotonicMs } from '../clock.ts';
+import { clientOptions, type RedisSettings } from './redis-client.ts';
+import type { RedisLink } from './redis-link.ts';
+
+const BEAT_MS = 500;
+const BEATS_MISSED = 3;
+
+export interface ShardEvents {
+  message(channel: string, message: string): void;
+  /** These channels are subscribed again after a break. */
+  resubscribed(channels: readonly string[]): void;
+  /** The master has dropped subscriptions: their slots are not its own any more. */
+  moved(): void;
+}
+
+/**
+ * The connection for the feeds of one master, apart from commands. It has a liveness check of its own: the command link
+ * publishes a beat that must arrive here, on the way of the changes themselves. A socket that died in silence, or that
+ * leads to another server than the commands go to, is thus noticed though nothing is ever sent on it.
+ */
+export class ShardFeed {
+  readonly link: RedisLink;
+  readonly #client: Redis;
+  readonly #settings: RedisSettings;
+  readonly #on: ShardEvents;
+  /** Subscribed, or to be subscribed when the connection stands. */
+  readonly #channels = new Set<string>();
+  #beatChannel: string;
+  #timer: NodeJS.Timeout | undefined;
+  #lastBeatMs = monotonicMs();
+  #cutAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(settings: RedisSettings, link: RedisLink, beatChannel: string, on: ShardEvents) {
+    this.#settings = settings;
+    this.link = link;
+    this.#beatChannel = beatChannel;
+    this.#on = on;
+    // Subscriptions are made by hand at every `ready`: the client's own are silent about when they stand again.
+    // A subscriber may rightly be silent, so silence cuts nothing here: the beat does.
+    const { socketTimeout: _, ...common } = clientOptions(settings);
+    this.#client = link.endpoint.open({ ...common, autoResubscribe: false });
+    this.#client.on('error', (error: Error) =>
+      settings.log.debug({ error: error.message, at: link.endpoint.name }, 'Redis subscriber'),
+    );
+    this.#client.on('ready', () => void this.#onReady());
+    this.#client.on('smessage', (channel: string, message: string) => this.#receive(channel, message));
+    this.#client.on('moved', () => this.#onMoved());
+  }
+
+  get beatChannel(): string {
+    return this.#beatChannel;
+  }
+
+  /** For how long a beat has been missing, in ms; 0: it is alive. */
+  get overdueMs(): number {
+    const silentMs = monotonicMs() - this.#lastBeatMs;
+    return silentMs > BEAT_MS * 2 ? silentMs : 0;
+  }
+
+  async connect(): Promise<void> {
+    this.#timer = setInterval(() => this.#beat(), BEAT_MS);
+    await this.#client.connect();
+  }
+
+  has(channel: string): boolean {
+    return this.#channels.has(channel);
+  }
+
+  /** Rejects when the subscription could not be made now: without a connection it is made with the next one. */
+  async subscribe(channel: string): Promise<void> {
+    this.#channels.add(channel);
+    try {
+      await this.#client.ssubscribe(channel);
+    } catch (error) {
+      if (this.#client.status === 'ready') this.#channels.delete(channel);
+      throw error;
+    }
+  }
+
+  async unsubscribe(channel: string): Promise<void> {
+    if (this.#channels.delete(channel)) await this.#client.sunsubscribe(channel).catch(() => {});
+  }
+
+  /** The slot of the beat before has moved. */
+  beatOn(channel: string): void {
+    this.#client.sunsubscribe(this.#beatChannel).catch(() => {});
+    this.#beatChannel = channel;
+    this.#client.ssubscribe(channel).catch(() => {});
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#client.disconnect();
+  }
+
+  async #onReady(): Promise<void> {
+    this.#lastBeatMs = monotonicMs();
+    const channels = [...this.#channels];
+    try {
+      // One by one: each channel has a slot of its own, and they leave in one write all the same.
+      await Promise.all([this.#beatChannel, ...channels].map((channel) => this.#client.ssubscribe(channel)));
+      this.#on.resubscribed(channels);
+    } catch (error) {
+      // What has moved, `moved` has told.
+      if (error instanceof Error && error.message.startsWith('MOVED')) return;
+      this.#settings.log.warn(
+        { error: String(error), at: this.link.endpoint.name },
+        'the feeds could not be subscribed; connecting again',
+      );
+      this.#client.disconnect(true);
+    }
+  }
+
+  /** Which ones is not told: all are asked for again, wherever their slots are now. */
+  #onMoved(): void {
+    this.#channels.clear();
+    this.#on.moved();
+  }
+
+  #receive(channel: string, message: string): void {
+    this.#lastBeatMs = monotonicMs();
+    if (channel !== this.#beatChannel) this.#on.message(channel, message);
+  }
+
+  #beat(): void {
+    if (this.link.runId === undefined) {
+      // Redis itself is away: nothing can be said about this connection.
+      this.#lastBeatMs = monotonicMs();
+      return;
+    }
+    this.link.publish(this.#beatChannel, '').catch(() => {});
+    const patienceMs = BEAT_MS * BEATS_MISSED;
+    if (this.overdueMs < patienceMs || monotonicMs() - this.#cutAtMs < patienceMs) return;
+    this.#settings.log.warn({ at: this.link.endpoint.name }, 'the feed is silent; connecting again');
+    this.#cutAtMs = monotonicMs();
+    this.#client.disconnect(true);
+  }
+}

@@ -1,0 +1,32 @@
+/*
+ * The refusals of each call are written down by hand, for the documents. Every refusal that any test meets is held against that:
+ * the harness's clients ask here, and refusals.e2e.test.ts evokes each one that is written down.
+ */
+import { calls } from '../../../protocol/documents/calls.ts';
+import { clientWords, commonRefusals } from '../../../protocol/documents/words.ts';
+import type { ClientFrame, FaultCode } from '../../../protocol/index.ts';
+
+const isFrameType = (type: string): type is ClientFrame['type'] => type in clientWords;
+
+/** The refusals of a frame; undefined when the protocol has no such type. */
+export function refusalsOfFrame(type: string): ReadonlySet<FaultCode> | undefined {
+  return isFrameType(type) ? new Set([...commonRefusals, ...clientWords[type].refusals]) : undefined;
+}
+
+const patterns = Object.entries(calls).map(([name, { refusals }]) => {
+  const [method = '', path = ''] = name.split(' ');
+  return { method, path: new RegExp(`^${path.replace(/:\w+/g, '[^/]*')}$`), refusals: new Set(refusals) };
+});
+
+/** Of an HTTP call; undefined when there is none of this method and path. */
+export function refusalsOfCall(method: string, path: string): ReadonlySet<FaultCode> | undefined {
+  const asked = method === 'HEAD' ? 'GET' : method;
+  const [bare = ''] = path.split('?');
+  return patterns.find((call) => call.method === asked && call.path.test(bare))?.refusals;
+}
+
+/** Throws when the documents do not tell of this refusal. */
+export function expectDocumented(what: string, told: ReadonlySet<string> | undefined, code: unknown): void {
+  if (told === undefined || typeof code !== 'string' || told.has(code)) return;
+  throw new Error(`${what} was refused with ${code}, which protocol/documents does not tell`);
+}
