@@ -64,10 +64,10 @@ const seats = (frame: Frame) => ({
   too_many_seats: { ...frame, seatIds: many(10) },
   duplicate_seat: { ...frame, seatIds: ['A5', 'A5'] },
 });
-const hold = { type: 'hold', showId, seatIds: ['A5'] } as const;
+const hold = { type: 'hold' as const, showId, seatIds: ['A5'] };
 /** As many as a session may hold may be given back at once. */
-const release = { type: 'release', showId, seatIds: ['A5'] } as const;
-const checkout = { type: 'checkout', showId, seatIds: ['A5'] } as const;
+const release = { type: 'release' as const, showId, seatIds: ['A5'] };
+const checkout = { type: 'checkout' as const, showId, seatIds: ['A5'] };
 const confirm = confirmOf(showId, ['A5'], uuid);
 const twice = { showId, seatIds: ['A1'] };
 

@@ -122,7 +122,7 @@ async function pings({ redisUrl, count }: { redisUrl: string; count: number }): 
 
 /** The step of a hold by the server's own code, each of a seat of its own: what is left of a hold without the server. */
 async function holds({ redisUrl, showId, from, count }: DirectHolds): Promise<number[]> {
-  const store = new RedisStore({ url: redisUrl, timeoutMs: DEADLINE_MS, log: createLog('silent') });
+  const store = openRedis({ url: redisUrl, timeoutMs: DEADLINE_MS, log: createLog('silent') });
   await store.connect();
   const seatVersions = async () => [];
   const leases = new Leases({ store, seatVersions, guardMs: 4_000, maxHoldMs: HOLD_MS, checkoutMs: HOLD_MS });

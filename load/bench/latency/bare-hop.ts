@@ -1,7 +1,7 @@
 /** The least that a request through WebSocket to Redis can take: uWebSockets.js, the server's client of Redis, one PING. */
 import { App, us_socket_local_port, type WebSocket } from 'uWebSockets.js';
 import { createLog } from '../../../server/observability/log.ts';
-import { RedisStore } from '../../../server/stores/redis.ts';
+import { openRedis } from '../../../server/stores/redis.ts';
 import { serve } from '../kit/served.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -9,7 +9,7 @@ const HELD = '{"type":"held","id":"1"}';
 const WELCOME = '{"type":"welcome","id":"1"}';
 
 async function listen({ redisUrl }: { redisUrl: string }): Promise<number> {
-  const store = new RedisStore({ url: redisUrl, timeoutMs: TIMEOUT_MS, log: createLog('silent') });
+  const store = openRedis({ url: redisUrl, timeoutMs: TIMEOUT_MS, log: createLog('silent') });
   await store.connect();
   const answer = (ws: WebSocket<object>, data: ArrayBuffer) => {
     if (Buffer.from(data).includes('hello')) ws.send(WELCOME);
