@@ -89,6 +89,11 @@ describe('readConfig', () => {
     { DATABASE_URL: 'hunter2' },
     { REDIS_URL: 'http://:hunter2@redis' },
     { REDIS_URL: 'redis:hunter2' },
+    { REDIS_URL: 'redis://:hunter2@one:1,two:2' },
+    { REDIS_URL: 'redis+cluster://:hunter2@one:1,:2' },
+    { REDIS_URL: 'redis+cluster://:hunter2@one:1/3' },
+    { REDIS_URL: 'redis+cluster://u:hunter2%zz@one:1' },
+    { REDIS_URL: 'redis+sentinel://:hunter2@one:1,two:2' },
     { ADMIN_TOKEN: 'hunter2 with spaces' },
     { AUTH_JWT_SECRET: 'hunter2' },
     { AUTH_JWT_PUBLIC_KEY: 'hunter2' },
@@ -148,5 +153,15 @@ it('describes each variable once', () => {
 
 it('hides passwords in URLs that people see', () => {
   expect(withoutPassword('postgres://u:hunter2@db:5432/x')).toBe('postgres://u:***@db:5432/x');
+  expect(withoutPassword('redis://:hunter2@redis/1')).toBe('redis://:***@redis/1');
   expect(withoutPassword('redis://redis:6379/?password=hunter2')).not.toContain('hunter2');
+  expect(withoutPassword('rediss+cluster://u:hunter2@one:1,two:2')).toBe(
+    'rediss+cluster://u:***@one:1,two:2',
+  );
+  const sentinels = 'redis+sentinel://:hunter2@one:1,two:2/main?sentinelPassword=hunter2&sentinelUsername=s';
+  expect(withoutPassword(sentinels)).toBe(
+    'redis+sentinel://:***@one:1,two:2/main?sentinelPassword=***&sentinelUsername=s',
+  );
+  for (const url of ['postgres://u@db:5432/x', 'redis://redis:6379', 'redis+cluster://one:1,two:2'])
+    expect(withoutPassword(url)).toBe(url);
 });

@@ -5,6 +5,7 @@
 
 import { type JwtKey, publicKey, secretKey } from './auth/jwt-key.ts';
 import { chosenWithin, limitRelations } from './limits.ts';
+import { parseRedisUrl, REDIS_URL_FORMS } from './stores/redis-url.ts';
 
 type Parsed<T> = { ok: true; value: T } | { ok: false; problem: string };
 type Parser<T> = (text: string) => Parsed<T>;
@@ -48,8 +49,8 @@ export const variables = {
   redisUrl: variable(
     'REDIS_URL',
     undefined,
-    url(['redis:', 'rediss:']),
-    'Redis 7+ or Valkey; unset: a private one that ends with the server',
+    redisUrl,
+    'Redis 7+ or Valkey: a server (`redis://`), a cluster (`redis+cluster://`) or what sentinels watch (`redis+sentinel://`); unset: a private one that ends with the server',
     secret,
   ),
   leaseTtlMs: variable(
@@ -293,14 +294,11 @@ export function startedByNpm(env: Environment = process.env): boolean {
   return script === 'start';
 }
 
-/** The URL for people's eyes: its password replaced. */
+/** The URL for people's eyes, its passwords replaced. It may name several hosts, as no URL of the standard can. */
 export function withoutPassword(url: string): string {
-  const parsed = new URL(url);
-  if (parsed.password !== '') parsed.password = '***';
-  for (const name of parsed.searchParams.keys()) {
-    if (/pass|secret|token/i.test(name)) parsed.searchParams.set(name, '***');
-  }
-  return parsed.href;
+  return url
+    .replace(/^([^:/?#]+:\/\/[^:@/?#]*:)[^/?#]+@/, '$1***@')
+    .replace(/([?&][^=&#]*(?:pass|secret|token)[^=&#]*=)[^&#]*/gi, '$1***');
 }
 
 function integer(min: number, max: number): Parser<number> {
@@ -322,6 +320,12 @@ function url(protocols: readonly string[]): Parser<string> {
     const ok = parsed !== undefined && protocols.includes(parsed.protocol) && text.includes('://');
     return ok ? { ok, value: text } : { ok, problem };
   };
+}
+
+function redisUrl(text: string): Parsed<string> {
+  return parseRedisUrl(text) === undefined
+    ? { ok: false, problem: `must be a URL such as ${REDIS_URL_FORMS}` }
+    : { ok: true, value: text };
 }
 
 function origins(text: string): Parsed<string[]> {

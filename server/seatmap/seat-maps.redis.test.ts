@@ -6,7 +6,7 @@ import { Leases, type SeatVersion } from '../leases/leases.ts';
 import { type OwnLease, OwnLeases } from '../leases/own-leases.ts';
 import { Steps } from '../leases/steps.ts';
 import { createMetrics } from '../observability/metrics.ts';
-import { LeaseKit, redisSettings, session, silent } from '../test/harness/lease-kit.ts';
+import { LeaseKit, session, silent } from '../test/harness/lease-kit.ts';
 import { FollowedShow } from './followed-show.ts';
 import { SeatMaps, type SeatMapsOptions } from './seat-maps.ts';
 
@@ -41,7 +41,7 @@ beforeEach(async () => {
   versions = [];
   onRead = async () => {};
   metrics = createMetrics();
-  feed = new Feed(redisSettings(kit.redis.url), kit.store, randomBytes(6).toString('hex'));
+  feed = new Feed(kit.settings, kit.store, randomBytes(6).toString('hex'));
   await feed.connect();
   leases = new Leases({
     store: kit.store,
@@ -173,7 +173,8 @@ describe('a map', () => {
 describe('the position that went backwards', () => {
   /** As a store that lost its last writes without a new run. */
   const rollBack = (showId: string, seq: number, seatId: string) =>
-    kit.raw
+    kit
+      .at(showId)
       .multi()
       .hset(`pos:{${showId}}`, 'seq', seq - 1)
       .del(`log:{${showId}}`)
@@ -199,7 +200,7 @@ describe('the position that went backwards', () => {
     await rollBack(show.id, position.seq, 'A1');
     return { show, followed, epoch: position.epoch };
   }
-  const truth = async (show: Show) => (await kit.raw.zrange(`due:{${show.id}}`, '0', '-1')).sort();
+  const truth = async (show: Show) => (await kit.at(show.id).zrange(`due:{${show.id}}`, '0', '-1')).sort();
 
   it('is not forgotten when it overtakes what the sweep saw', async () => {
     start();
@@ -237,7 +238,7 @@ it('entries of an epoch that a reply has shown to be over end no lease and chang
   const followed = await follow(show);
   const { position } = await leases.hold(show.id, session('bob'), ['A1'], 60_000);
   await followed.until(() => followed.map?.seq === position.seq, 2_000);
-  await kit.raw.flushall();
+  await kit.forget(show.id);
   const lost: string[] = [];
   const owner = {
     owner: alice,
@@ -269,7 +270,7 @@ describe('a map that nobody needs', () => {
     await expect.poll(() => seatMaps.followed).toBe(0);
     expect(seatMaps.peek(show.id)).toBeUndefined();
     const channels = async () =>
-      (await kit.raw.call('PUBSUB', 'SHARDCHANNELS', `feed:{${show.id}}`)) as string[];
+      (await kit.at(show.id).call('PUBSUB', 'SHARDCHANNELS', `feed:{${show.id}}`)) as string[];
     await expect.poll(async () => (await channels()).length).toBe(0);
     expect(await follow(show)).not.toBe(followed);
   });

@@ -3,10 +3,8 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['{server,protocol,load}/**/*.test.ts'],
     // Those need a browser: npm run test:browser.
     exclude: ['**/*.browser.test.ts'],
-    globalSetup: 'server/test/harness/global-setup.ts',
     // Everything that a test starts inherits this mark: the leak check at the end looks for it.
     env: { ROWLOCK_TEST_RUN: randomBytes(8).toString('hex') },
     // Processes rather than threads: uWebSockets.js is native code and keeps state per process.
@@ -14,5 +12,25 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 40_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'one',
+          include: ['{server,protocol,load}/**/*.test.ts'],
+          globalSetup: 'server/test/harness/global-setup.ts',
+        },
+      },
+      {
+        // The rooms that talk to Redis once more, on a cluster of three masters.
+        extends: true,
+        test: {
+          name: 'cluster',
+          include: ['server/{leases,feed,seatmap}/*.redis.test.ts'],
+          exclude: ['server/seatmap/large-show.redis.test.ts'],
+          globalSetup: 'server/test/harness/cluster-setup.ts',
+        },
+      },
+    ],
   },
 });

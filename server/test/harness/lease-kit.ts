@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
+import { inject } from 'vitest';
 import type { RedisService } from '../../dev/redis.ts';
+import { feedChannel } from '../../feed/channel.ts';
 import { type Entry, parseEntry } from '../../feed/entry.ts';
 import type { Holder } from '../../leases/leases.ts';
 import { type Scanned, scan, slices, unannounced } from '../../leases/slices.ts';
@@ -40,33 +42,63 @@ export const redisSettings = (url: string, timeoutMs = 10_000): RedisSettings =>
 /** From now on the store's feeds come by way of this URL; its commands go as before. */
 export function leadFeedsBy(url: string, store: RedisStore): void {
   for (const link of store.masters)
-    Object.assign(link, { endpoint: endpointOf({ kind: 'single', url }, url) });
+    Object.assign(link, { endpoint: endpointOf({ kind: 'single', url }, link.endpoint.name) });
 }
 
-/** A Redis of one's own with the steps on it, and a plain client to look behind them. */
+/** Tests that do something to a Redis of their own: not on the cluster, which all test files share. */
+export const onCluster = inject('redisClusterUrl') !== '';
+
+/** Plain clients of one server, to look behind the steps. */
+interface Behind {
+  readonly raw: Redis;
+  readonly subscriber: Redis;
+}
+
+/** The steps on a Redis of one's own, or on the run's cluster. */
 export class LeaseKit {
-  readonly redis: RedisService;
   readonly store: RedisStore;
   readonly steps: Steps;
-  readonly raw: Redis;
-  readonly #subscriber: Redis;
+  readonly settings: RedisSettings;
+  readonly #redis: RedisService | undefined;
+  readonly #behind = new Map<string, Behind>();
   readonly #heard = new Map<string, string[]>();
 
-  private constructor(redis: RedisService) {
-    this.redis = redis;
-    this.store = openRedis(redisSettings(redis.url));
+  private constructor(redis: RedisService | undefined) {
+    this.#redis = redis;
+    this.settings = redisSettings(redis?.url ?? inject('redisClusterUrl'));
+    this.store = openRedis(this.settings);
     this.steps = new Steps(this.store);
-    this.raw = new Redis(redis.url);
-    this.#subscriber = new Redis(redis.url);
-    this.#subscriber.on('smessage', (channel: string, message: string) => {
-      this.#heard.get(channel)?.push(message);
-    });
   }
 
   static async open(): Promise<LeaseKit> {
-    const kit = new LeaseKit(await startRedis());
-    await Promise.all([kit.store.connect(), once(kit.raw, 'ready'), once(kit.#subscriber, 'ready')]);
+    const kit = new LeaseKit(onCluster ? undefined : await startRedis());
+    await kit.store.connect();
+    await Promise.all(kit.store.masters.map(({ endpoint }) => kit.#lookBehind(endpoint.name)));
     return kit;
+  }
+
+  /** Only where it is one's own. */
+  get redis(): RedisService {
+    if (this.#redis === undefined) throw new Error('the cluster is shared');
+    return this.#redis;
+  }
+
+  /** Likewise. */
+  get raw(): Redis {
+    const [only, ...others] = this.#behind.values();
+    if (only === undefined || others.length > 0) throw new Error('there are several: at(showId)');
+    return only.raw;
+  }
+
+  /** A plain client of the server that has the show. */
+  at(showId: string): Redis {
+    return this.#behindOf(feedChannel(showId)).raw;
+  }
+
+  /** As if Redis had forgotten all that it knew of the show. */
+  async forget(showId: string): Promise<void> {
+    const raw = this.at(showId);
+    await raw.del(...(await raw.keys(`*{${showId}}*`)));
   }
 
   /** A show of its own, in its first epoch. */
@@ -80,25 +112,43 @@ export class LeaseKit {
 
   async listen(channel: string): Promise<void> {
     this.#heard.set(channel, []);
-    await this.#subscriber.ssubscribe(channel);
+    await this.#behindOf(channel).subscriber.ssubscribe(channel);
   }
 
   /** All that was published on the channel until now. */
   async heard(channel: string): Promise<string[]> {
     const mark = `mark-${randomBytes(6).toString('hex')}`;
     const heard = this.#heard.get(channel) ?? [];
-    await this.raw.spublish(channel, mark);
+    const { raw, subscriber } = this.#behindOf(channel);
+    await raw.spublish(channel, mark);
     // Messages of one channel come in order: what stands before the mark is everything.
-    while (!heard.includes(mark)) await once(this.#subscriber, 'smessage');
+    while (!heard.includes(mark)) await once(subscriber, 'smessage');
     heard.splice(heard.indexOf(mark), 1);
     return [...heard];
   }
 
   async close(): Promise<void> {
     this.store.close();
-    this.raw.disconnect();
-    this.#subscriber.disconnect();
-    await this.redis.stop();
+    for (const { raw, subscriber } of this.#behind.values()) {
+      raw.disconnect();
+      subscriber.disconnect();
+    }
+    await this.#redis?.stop();
+  }
+
+  async #lookBehind(name: string): Promise<void> {
+    const [raw, subscriber] = [new Redis(`redis://${name}`), new Redis(`redis://${name}`)];
+    subscriber.on('smessage', (channel: string, message: string) => {
+      this.#heard.get(channel)?.push(message);
+    });
+    this.#behind.set(name, { raw, subscriber });
+    await Promise.all([once(raw, 'ready'), once(subscriber, 'ready')]);
+  }
+
+  #behindOf(channel: string): Behind {
+    const behind = this.#behind.get(this.store.masterOf(channel)?.endpoint.name ?? '');
+    if (behind === undefined) throw new Error(`nobody has ${channel}`);
+    return behind;
   }
 }
 
@@ -123,6 +173,10 @@ export class ShowBench {
 
   get #steps(): Steps {
     return this.#kit.steps;
+  }
+
+  get #raw(): Redis {
+    return this.#kit.at(this.id);
   }
 
   async hold(owner: Holder, seatIds: readonly string[], options: HoldOptions = {}): Promise<HoldResult> {
@@ -220,38 +274,38 @@ export class ShowBench {
 
   /** The lock's fields; empty when there is none. */
   lock(seatId: string): Promise<Lock> {
-    return this.#kit.raw.hgetall(`lock:{${this.id}}:${seatId}`);
+    return this.#raw.hgetall(`lock:{${this.id}}:${seatId}`);
   }
 
   /** Milliseconds until the lock ends by itself; -2: there is none. */
   lockLeftMs(seatId: string): Promise<number> {
-    return this.#kit.raw.pttl(`lock:{${this.id}}:${seatId}`);
+    return this.#raw.pttl(`lock:{${this.id}}:${seatId}`);
   }
 
   /** As Redis forgets it. */
   async loseLock(seatId: string): Promise<void> {
-    await this.#kit.raw.del(`lock:{${this.id}}:${seatId}`);
+    await this.#raw.del(`lock:{${this.id}}:${seatId}`);
   }
 
   async seq(): Promise<number> {
-    return Number(await this.#kit.raw.hget(`pos:{${this.id}}`, 'seq'));
+    return Number(await this.#raw.hget(`pos:{${this.id}}`, 'seq'));
   }
 
   sold(): Promise<Record<string, string>> {
-    return this.#kit.raw.hgetall(`sold:{${this.id}}`);
+    return this.#raw.hgetall(`sold:{${this.id}}`);
   }
 
   held(): Promise<string[]> {
-    return this.#kit.raw.zrange(`due:{${this.id}}`, '0', '-1');
+    return this.#raw.zrange(`due:{${this.id}}`, '0', '-1');
   }
 
   /** When the sweep looks at the seat, on the clock of Redis. */
   async due(seatId: string): Promise<number> {
-    return Number(await this.#kit.raw.zscore(`due:{${this.id}}`, seatId));
+    return Number(await this.#raw.zscore(`due:{${this.id}}`, seatId));
   }
 
   async log(): Promise<string[]> {
-    const entries = await this.#kit.raw.xrange(`log:{${this.id}}`, '-', '+');
+    const entries = await this.#raw.xrange(`log:{${this.id}}`, '-', '+');
     return entries.map(([, [, entry]]) => entry ?? '');
   }
 
@@ -277,7 +331,7 @@ export class ShowBench {
 
   /** The clock of Redis, in ms. */
   async now(): Promise<number> {
-    const [seconds, micros] = await this.#kit.raw.time();
+    const [seconds, micros] = await this.#raw.time();
     return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
   }
 

@@ -1,0 +1,23 @@
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { TestCluster } from './redis-cluster.ts';
+import { openRunDir } from './run-dir.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The run's Redis Cluster; empty: each test file has a Redis of its own. */
+    redisClusterUrl: string;
+  }
+}
+
+/** One Redis Cluster for the whole run: what makes it forget must mean one show alone. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { dir, close } = await openRunDir(project);
+  const cluster = await TestCluster.start((name) => join(dir, name));
+  project.provide('redisClusterUrl', cluster.url);
+
+  return async () => {
+    await cluster.stop();
+    await close();
+  };
+}

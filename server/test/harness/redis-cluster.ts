@@ -1,0 +1,141 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { freePort } from '../../dev/process.ts';
+import { type RedisService, startRedis } from '../../dev/redis.ts';
+import { slotOf } from '../../stores/cluster-view.ts';
+
+const SLOTS = 16_384;
+const FORMS_WITHIN_MS = 30_000;
+const ASK_EVERY_MS = 20;
+/** Nobody is declared dead by a busy machine: tests say themselves when a replica takes over. */
+const NODE_TIMEOUT_MS = 60_000;
+
+/** One server of a cluster, and a client that looks behind everybody's back. */
+export interface ClusterNode {
+  readonly service: RedisService;
+  readonly admin: Redis;
+  readonly id: string;
+}
+
+/** A Redis Cluster on the loopback address: masters with equal shares of the slots, and replicas. */
+export class TestCluster {
+  readonly masters: readonly ClusterNode[];
+  /** Of the masters, in their order. */
+  readonly replicas: readonly ClusterNode[];
+
+  private constructor(masters: readonly ClusterNode[], replicas: readonly ClusterNode[]) {
+    this.masters = masters;
+    this.replicas = replicas;
+  }
+
+  /** Takes two seconds: a new node lets that pass before it believes in its cluster. */
+  static async start(
+    dirOf: (name: string) => string,
+    { masters = 3, replicas = 0 } = {},
+  ): Promise<TestCluster> {
+    const names = Array.from({ length: masters + replicas }, (_, i) => dirOf(`node-${i}`));
+    const nodes = await Promise.all(names.map(startNode));
+    const cluster = new TestCluster(nodes.slice(0, masters), nodes.slice(masters));
+    try {
+      await cluster.#form();
+      return cluster;
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+  }
+
+  get nodes(): readonly ClusterNode[] {
+    return [...this.masters, ...this.replicas];
+  }
+
+  get url(): string {
+    return `redis+cluster://${this.masters.map(({ service }) => `127.0.0.1:${service.port}`).join(',')}`;
+  }
+
+  /** Who had the show's slot when the cluster began. */
+  masterOf(showId: string): number {
+    return Math.floor(slotOf(showId) / share(this.masters.length));
+  }
+
+  /** Kills the master with -9; its replica takes its slots over, whatever the others say. */
+  async failOver(master: number): Promise<void> {
+    const [dead, heir] = [this.masters[master], this.replicas[master]];
+    if (dead === undefined || heir === undefined) throw new Error('there is nobody to take over');
+    dead.service.signal('SIGKILL');
+    await dead.service.exited;
+    await heir.admin.cluster('FAILOVER', 'TAKEOVER');
+    await until(async () => /role:master/.test(await heir.admin.info('replication')));
+  }
+
+  /** Moves the slot of a show with its keys, as `redis-cli --cluster reshard` does. */
+  async moveSlot(showId: string, from: number, to: number): Promise<void> {
+    const [source, target] = [this.masters[from], this.masters[to]];
+    if (source === undefined || target === undefined) throw new Error('there are no such masters');
+    const slot = slotOf(showId);
+    await target.admin.cluster('SETSLOT', slot, 'IMPORTING', source.id);
+    await source.admin.cluster('SETSLOT', slot, 'MIGRATING', target.id);
+    for (;;) {
+      const keys = await source.admin.cluster('GETKEYSINSLOT', slot, 100);
+      if (keys.length === 0) break;
+      const { port } = target.service;
+      await source.admin.call('MIGRATE', '127.0.0.1', port, '', 0, 5_000, 'KEYS', ...keys);
+    }
+    // The new owner first: a slot that nobody owns would be lost. The others hear of it by themselves.
+    for (const { admin } of [target, source]) await admin.cluster('SETSLOT', slot, 'NODE', target.id);
+  }
+
+  async stop(): Promise<void> {
+    for (const { admin } of this.nodes) admin.disconnect();
+    await Promise.all(this.nodes.map(({ service }) => service.stop()));
+  }
+
+  async #form(): Promise<void> {
+    const [first] = this.masters;
+    if (first === undefined) return;
+    for (const [i, { admin }] of this.masters.entries()) {
+      const size = share(this.masters.length);
+      await admin.cluster('SET-CONFIG-EPOCH', i + 1);
+      await admin.cluster('ADDSLOTSRANGE', i * size, Math.min((i + 1) * size, SLOTS) - 1);
+    }
+    for (const { service } of this.nodes) await first.admin.call('CLUSTER', 'MEET', ...addressOf(service));
+    for (const { admin } of this.nodes) await until(async () => (await knownTo(admin)) === this.nodes.length);
+    for (const [i, { admin }] of this.replicas.entries()) {
+      await admin.cluster('REPLICATE', this.masters[i]?.id ?? '');
+      await until(async () => /master_link_status:up/.test(await admin.info('replication')));
+    }
+    for (const { admin } of this.nodes)
+      await until(async () => /cluster_state:ok/.test(await admin.cluster('INFO')));
+  }
+}
+
+const share = (masters: number): number => Math.ceil(SLOTS / masters);
+const busPorts = new WeakMap<RedisService, number>();
+const addressOf = (service: RedisService) => ['127.0.0.1', service.port, busPorts.get(service) ?? 0] as const;
+const knownTo = async (admin: Redis): Promise<number> =>
+  Number(/cluster_known_nodes:(\d+)/.exec(await admin.cluster('INFO'))?.[1]);
+
+async function startNode(dir: string): Promise<ClusterNode> {
+  const busPort = await freePort();
+  const settings = {
+    'cluster-enabled': 'yes',
+    'cluster-config-file': 'nodes.conf',
+    'cluster-node-timeout': String(NODE_TIMEOUT_MS),
+    'cluster-port': String(busPort),
+    'repl-diskless-sync-delay': '0',
+  };
+  const service = await startRedis({ dir, settings });
+  busPorts.set(service, busPort);
+  const admin = new Redis(service.url, { maxRetriesPerRequest: 0 });
+  // A test may kill it.
+  admin.on('error', () => undefined);
+  return { service, admin, id: await admin.cluster('MYID') };
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + FORMS_WITHIN_MS;
+  while (!(await holds())) {
+    if (performance.now() > endMs) throw new Error('the cluster does not come to be');
+    await pause(ASK_EVERY_MS);
+  }
+}
