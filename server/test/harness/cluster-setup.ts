@@ -3,13 +3,6 @@ import type { TestProject } from 'vitest/node';
 import { TestCluster } from './redis-cluster.ts';
 import { openRunDir } from './run-dir.ts';
 
-declare module 'vitest' {
-  interface ProvidedContext {
-    /** The run's Redis Cluster; empty: each test file has a Redis of its own. */
-    redisClusterUrl: string;
-  }
-}
-
 /** One Redis Cluster for the whole run: what makes it forget must mean one show alone. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { dir, close } = await openRunDir(project);

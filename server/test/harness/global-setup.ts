@@ -4,13 +4,6 @@ import type { TestProject } from 'vitest/node';
 import { startPostgres } from '../../dev/postgres.ts';
 import { openRunDir } from './run-dir.ts';
 
-declare module 'vitest' {
-  interface ProvidedContext {
-    /** Superuser's URL of the run's PostgreSQL. */
-    postgresUrl: string;
-  }
-}
-
 /** One PostgreSQL for the whole run; each test file takes a database of its own in it. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { dir, mark, close } = await openRunDir(project);

@@ -9,6 +9,10 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** The run's own directory: what services keep on disk is below it. */
     runDir: string;
+    /** Superuser's URL of the run's PostgreSQL. */
+    postgresUrl: string;
+    /** The run's Redis Cluster; empty: each test file has a Redis of its own. */
+    redisClusterUrl: string;
   }
 }
 
