@@ -1,5 +1,5 @@
 import { Batcher, BatcherFullError } from '../batcher.ts';
-import { monotonicMs } from '../clock.ts';
+import { fairTimeout, monotonicMs } from '../clock.ts';
 import { loadLimits } from '../limits.ts';
 import { type ObserveBatches, unobserved } from '../observability/batches.ts';
 import type { Log } from '../observability/log.ts';
@@ -101,7 +101,7 @@ export class Commits {
   ): Promise<Attempt | { outcome: 'busy' }> {
     return new Promise((resolve, reject) => {
       let late = false;
-      const timer = setTimeout(
+      const cancel = fairTimeout(
         () => {
           late = true;
           if (ticket.state === 'waiting') ticket.state = 'abandoned';
@@ -111,13 +111,13 @@ export class Commits {
       );
       this.#batcher.submit(showId, ticket).then(
         (attempt) => {
-          clearTimeout(timer);
+          cancel();
           if (!late) resolve(attempt);
           else if (ticket.state === 'sent' && attempt.outcome !== 'failed')
             onLate(attempt.outcome === 'blocked' ? { outcome: 'busy' } : attempt);
         },
         (error: unknown) => {
-          clearTimeout(timer);
+          cancel();
           if (error instanceof BatcherFullError) resolve({ outcome: 'busy' });
           else reject(error);
         },

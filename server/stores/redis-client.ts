@@ -55,7 +55,8 @@ export function clientOptions({ timeoutMs }: Pick<RedisSettings, 'timeoutMs'>): 
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    commandTimeout: timeoutMs,
+    // The link has a deadline of its own, one that is fair after a stall; this is for what the client itself asks.
+    commandTimeout: timeoutMs * SILENCE_FACTOR,
     // A connection that swallows everything in silence is cut and made anew.
     socketTimeout: timeoutMs * SILENCE_FACTOR,
     connectTimeout: CONNECT_TIMEOUT_MS,

@@ -130,7 +130,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
     }
     const sentMs = monotonicMs();
     try {
-      const reply = await step(keys.length, keys, [this.#runId, ...args]);
+      const reply = await this.#inTime(step(keys.length, keys, [this.#runId, ...args]));
       onStep?.(name, true, monotonicMs() - sentMs);
       return reply;
     } catch (error) {
@@ -144,7 +144,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
     let cursor = '0';
     try {
       do {
-        const [next, flat] = await this.#client.hscan(key, cursor, 'COUNT', 2000);
+        const [next, flat] = await this.#inTime(this.#client.hscan(key, cursor, 'COUNT', 2000));
         for (let i = 0; i + 1 < flat.length; i += 2) found.push([flat[i] ?? '', flat[i + 1] ?? '']);
         cursor = next;
       } while (cursor !== '0');
@@ -155,18 +155,18 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   }
 
   async publish(channel: string, message: string): Promise<void> {
-    await this.#client.spublish(channel, message);
+    await this.#inTime(this.#client.spublish(channel, message));
   }
 
   async ping(): Promise<number> {
     const from = monotonicMs();
-    await this.#client.ping();
+    await this.#inTime(this.#client.ping());
     return monotonicMs() - from;
   }
 
   /** What this node of a cluster says about it: its INFO, and who serves which slots. */
   clusterView(): Promise<readonly [info: string, slots: unknown]> {
-    return Promise.all([this.#client.cluster('INFO'), this.#client.cluster('SLOTS')]);
+    return this.#inTime(Promise.all([this.#client.cluster('INFO'), this.#client.cluster('SLOTS')]));
   }
 
   masterOf(): RedisLink {
@@ -197,6 +197,10 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
     return steps;
   }
 
+  #inTime<T>(asked: Promise<T>): Promise<T> {
+    return withDeadline(asked, this.#settings.timeoutMs);
+  }
+
   async #onReady(): Promise<void> {
     try {
       await this.#readRun();
@@ -209,7 +213,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   }
 
   async #readRun(): Promise<void> {
-    const info = parseInfo(await this.#client.info('server'));
+    const info = parseInfo(await this.#inTime(this.#client.info('server')));
     const version = info.get('redis_version') ?? '0';
     if (Number.parseInt(version, 10) < oldest)
       throw new Error(`version ${version} is too old, ${oldest} is needed`);
