@@ -1,6 +1,6 @@
 /**
  * Users who hold, keep, release, book, refund, vanish and resume at random, at the same time, on two servers. Whenever everything is quiet, every watcher's map
- * equals Postgres and Redis, every frame told what the log says, and what was promised to each user is so.
+ * equals Postgres and Redis, every frame told what the log says, and what was promised to each user is so. Some of them are raw sockets, some use the client, whose connections break.
  *
  * It runs for MODEL_SECONDS (12). A failure prints its seed and path: MODEL_SEED=<seed> MODEL_PATH=<path> runs the same
  * again (the same moves; what races within one round may fall differently, so repeat it).
@@ -9,13 +9,15 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Actor, LONG_MS, World } from './harness/actors.ts';
 import { openStage, type TestStage } from './harness/app-kit.ts';
-import { ClientActor } from './harness/client-actor.ts';
+import { type Break, ClientActor } from './harness/client-actor.ts';
 import { FaultProxy } from './harness/proxy.ts';
 import { replayOf } from './harness/replay.ts';
 import { History, Stores, Watcher } from './harness/stream-kit.ts';
 
 const SEATS = 6;
-const ACTORS = 4;
+const ACTORS = 3;
+/** Whose programs are the client. */
+const CLIENTS = 2;
 const WATCHERS = 3;
 const SERVERS = 2;
 const { budgetMs, parameters } = replayOf(process.env);
@@ -24,8 +26,7 @@ let stage: TestStage;
 let stores: Stores;
 const urls: string[] = [];
 const proxies: FaultProxy[] = [];
-/** To each server, for a client whose connection is reset. */
-const ways: FaultProxy[] = [];
+const ports: number[] = [];
 let worlds = 0;
 
 beforeAll(async () => {
@@ -39,13 +40,13 @@ beforeAll(async () => {
     const variables = { CHECKOUT_MS: '1200', RESUME_GRACE_MS: graceMs };
     const app = await stage.start(variables, { redisUrl: proxy.urlFor(stage.redis.url) });
     urls.push(app.url);
-    ways.push(await FaultProxy.start(app.port));
+    ports.push(app.port);
   }
 });
 afterAll(async () => {
   await stores?.close();
   await stage?.close();
-  await Promise.all([...proxies, ...ways].map((proxy) => proxy.stop()));
+  await Promise.all(proxies.map((proxy) => proxy.stop()));
 });
 
 const seatIds = fc.uniqueArray(
@@ -86,16 +87,16 @@ const look = fc.oneof(as(1, 'cut', { server }), as(1, 'blink', {}), {
 });
 type Look = typeof look extends fc.Arbitrary<infer L> ? L : never;
 
-/** What the user of the client does, and whether its connection is reset in the middle of it. */
+/** What the user of a client does, and what becomes of its connection in the middle of it. */
 const visit = fc.record({
   doing: fc.constantFrom('hold', 'hold', 'confirm', 'release', 'checkout', 'nothing'),
   seatIds,
   // Coming back takes its time, in which the others might have played several rounds.
-  isCut: fc.nat(5).map((n) => n === 0),
+  how: fc.nat(11).map((n): Break => (n === 0 ? 'reset' : n === 1 ? 'elsewhere' : 'none')),
 });
 
 const round = fc.record({
-  visit,
+  visits: fc.array(visit, { minLength: CLIENTS, maxLength: CLIENTS }),
   moves: fc.array(fc.option(move, { freq: 5 }), { minLength: ACTORS, maxLength: ACTORS }),
   looks: fc.array(look, { minLength: WATCHERS, maxLength: WATCHERS }),
   // How far each server is from Redis, so that what one does is overtaken by what the other does.
@@ -139,26 +140,30 @@ async function play(rounds: readonly Round[]): Promise<void> {
   const showId = `world-${++worlds}`;
   await stage.createShow(showId, SEATS);
   const world = new World(showId, stores, new Set(urls.slice(-1)));
-  const way = ways[worlds % SERVERS] as FaultProxy;
-  const [client, actors, watchers] = await Promise.all([
-    ClientActor.join(world, urlOf(worlds), way),
+  const [clients, actors, watchers] = await Promise.all([
+    Promise.all(Array.from({ length: CLIENTS }, (_, i) => ClientActor.join(world, ports, i))),
     Promise.all(Array.from({ length: ACTORS }, (_, i) => Actor.join(world, `user ${i}`, urlOf(i)))),
     Promise.all(Array.from({ length: WATCHERS }, (_, i) => Watcher.join(urlOf(i), showId))),
   ]);
   try {
-    for (const { visit, moves, looks, delaysMs } of rounds) {
+    for (const { visits, moves, looks, delaysMs } of rounds) {
       proxies.forEach((proxy, i) => {
         proxy.delay(delaysMs[i] ?? 0);
       });
       world.beginRound();
       await Promise.all([
-        client.act(visit.doing, visit.seatIds, visit.isCut),
+        ...clients.map(
+          (client, i) => visits[i] && client.act(visits[i].doing, visits[i].seatIds, visits[i].how),
+        ),
         ...actors.map((actor, i) => moves[i] && act(actor, moves[i])),
         ...watchers.map((watcher, i) => looks[i] && see(watcher, looks[i])),
       ]);
       await world.expectOwned();
       await stores.expectEqual(...watchers);
-      await client.expectSees(stores);
+      for (const client of clients) {
+        await client.expectSees(stores);
+        await client.expectOwns(stores);
+      }
       await world.expectBooked();
     }
     const history = new History(await stores.entries(showId));
@@ -168,7 +173,7 @@ async function play(rounds: readonly Round[]): Promise<void> {
       expect(gaps).toBe(0);
     }
   } finally {
-    await Promise.all([client, ...actors, ...watchers].map((one) => one.close()));
+    await Promise.all([...clients, ...actors, ...watchers].map((one) => one.close()));
   }
 }
 

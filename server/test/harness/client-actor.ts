@@ -3,34 +3,43 @@ import WebSocket from 'ws';
 import { type Client, connect, RowlockError, randomUuid, type Watch } from '../../../protocol/client.ts';
 import { LONG_MS, type World } from './actors.ts';
 import { takenIn } from './client.ts';
-import type { FaultProxy } from './proxy.ts';
+import { FaultProxy } from './proxy.ts';
 import type { Stores } from './stream-kit.ts';
 
 type Doing = 'hold' | 'confirm' | 'release' | 'checkout' | 'nothing';
+/** What becomes of its connection meanwhile; `elsewhere`: it comes back to another server. */
+export type Break = 'none' | 'reset' | 'elsewhere';
 
 /**
  * A user whose program is the client. What it believes to have must be so like what any other session was told, although its
  * connection breaks in the middle of what it does and nobody but the client looks after that.
  */
 export class ClientActor {
-  readonly name = 'client';
+  readonly name: string;
   readonly #world: World;
   readonly #client: Client;
+  /** To one of the servers, for this client alone. */
   readonly #way: FaultProxy;
+  readonly #ports: readonly number[];
   readonly #map: Watch;
+  #at: number;
 
-  private constructor(world: World, client: Client, way: FaultProxy) {
+  private constructor(world: World, client: Client, way: FaultProxy, ports: readonly number[], at: number) {
+    this.name = `client ${at}`;
     this.#world = world;
     this.#client = client;
     this.#way = way;
+    this.#ports = ports;
+    this.#at = at;
     this.#map = client.watch(world.showId);
     world.sessions.push(this);
   }
 
-  /** @param way to the server, for this client alone */
-  static async join(world: World, url: string, way: FaultProxy): Promise<ClientActor> {
-    const client = connect(way.urlFor(url), { WebSocket });
-    const actor = new ClientActor(world, client, way);
+  /** @param ports of the servers; it begins at the one with this number */
+  static async join(world: World, ports: readonly number[], at: number): Promise<ClientActor> {
+    const way = await FaultProxy.start(ports[at % ports.length] ?? 0);
+    const client = connect(`ws://127.0.0.1:${way.port}/ws`, { WebSocket });
+    const actor = new ClientActor(world, client, way, ports, at);
     await actor.#map.ready;
     return actor;
   }
@@ -39,9 +48,10 @@ export class ClientActor {
     return this.#client.leases.get(this.#world.showId) ?? new Map();
   }
 
-  async act(doing: Doing, seatIds: readonly string[], isCut: boolean): Promise<void> {
+  async act(doing: Doing, seatIds: readonly string[], how: Break): Promise<void> {
     const done = this.#do(doing, seatIds);
-    if (!isCut) return done;
+    if (how === 'none') return done;
+    if (how === 'elsewhere') this.#way.retarget(this.#ports[++this.#at % this.#ports.length] ?? 0);
     this.#world.haunt([...this.leases.keys(), ...seatIds]);
     const isBack = new Promise<void>((resolve) => {
       this.#client.on('state', (state) => state === 'live' && resolve());
@@ -56,8 +66,21 @@ export class ClientActor {
     await expect.poll(async () => isRight(await see()), { timeout: 3_000, interval: 20 }).toBe(true);
   }
 
+  /** What it believes to hold is what Redis has under its token: nothing that it does not know of, nothing that is gone. */
+  async expectOwns(stores: Stores): Promise<void> {
+    const { showId } = this.#world;
+    const owned = () => stores.leasesOf(showId, this.#client.session ?? '');
+    await expect
+      .poll(async () => sameJson(await owned(), [...this.leases.keys()].sort()), {
+        ...{ timeout: 4_000, interval: 20 },
+        message: `${this.name} holds what Redis has`,
+      })
+      .toBe(true);
+  }
+
   async close(): Promise<void> {
     await this.#client.close();
+    await this.#way.stop();
   }
 
   async #do(doing: Doing, seatIds: readonly string[]): Promise<void> {

@@ -5,6 +5,7 @@ import { expect } from 'vitest';
 import { z } from 'zod';
 import type { DeltaFrame, Position, SeatState, SnapshotFrame } from '../../../protocol/index.ts';
 import { type Entry, parseEntry } from '../../feed/entry.ts';
+import { lockKey } from '../../leases/keys.ts';
 import type { TestStage } from './app-kit.ts';
 import { FoldedMap, TestClient } from './client.ts';
 
@@ -135,6 +136,13 @@ export class Stores {
       status === 'BOOKED' ? 'booked' : held.has(id) ? 'held' : 'available';
     const states = rows.map((row) => [row.id, stateOf(row)] as const);
     return Object.fromEntries(states.filter(([, state]) => state !== 'available').sort());
+  }
+
+  /** The seats whose lease is this session's, as Redis has it. */
+  async leasesOf(showId: string, session: string): Promise<string[]> {
+    const held = await this.redis.zrange(`due:{${showId}}`, '0', '-1');
+    const tokens = await Promise.all(held.map((seatId) => this.redis.hget(lockKey(showId, seatId), 'token')));
+    return held.filter((_, i) => tokens[i] === session).sort();
   }
 
   /** All changes of this epoch, from the log. */
