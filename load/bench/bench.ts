@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Closers } from '../../server/closers.ts';
+import { type Command, fail, runCommand } from '../command.ts';
 import { confirmBench } from './confirm/confirm.ts';
 import { contentionBench } from './contention/contention.ts';
 import { holdBench } from './hold/hold.ts';
@@ -35,10 +35,7 @@ const USAGE = [
   '  --profile  the server writes load/results/*.cpuprofile when it ends',
 ];
 
-const closers = new Closers();
-let interrupted = false;
-
-async function main(): Promise<number> {
+async function main({ closers, say: sayIt }: Command): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { quick: { type: 'boolean', default: false }, profile: { type: 'boolean', default: false } },
@@ -54,7 +51,7 @@ async function main(): Promise<number> {
   const fromMs = performance.now();
   const profile = values.profile ? ['--cpu-prof', `--cpu-prof-dir=${resultsDir}`] : [];
   const say = (what: string) =>
-    progress(`bench ${name}, ${Math.round((performance.now() - fromMs) / 1000)} s: ${what}`);
+    sayIt(`bench ${name}, ${Math.round((performance.now() - fromMs) / 1000)} s: ${what}`);
   const result = await bench.run({ quick, profile, closers, say });
   progress('');
   // What is too small to mean anything is not held against a bar.
@@ -73,28 +70,4 @@ async function report(name: string, machine: Machine, { rows, beside, figures }:
   );
 }
 
-function fail(message: string): number {
-  process.stderr.write(`${message}\n`);
-  return 1;
-}
-
-async function end(code: number): Promise<never> {
-  await closers.close().catch(() => undefined);
-  process.exit(code);
-}
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    // npm passes on what the terminal has sent already.
-    if (interrupted) return;
-    interrupted = true;
-    progress('ending what was started');
-    void end(130);
-  });
-}
-
-await main()
-  .catch((error: unknown) =>
-    interrupted ? 130 : fail(`bench: ${error instanceof Error ? error.message : error}`),
-  )
-  .then((code) => interrupted || end(code));
+await runCommand('bench', main);

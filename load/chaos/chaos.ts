@@ -1,9 +1,9 @@
 /** npm run chaos -- [fault … | all] [--seconds n] [--seed n] [--quick]: load, a fault in it, recovery, and the judge. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { Closers } from '../../server/closers.ts';
 import { describeMachine } from '../bench/kit/machine.ts';
 import { progress } from '../bench/kit/progress.ts';
+import { type Command, fail, runCommand } from '../command.ts';
 import { printVerdict } from '../verify.ts';
 import { type Order, parseOrder } from './args.ts';
 import type { Fault } from './faults/fault.ts';
@@ -16,18 +16,14 @@ import { playRow, type RowResult, resultsOf } from './row.ts';
 import { stateOf, tableOf } from './table.ts';
 
 const resultsDir = fileURLToPath(new URL('../results/chaos/', import.meta.url));
-const FORCE_AFTER_MS = 30_000;
 
-const closers = new Closers();
-let interrupted = false;
-
-async function main(): Promise<number> {
+async function main(command: Command): Promise<number> {
   const parsed = parseOrder(process.argv.slice(2), matrix, () => Math.floor(Math.random() * 2 ** 32));
   if (!parsed.ok) return fail(parsed.problem);
   const { order } = parsed;
   const faults = order.names.flatMap((name) => matrix.filter((fault) => fault.name === name));
   process.stdout.write(`seed ${order.seed}\n`);
-  const results = await playAll(order, faults);
+  const results = await playAll(order, faults, command);
   await mkdir(resultsDir, { recursive: true });
   const report = { at: new Date(), machine: describeMachine(), order, results };
   await writeFile(`${resultsDir}results.json`, `${JSON.stringify(report, null, 2)}\n`);
@@ -36,13 +32,14 @@ async function main(): Promise<number> {
   return results.every((row) => ['clean', 'missing'].includes(stateOf(row))) ? 0 : 1;
 }
 
-async function playAll(order: Order, faults: readonly Fault[]): Promise<RowResult[]> {
+async function playAll(order: Order, faults: readonly Fault[], command: Command): Promise<RowResult[]> {
+  const { closers } = command;
   const results: RowResult[] = [];
-  progress('starting PostgreSQL, Redis and two servers');
+  command.say('starting PostgreSQL, Redis and two servers');
   const ground = await prepareGround(closers);
   const players = closers.opened(startPlayers(), (started) => started.stop());
   for (const fault of faults) {
-    if (interrupted) break;
+    if (command.interrupted) break;
     const missing = fault.missing?.();
     if (missing !== undefined) {
       results.push(notHere(fault, missing));
@@ -51,13 +48,13 @@ async function playAll(order: Order, faults: readonly Fault[]): Promise<RowResul
     const fromMs = performance.now();
     const say = (what: string) => {
       const seconds = Math.round((performance.now() - fromMs) / 1_000);
-      if (!interrupted) progress(`${fault.name}, ${seconds} s: ${what}`);
+      command.say(`${fault.name}, ${seconds} s: ${what}`);
     };
     const { seed, seconds } = order;
     const historyDir = resultsOf(resultsDir, fault.name);
     const row = { fault, seed, seconds, ground, players, historyDir, say };
     const result = await playRow(row).catch((error: unknown) => failed(fault, error));
-    if (interrupted) break;
+    if (command.interrupted) break;
     results.push(result);
     progress('');
     process.stdout.write(lineOf(result));
@@ -95,32 +92,4 @@ const failed = (fault: Fault, error: unknown): RowResult => ({
   violations: 1,
 });
 
-function fail(message: string): number {
-  process.stderr.write(`${message}\n`);
-  return 1;
-}
-
-async function end(code: number): Promise<never> {
-  setTimeout(() => process.exit(code || 1), FORCE_AFTER_MS).unref();
-  await closers.close().catch(() => undefined);
-  process.exit(code);
-}
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    // npm passes on what the terminal has sent already.
-    if (interrupted) return;
-    interrupted = true;
-    progress('ending what was started');
-    void end(130);
-  });
-}
-
-await main()
-  .catch((error: unknown) => {
-    progress('');
-    return interrupted
-      ? 130
-      : fail(`chaos: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
-  })
-  .then((code) => interrupted || end(code));
+await runCommand('chaos', main);

@@ -3,9 +3,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { Closers } from '../../server/closers.ts';
 import { describeMachine } from '../bench/kit/machine.ts';
 import { progress } from '../bench/kit/progress.ts';
+import { type Command, runCommand } from '../command.ts';
 import { campaign } from './campaign.ts';
 import { report } from './report.ts';
 
@@ -18,9 +18,7 @@ const flags = z.object({
 });
 const results = fileURLToPath(new URL('../results/', import.meta.url));
 
-const closers = new Closers();
-
-async function main(): Promise<number> {
+async function main({ closers }: Command): Promise<number> {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({ options: { inputs: text, seed: text, lanes: text } });
   const given = flags.parse(values);
@@ -38,17 +36,4 @@ async function main(): Promise<number> {
   return facts.wrongs.length === 0 ? 0 : 1;
 }
 
-async function end(code: number): Promise<never> {
-  await closers.close().catch(() => undefined);
-  process.exit(code);
-}
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void end(130));
-
-await main()
-  .catch((error: unknown) => {
-    progress('');
-    process.stderr.write(`fuzz: ${error instanceof Error ? error.message : error}\n${USAGE}\n`);
-    return 1;
-  })
-  .then(end);
+await runCommand('fuzz', main, USAGE);

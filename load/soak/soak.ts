@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { Closers } from '../../server/closers.ts';
 import { describeMachine } from '../bench/kit/machine.ts';
 import { progress } from '../bench/kit/progress.ts';
+import { type Command, runCommand } from '../command.ts';
 import { soak } from './campaign.ts';
 import { report } from './report.ts';
 
@@ -17,10 +17,7 @@ const flags = z.object({
 });
 const dir = fileURLToPath(new URL('../results/soak/', import.meta.url));
 
-const closers = new Closers();
-let interrupted = false;
-
-async function main(): Promise<number> {
+async function main(command: Command): Promise<number> {
   if (process.platform !== 'linux') throw new Error('it reads /proc: run it on Linux (a container will do)');
   const text = { type: 'string' } as const;
   const { values } = parseArgs({ options: { minutes: text, seed: text } });
@@ -28,10 +25,9 @@ async function main(): Promise<number> {
   const machine = describeMachine();
   process.stdout.write(`soak --minutes ${minutes} --seed ${seed}\n`);
   const fromMs = performance.now();
-  const say = (what: string) => {
-    if (!interrupted) progress(`soak, ${Math.round((performance.now() - fromMs) / 1000)} s: ${what}`);
-  };
-  const facts = await soak({ minutes, seed, dir }, { closers, say });
+  const say = (what: string) =>
+    command.say(`soak, ${Math.round((performance.now() - fromMs) / 1000)} s: ${what}`);
+  const facts = await soak({ minutes, seed, dir }, { closers: command.closers, say });
   progress('');
   process.stdout.write(`${report(facts)}\n`);
   const file = join(dir, 'soak.json');
@@ -39,26 +35,4 @@ async function main(): Promise<number> {
   return facts.wrongs.length === 0 ? 0 : 1;
 }
 
-async function end(code: number): Promise<never> {
-  await closers.close().catch(() => undefined);
-  process.exit(code);
-}
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    // npm passes on what the terminal has sent already.
-    if (interrupted) return;
-    interrupted = true;
-    progress('ending what was started');
-    void end(130);
-  });
-}
-
-await main()
-  .catch((error: unknown) => {
-    progress('');
-    if (interrupted) return 130;
-    process.stderr.write(`soak: ${error instanceof Error ? error.message : error}\n${USAGE}\n`);
-    return 1;
-  })
-  .then((code) => interrupted || end(code));
+await runCommand('soak', main, USAGE);
