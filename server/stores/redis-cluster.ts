@@ -66,9 +66,8 @@ export class RedisCluster implements RedisStore {
   }
 
   async connect(): Promise<void> {
-    this.suspect();
     try {
-      await withDeadline(this.#refreshing ?? Promise.resolve(), CONNECT_TIMEOUT_MS);
+      await withDeadline(this.#begin(), CONNECT_TIMEOUT_MS);
     } catch {
       const problem = this.#whatIsWrong();
       this.close();
@@ -86,14 +85,15 @@ export class RedisCluster implements RedisStore {
       this.suspect();
       throw new StoreUnavailable('no master serves the slot', false);
     }
+    const leftMs = () => Math.max(1, this.timeoutMs - (monotonicMs() - fromMs));
     try {
+      // A replica that was just promoted is not connected to yet.
+      if (link.isNew) await link.ready(leftMs());
       return await link.step(name, keys, args);
     } catch (error) {
       const next = this.#redirected(error, link);
       if (next === undefined) throw error;
-      const leftMs = () => Math.max(1, this.timeoutMs - (monotonicMs() - fromMs));
-      // A replica that was just promoted is not connected to yet.
-      await next.ready(leftMs());
+      if (next.isNew) await next.ready(leftMs());
       return await withDeadline(next.step(name, keys, args), leftMs()).catch((again: unknown) => {
         throw again instanceof DeadlineError ? new StoreUnavailable(again.message, true) : again;
       });
@@ -128,6 +128,14 @@ export class RedisCluster implements RedisStore {
   close(): void {
     this.#closed = true;
     for (const { link } of this.#nodes.values()) link.close();
+  }
+
+  async #begin(): Promise<void> {
+    const view = await this.#ask();
+    if (view === undefined) throw new Error('nobody told who serves what');
+    this.#adopt(view);
+    this.suspect();
+    await this.#refreshing;
   }
 
   /** Where a refused step is to be said again; undefined: nowhere. */

@@ -67,6 +67,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   readonly #steps: ReadonlyMap<string, (...args: unknown[]) => Promise<unknown>>;
   #runId: string | undefined;
   #problem = '';
+  #isNew = true;
   /** Until then whoever connects tells what is wrong, and the log nothing. */
   #logs = false;
 
@@ -89,6 +90,11 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
 
   get timeoutMs(): number {
     return this.#settings.timeoutMs;
+  }
+
+  /** It is being made, and nothing has gone wrong yet. */
+  get isNew(): boolean {
+    return this.#isNew && this.#problem === '';
   }
 
   /** The latest trouble, in one line; empty: none. */
@@ -117,7 +123,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   /** Resolves when commands can be sent, or when this time is over. */
   async ready(withinMs: number): Promise<void> {
     if (this.#runId !== undefined) return;
-    await once(this, 'run', { signal: AbortSignal.timeout(Math.max(1, withinMs)) }).catch(() => {});
+    await once(this, 'run', { signal: AbortSignal.timeout(Math.ceil(withinMs)) }).catch(() => {});
   }
 
   async step(name: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
@@ -225,6 +231,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   #setRun(runId: string | undefined): void {
     if (this.#runId === runId) return;
     this.#runId = runId;
+    this.#isNew = false;
     this.emit('run');
   }
 

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import { freePort } from '../../dev/process.ts';
 import { type RedisService, startRedis } from '../../dev/redis.ts';
 import { slotOf } from '../../stores/cluster-view.ts';
+import type { FaultProxy } from './proxy.ts';
 
 const SLOTS = 16_384;
 const FORMS_WITHIN_MS = 30_000;
@@ -28,13 +29,16 @@ export class TestCluster {
     this.replicas = replicas;
   }
 
-  /** Takes two seconds: a new node lets that pass before it believes in its cluster. */
+  /**
+   * Takes two seconds: a new node lets that pass before it believes in its cluster.
+   * @param proxies by way of which clients reach the first masters: the cluster tells them so
+   */
   static async start(
     dirOf: (name: string) => string,
-    { masters = 3, replicas = 0 } = {},
+    { masters = 3, replicas = 0, proxies = [] as readonly FaultProxy[] } = {},
   ): Promise<TestCluster> {
     const names = Array.from({ length: masters + replicas }, (_, i) => dirOf(`node-${i}`));
-    const nodes = await Promise.all(names.map(startNode));
+    const nodes = await Promise.all(names.map((dir, i) => startNode(dir, proxies[i])));
     const cluster = new TestCluster(nodes.slice(0, masters), nodes.slice(masters));
     try {
       await cluster.#form();
@@ -68,19 +72,35 @@ export class TestCluster {
     await until(async () => /role:master/.test(await heir.admin.info('replication')));
   }
 
-  /** Moves the slot of a show with its keys, as `redis-cli --cluster reshard` does. */
-  async moveSlot(showId: string, from: number, to: number): Promise<void> {
+  /** The replica and its master change places in good order, as for an upgrade: nothing is lost. */
+  async handOver(master: number): Promise<void> {
+    const heir = this.replicas[master];
+    await heir?.admin.cluster('FAILOVER');
+    await until(async () => /role:master/.test((await heir?.admin.info('replication')) ?? ''));
+  }
+
+  /**
+   * Moves the slot of a show with its keys, as `redis-cli --cluster reshard` does.
+   * @param onMove when the slot is on its way, before and after its keys are moved
+   */
+  async moveSlot(
+    showId: string,
+    [from, to]: readonly [number, number],
+    onMove = async (_keysMoved: boolean): Promise<void> => {},
+  ): Promise<void> {
     const [source, target] = [this.masters[from], this.masters[to]];
     if (source === undefined || target === undefined) throw new Error('there are no such masters');
     const slot = slotOf(showId);
     await target.admin.cluster('SETSLOT', slot, 'IMPORTING', source.id);
     await source.admin.cluster('SETSLOT', slot, 'MIGRATING', target.id);
+    await onMove(false);
     for (;;) {
       const keys = await source.admin.cluster('GETKEYSINSLOT', slot, 100);
       if (keys.length === 0) break;
       const { port } = target.service;
       await source.admin.call('MIGRATE', '127.0.0.1', port, '', 0, 5_000, 'KEYS', ...keys);
     }
+    await onMove(true);
     // The new owner first: a slot that nobody owns would be lost. The others hear of it by themselves.
     for (const { admin } of [target, source]) await admin.cluster('SETSLOT', slot, 'NODE', target.id);
   }
@@ -115,7 +135,7 @@ const addressOf = (service: RedisService) => ['127.0.0.1', service.port, busPort
 const knownTo = async (admin: Redis): Promise<number> =>
   Number(/cluster_known_nodes:(\d+)/.exec(await admin.cluster('INFO'))?.[1]);
 
-async function startNode(dir: string): Promise<ClusterNode> {
+async function startNode(dir: string, proxy: FaultProxy | undefined): Promise<ClusterNode> {
   const busPort = await freePort();
   const settings = {
     'cluster-enabled': 'yes',
@@ -123,8 +143,10 @@ async function startNode(dir: string): Promise<ClusterNode> {
     'cluster-node-timeout': String(NODE_TIMEOUT_MS),
     'cluster-port': String(busPort),
     'repl-diskless-sync-delay': '0',
+    ...(proxy && { 'cluster-announce-port': String(proxy.port) }),
   };
   const service = await startRedis({ dir, settings });
+  proxy?.retarget(service.port);
   busPorts.set(service, busPort);
   const admin = new Redis(service.url, { maxRetriesPerRequest: 0 });
   // A test may kill it.

@@ -35,6 +35,7 @@ async function runTests(dir: string, tests: readonly string[], only: string | un
     'run',
     '--config',
     'server/test/vitest.config.ts',
+    '--project=one',
     ...tests,
     ...named,
   ];

@@ -1,0 +1,193 @@
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { freePort } from '../dev/process.ts';
+import { stepKeys } from '../leases/keys.ts';
+import { redisSettings } from '../test/harness/lease-kit.ts';
+import { FaultProxy } from '../test/harness/proxy.ts';
+import { TestCluster } from '../test/harness/redis-cluster.ts';
+import { openRedis, type RedisStore } from './redis.ts';
+
+let cluster: TestCluster;
+/** The way to the first master. */
+let proxy: FaultProxy;
+let shows = 0;
+const opened: RedisStore[] = [];
+
+beforeAll(async () => {
+  proxy = await FaultProxy.start(0);
+  const dir = await mkdtemp(join(inject('runDir'), 'cluster-'));
+  cluster = await TestCluster.start((name) => join(dir, name), { replicas: 3, proxies: [proxy] });
+});
+afterEach(() => {
+  proxy.pass();
+  for (const store of opened.splice(0)) store.close();
+});
+afterAll(async () => {
+  await cluster.stop();
+  await proxy.stop();
+});
+
+async function connected(url = cluster.url, timeoutMs = 1_000): Promise<RedisStore> {
+  const store = openRedis(redisSettings(url, timeoutMs));
+  opened.push(store);
+  await store.connect();
+  return store;
+}
+
+/** A show whose slot began at this master, in its first epoch. */
+async function showAt(store: RedisStore, master: number): Promise<string> {
+  for (;;) {
+    const showId = `show-${++shows}`;
+    if (cluster.masterOf(showId) !== master) continue;
+    await store.step('rotate', stepKeys(showId, []), ['', 'e', 0]);
+    return showId;
+  }
+}
+const read = (store: RedisStore, showId: string) => store.step('read', stepKeys(showId, []), [0, 9]);
+const hold = (store: RedisStore, showId: string) =>
+  store.step('hold', stepKeys(showId, ['A1']), [1, 'token', 1, 'user', 'lease', 60_000, 60_000, 1]);
+const failureOf = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => 'it answered',
+    (error: unknown) => error,
+  );
+const answers = (store: RedisStore, showId: string) =>
+  expect
+    .poll(() => read(store, showId).catch(() => undefined), { timeout: 10_000, interval: 10 })
+    .toBeDefined();
+const runs = (store: RedisStore) => store.masters.map(({ runId }) => runId);
+
+describe('a cluster', () => {
+  it('has a link to each master, and runs each step with the run of the master that serves the show', async () => {
+    const store = await connected();
+    expect(new Set(runs(store)).size).toBe(3);
+    for (const master of [0, 1, 2]) {
+      const showId = await showAt(store, master);
+      const run = await cluster.masters[master]?.admin.hget(`pos:{${showId}}`, 'run');
+      expect(run).toBe(store.masterOf(showId)?.runId);
+      expect(await hold(store, showId)).toEqual(['OK', 'e', 1, expect.arrayContaining([1, 'lease'])]);
+      expect(await store.scanHash(`pos:{${showId}}`)).toContainEqual(['seq', '1']);
+    }
+    expect(await store.ping()).toBeGreaterThan(0);
+  });
+
+  it('is found by any one of its nodes, a replica too', async () => {
+    const port = cluster.replicas[1]?.service.port;
+    const store = await connected(`redis+cluster://127.0.0.1:${await freePort()},127.0.0.1:${port}`);
+    expect(runs(store)).not.toContain(undefined);
+    expect(store.masters).toHaveLength(3);
+  });
+
+  it('cannot be taken for a single server, nor a single server for a cluster', async () => {
+    const [node] = cluster.masters;
+    const one = openRedis(redisSettings(node?.service.url ?? ''));
+    await expect(one.connect()).rejects.toThrow('redis+cluster://');
+  });
+
+  it('says in one line, without the password, what is wrong', async () => {
+    const port = await freePort();
+    const lines: string[] = [];
+    const sink = new Writable({
+      write: (line, _encoding, done) => {
+        lines.push(String(line));
+        done();
+      },
+    });
+    const url = `redis+cluster://:secret-word@127.0.0.1:${port}`;
+    const store = openRedis({ url, timeoutMs: 300, log: pino({ level: 'trace' }, sink) });
+    const error: unknown = await store.connect().catch((reason: unknown) => reason);
+    expect(String(error)).toBe(
+      `Error: cannot use the Redis cluster at 127.0.0.1:${port}: ` +
+        `cannot use Redis at 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
+    );
+    expect(lines.join('')).not.toContain('secret-word');
+  });
+});
+
+describe('a slot that moves', () => {
+  it('is followed to its new master, where the show has another run', async () => {
+    const store = await connected();
+    const showId = await showAt(store, 2);
+    await hold(store, showId);
+    const before = store.masterOf(showId);
+    const states: unknown[] = [];
+    await cluster.moveSlot(showId, [2, 0], async () => {
+      // Half-way no step runs anywhere: the feed's channel is no key that either side has.
+      states.push(await failureOf(read(store, showId)), await failureOf(hold(store, showId)));
+    });
+    expect(states).toHaveLength(4);
+    for (const state of states) expect(state).toMatchObject({ name: 'StoreUnavailable', sent: false });
+    // Said once to the old master, which refuses, and once to the new one.
+    expect(await read(store, showId)).toEqual(['STALE', 'e']);
+    expect(store.masterOf(showId)).not.toBe(before);
+    expect(store.masterOf(`{${showId}}`)?.runId).toBe(store.masterOf(showId)?.runId);
+    await store.step('rotate', stepKeys(showId, []), ['e', 'f', 0]);
+    expect(await cluster.masters[0]?.admin.hget(`pos:{${showId}}`, 'run')).toBe(
+      store.masterOf(showId)?.runId,
+    );
+    // The lease came along.
+    expect(await cluster.masters[0]?.admin.hget(`lock:{${showId}}:A1`, 'token')).toBe('token');
+    expect(await hold(store, showId)).toEqual(['OK', 'f', 0, expect.arrayContaining([1, 'lease'])]);
+  });
+});
+
+describe('a lost reply', () => {
+  it('is not asked for again: what was sent may have been done, once', async () => {
+    const store = await connected();
+    const showId = await showAt(store, 0);
+    const dropped = proxy.dropNextReply((request) => request.includes(showId));
+    expect(await failureOf(hold(store, showId))).toMatchObject({ sent: true });
+    await dropped;
+    await answers(store, showId);
+    expect(await read(store, showId)).toEqual(['OK', 'e', 1, ['e 1 1 A1:h:lease']]);
+    // Not reachable at all: the other masters' shows do not notice.
+    const other = await showAt(store, 1);
+    proxy.blackHole();
+    const [lost, fine] = await Promise.all([failureOf(read(store, showId)), read(store, other)]);
+    expect([lost, fine]).toMatchObject([{ name: 'StoreUnavailable', sent: true }, ['OK', 'e', 0, []]]);
+    await expect(store.ping()).rejects.toThrow();
+    proxy.pass();
+    await answers(store, showId);
+  });
+});
+
+describe('a failover', () => {
+  it('in good order refuses no step', async () => {
+    const store = await connected();
+    const showId = await showAt(store, 1);
+    let isOn = true;
+    const failures: unknown[] = [];
+    const asking = (async () => {
+      while (isOn) {
+        const failure = await failureOf(read(store, showId));
+        if (failure !== 'it answered') failures.push(failure);
+        await pause(1);
+      }
+    })();
+    await cluster.handOver(1);
+    await expect.poll(() => read(store, showId)).toEqual(['STALE', 'e']);
+    isOn = false;
+    await asking;
+    expect(failures).toEqual([]);
+  });
+
+  it('after the death of a master begins another run for its shows, and touches no others', async () => {
+    const store = await connected();
+    const showId = await showAt(store, 2);
+    const other = await showAt(store, 0);
+    const [before, elsewhere] = [store.masterOf(showId)?.runId, store.masterOf(other)?.runId];
+    await cluster.failOver(2);
+    await expect
+      .poll(() => read(store, showId).catch(() => undefined), { timeout: 10_000, interval: 5 })
+      .toEqual(['STALE', 'e']);
+    expect(store.masterOf(showId)?.runId).not.toBe(before);
+    expect(store.masterOf(other)?.runId).toBe(elsewhere);
+    expect(await read(store, other)).toEqual(['OK', 'e', 0, []]);
+    await expect.poll(() => store.ping().catch(() => undefined)).toBeGreaterThan(0);
+    expect(store.masters).toHaveLength(3);
+  });
+});
