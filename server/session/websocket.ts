@@ -14,8 +14,13 @@ const KNOWN_CLOSES = new Set<number>([1000, 1001, 1005, 1006, ...Object.values(c
 
 /** The last address that our own proxy added; what stands before it the client may have made up. */
 function addressOf(res: HttpResponse, req: HttpRequest, trustProxy: boolean): string {
-  const forwarded = trustProxy ? req.getHeader('x-forwarded-for').split(',').at(-1)?.trim() : undefined;
-  return forwarded || Buffer.from(res.getRemoteAddressAsText()).toString();
+  let forwarded = '';
+  // HAProxy adds a line of its own below the client's: getHeader reads the first.
+  const takeLast = (name: string, value: string) => {
+    if (name === 'x-forwarded-for') forwarded = value;
+  };
+  if (trustProxy) req.forEach(takeLast);
+  return forwarded.split(',').at(-1)?.trim() || Buffer.from(res.getRemoteAddressAsText()).toString();
 }
 
 function refuseUpgrade(

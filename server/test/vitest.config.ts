@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    // Those need a browser: npm run test:browser.
-    exclude: ['**/*.browser.test.ts'],
+    // Those need a browser, or a Docker engine: npm run test:browser, test:compose.
+    exclude: ['**/*.browser.test.ts', '**/*.compose.test.ts'],
     // Everything that a test starts inherits this mark: the leak check at the end looks for it.
     env: { ROWLOCK_TEST_RUN: randomBytes(8).toString('hex') },
     // Processes rather than threads: uWebSockets.js is native code and keeps state per process.

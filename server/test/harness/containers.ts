@@ -1,0 +1,111 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, vi } from 'vitest';
+import { freePort } from '../../dev/process.ts';
+import { ADMIN_TOKEN } from './app-kit.ts';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const run = promisify(execFile);
+const PATIENT = { timeout: 60_000, interval: 250 };
+
+export interface Container {
+  readonly id: string;
+  readonly address: string;
+  readonly running: boolean;
+  readonly health: string;
+  readonly exitCode: number;
+}
+
+/** The services of docker-compose.yml as a project of its own on the engine that `docker` speaks to; `down` takes all of it away. */
+export class Containers {
+  /** http://127.0.0.1:<port> of the balancer. */
+  readonly url: string;
+  readonly #project = `rowlock-test-${randomBytes(4).toString('hex')}`;
+  readonly #port: number;
+  readonly #dir: string;
+  readonly #program: readonly [string, ...string[]];
+
+  private constructor(port: number, dir: string, program: readonly [string, ...string[]]) {
+    this.url = `http://127.0.0.1:${port}`;
+    this.#port = port;
+    this.#dir = dir;
+    this.#program = program;
+  }
+
+  /** @param variables of the servers, beside those that the file passes on */
+  static async plan(variables: Readonly<Record<string, string>>): Promise<Containers> {
+    const dir = await mkdtemp(join(tmpdir(), 'rowlock-compose-'));
+    const override = { services: { server: { environment: variables } } };
+    await writeFile(join(dir, 'override.yml'), JSON.stringify(override));
+    // The plugin where there is one, else the program of the generation before it.
+    const plugin = await run('docker', ['compose', 'version']).catch(() => undefined);
+    return new Containers(await freePort(), dir, plugin ? ['docker', 'compose'] : ['docker-compose']);
+  }
+
+  /** `docker compose <args>`. */
+  async compose(...args: readonly string[]): Promise<string> {
+    const [program, ...first] = this.#program;
+    const files = ['-f', join(root, 'docker-compose.yml'), '-f', join(this.#dir, 'override.yml')];
+    const env = { ...process.env, PORT: String(this.#port), ADMIN_TOKEN };
+    const all = [...first, '-p', this.#project, '--project-directory', root, ...files, ...args];
+    return (await run(program, all, { cwd: root, env, timeout: 600_000, maxBuffer: 2 ** 26 })).stdout;
+  }
+
+  async docker(...args: readonly string[]): Promise<string> {
+    return (await run('docker', args, { timeout: 60_000 })).stdout.trim();
+  }
+
+  /** Those of a service that exist, running or not. */
+  async of(service: string): Promise<Container[]> {
+    const labels = [`project=${this.#project}`, `service=${service}`];
+    const filters = labels.flatMap((label) => ['--filter', `label=com.docker.compose.${label}`]);
+    const ids = (await this.docker('ps', '--all', '--quiet', '--no-trunc', ...filters)).split(/\s+/);
+    const found = await Promise.all(ids.filter(Boolean).map((id) => this.#inspect(id)));
+    return found.sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** Waits until the service has so many healthy containers. */
+  async healthy(service: string, count: number): Promise<Container[]> {
+    const isWell = ({ running, health }: Container) => running && health === 'healthy';
+    return vi.waitFor(async () => {
+      const well = (await this.of(service)).filter(isWell);
+      expect(well, `healthy containers of ${service}`).toHaveLength(count);
+      return well;
+    }, PATIENT);
+  }
+
+  /** What a call inside of the container's network answers: its own address is 127.0.0.1. */
+  get(from: Container, url: string): Promise<string> {
+    const program = `fetch('${url}').then((r) => r.text()).then((text) => process.stdout.write(text))`;
+    return this.docker('exec', from.id, 'node', '-e', program);
+  }
+
+  /** WebSocket connections that a server has. */
+  async connectionsOf(server: Container): Promise<number> {
+    const metrics = await this.get(server, 'http://127.0.0.1:8080/metrics');
+    return Number(/^rowlock_connections (\d+)/m.exec(metrics)?.[1]);
+  }
+
+  async down(): Promise<void> {
+    await this.compose('--profile', 'monitoring', 'down', '--volumes', '--remove-orphans', '--timeout', '1');
+    await rm(this.#dir, { recursive: true });
+  }
+
+  async #inspect(id: string): Promise<Container> {
+    const [found] = JSON.parse(await this.docker('inspect', id));
+    const { State: state, NetworkSettings: network } = found;
+    const [first] = Object.values<{ IPAddress: string }>(network.Networks);
+    return {
+      id,
+      address: first?.IPAddress ?? '',
+      running: state.Running,
+      health: state.Health?.Status ?? 'none',
+      exitCode: state.ExitCode,
+    };
+  }
+}
