@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
@@ -15,13 +16,19 @@ import { call } from './harness/http.ts';
 
 const PATIENT = { timeout: 30_000, interval: 250 };
 const SESSIONS_PER_ADDRESS = 3;
+const operations = readFileSync(new URL('../OPERATIONS.md', import.meta.url), 'utf8');
+const [, section = ''] = /^### With containers$([\s\S]*?)^## /m.exec(operations) ?? [];
+/** What the document says to type: to have three servers, to have another version. */
+const [scaling = '', replacing = ''] = [...section.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(
+  ([, block]) => block,
+);
 const crowd = new Crowd();
 let containers: Containers;
 let servers: Container[];
 
 beforeAll(async () => {
   containers = await Containers.plan({ MAX_SESSIONS_PER_ADDRESS: String(SESSIONS_PER_ADDRESS) });
-  await containers.compose('up', '--detach', '--build');
+  await containers.sh('docker compose up --detach --build');
   servers = await containers.healthy('server', 2);
   await containers.healthy('balancer', 1);
 }, 600_000);
@@ -97,7 +104,7 @@ it('limits go by the address that the balancer saw, whatever a client says of it
 });
 
 it('a third server is found by the balancer and takes its share', async () => {
-  await containers.compose('up', '--detach', '--no-recreate', '--scale', 'server=3');
+  await containers.sh(scaling);
   servers = await containers.healthy('server', 3);
   await expect.poll(counts, PATIENT).toEqual([0, 0, 0]);
   await expect
@@ -131,8 +138,23 @@ it('a server that is stopped drains: its client goes on elsewhere, with its seat
   await crowd.leave();
 });
 
+it('another version takes over, and nobody loses a seat', async () => {
+  await containers.sh('docker compose up --detach --scale server=2');
+  const old = await containers.healthy('server', 2);
+  const client = connect(`${containers.url.replace('http', 'ws')}/ws`, { WebSocket });
+  const lost: unknown[] = [];
+  client.on('lease_lost', (event) => lost.push(event));
+  await client.hold('demo', ['E1', 'E2']);
+  await containers.sh(replacing);
+  servers = await containers.healthy('server', 2);
+  expect(servers.filter(({ id }) => old.some((before) => before.id === id))).toEqual([]);
+  expect((await client.confirm('demo', ['E1', 'E2'])).bookings).toHaveLength(2);
+  expect(lost).toEqual([]);
+  await client.close();
+});
+
 it('Prometheus finds the servers by itself', async () => {
-  await containers.compose('up', '--detach', '--no-recreate', '--scale', 'server=3', 'server', 'prometheus');
+  await containers.sh('docker compose up --detach --no-recreate --scale server=3 server prometheus');
   servers = await containers.healthy('server', 3);
   const [from] = servers;
   if (from === undefined) throw new Error('no server is up');
@@ -151,16 +173,16 @@ it('a stop of everything drains through the balancer, and what was booked is the
   const buyer = await crowd.join(containers.url);
   await buyer.request<'held'>({ type: 'hold', showId: 'demo', seatIds: ['D1'] });
   await buyer.request<'confirmed'>(confirmOf('demo', ['D1'], requestId));
-  await containers.compose('stop');
+  await containers.sh('docker compose stop');
   expect(buyer.frames.some(({ type }) => type === 'draining')).toBe(true);
   expect(await buyer.closed()).toBe(closeCodes.draining);
   // Nobody had to be killed: that would be 137.
   const ended = [...(await containers.of('server')), ...(await containers.of('balancer'))];
   expect(ended.map(({ running, exitCode }) => [running, exitCode])).toEqual(ended.map(() => [false, 0]));
 
-  await containers.compose('start');
+  await containers.sh('docker compose start');
   await containers.healthy('balancer', 1);
   await expect
     .poll(async () => (await call(containers.url, `/bookings/${requestId}`)).body, PATIENT)
-    .toMatchObject({ seatIds: ['D1'] });
+    .toMatchObject({ bookings: [{ seatId: 'D1' }], refunded: false });
 });

@@ -27,7 +27,7 @@ const NOT_RUN: readonly (readonly [command: RegExp, why: string])[] = [
   [/^npm ci /, 'would take the packages of the tests away; the Dockerfile does it'],
   [/^DATABASE_URL=.* npm start$/, 'names stores that are not there: main.e2e.test.ts starts it so'],
   [/^npm run (load|bench|chaos|soak|fuzz|mutants|verify)\b/, 'takes minutes; what it names is checked below'],
-  [/^docker compose /, 'needs Docker; monitoring.e2e.test.ts looks at the file'],
+  [/^(old=\$\()?docker compose |^for id in \$old/, 'needs an engine: npm run test:compose'],
   [/^pg_(dump|restore) /, "PostgreSQL's own tools, which the embedded one comes without"],
 ];
 

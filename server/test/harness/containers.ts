@@ -26,15 +26,21 @@ export class Containers {
   /** http://127.0.0.1:<port> of the balancer. */
   readonly url: string;
   readonly #project = `rowlock-test-${randomBytes(4).toString('hex')}`;
-  readonly #port: number;
   readonly #dir: string;
-  readonly #program: readonly [string, ...string[]];
+  readonly #program: string;
+  readonly #env: NodeJS.ProcessEnv;
 
-  private constructor(port: number, dir: string, program: readonly [string, ...string[]]) {
+  private constructor(port: number, dir: string, program: string) {
     this.url = `http://127.0.0.1:${port}`;
-    this.#port = port;
     this.#dir = dir;
     this.#program = program;
+    this.#env = {
+      ...process.env,
+      COMPOSE_PROJECT_NAME: this.#project,
+      COMPOSE_FILE: `docker-compose.yml:${join(dir, 'override.yml')}`,
+      PORT: String(port),
+      ADMIN_TOKEN,
+    };
   }
 
   /** @param variables of the servers, beside those that the file passes on */
@@ -44,16 +50,16 @@ export class Containers {
     await writeFile(join(dir, 'override.yml'), JSON.stringify(override));
     // The plugin where there is one, else the program of the generation before it.
     const plugin = await run('docker', ['compose', 'version']).catch(() => undefined);
-    return new Containers(await freePort(), dir, plugin ? ['docker', 'compose'] : ['docker-compose']);
+    return new Containers(await freePort(), dir, plugin ? 'docker compose' : 'docker-compose');
   }
 
-  /** `docker compose <args>`. */
-  async compose(...args: readonly string[]): Promise<string> {
-    const [program, ...first] = this.#program;
-    const files = ['-f', join(root, 'docker-compose.yml'), '-f', join(this.#dir, 'override.yml')];
-    const env = { ...process.env, PORT: String(this.#port), ADMIN_TOKEN };
-    const all = [...first, '-p', this.#project, '--project-directory', root, ...files, ...args];
-    return (await run(program, all, { cwd: root, env, timeout: 600_000, maxBuffer: 2 ** 26 })).stdout;
+  /** Lines for a shell as they stand in a document, `docker compose` among them. */
+  async sh(lines: string): Promise<void> {
+    // The generation before knows no --wait; who is too early then finds the service gone for some seconds.
+    const told = this.#program === 'docker compose' ? lines : lines.replaceAll('--wait', '');
+    const script = told.replaceAll('docker compose', this.#program);
+    const options = { cwd: root, env: this.#env, timeout: 600_000, maxBuffer: 2 ** 26 };
+    await run('bash', ['-euo', 'pipefail', '-c', script], options);
   }
 
   async docker(...args: readonly string[]): Promise<string> {
@@ -92,7 +98,7 @@ export class Containers {
   }
 
   async down(): Promise<void> {
-    await this.compose('--profile', 'monitoring', 'down', '--volumes', '--remove-orphans', '--timeout', '1');
+    await this.sh('docker compose --profile monitoring down --volumes --remove-orphans --timeout 1');
     await rm(this.#dir, { recursive: true });
   }
 

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { errorBody } from '../../protocol/http.ts';
+import { readConfig } from '../config.ts';
+import { sessionLimits } from '../limits.ts';
+
+/** How haproxy.cfg, docker-compose.yml and the server's own settings hang together; on an engine: containers.compose.test.ts. */
+
+const file = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+const haproxy = file('server/balancer/haproxy.cfg');
+const services = new Map(
+  file('docker-compose.yml')
+    .split(/^ {2}(?=\w[\w-]*:$)/m)
+    .map((text) => [text.split(':')[0], text]),
+);
+const secondsIn = (text: string | undefined, pattern: RegExp) => Number(pattern.exec(text ?? '')?.[1]) * 1000;
+
+it('answers for servers that do not, in the words of the protocol', () => {
+  const bodies = [...haproxy.matchAll(/http-error status (\d+) .* string '(.*)'/g)];
+  const told = bodies.map(([, status, body = '']) => [status, errorBody.parse(JSON.parse(body)).code]);
+  // An attempt that reached a server may have booked.
+  expect(Object.fromEntries(told)).toEqual({
+    502: 'outcome_unknown',
+    503: 'unavailable',
+    504: 'outcome_unknown',
+  });
+});
+
+it('finds the servers where the compose file has them', () => {
+  const [, name = '', port] = /server-template server \d+ (\w+):(\d+)/.exec(haproxy) ?? [];
+  expect(services.has(name)).toBe(true);
+  const read = readConfig({});
+  expect(read.ok && String(read.config.port)).toBe(port);
+  expect(file('server/observability/prometheus.yml')).toContain(`names: [${name}]`);
+});
+
+it('leaves everybody the time that they need', () => {
+  const read = readConfig({});
+  const drainMs = read.ok ? read.config.drainMs : 0;
+  const serverMs = secondsIn(services.get('server'), /stop_grace_period: (\d+)s/);
+  const stopMs = secondsIn(haproxy, /hard-stop-after (\d+)s/);
+  const balancerMs = secondsIn(services.get('balancer'), /stop_grace_period: (\d+)s/);
+  expect(drainMs).toBeGreaterThan(0);
+  expect(serverMs, 'or the engine kills a server that drains').toBeGreaterThan(drainMs);
+  expect(stopMs, 'or sockets are cut before their server has closed them').toBeGreaterThanOrEqual(serverMs);
+  expect(balancerMs).toBeGreaterThan(stopMs);
+  const tunnelMs = secondsIn(haproxy, /timeout tunnel (\d+)s/);
+  expect(tunnelMs, 'silence is for the server to judge').toBeGreaterThan(sessionLimits.idleTimeoutS * 1000);
+});
