@@ -104,10 +104,6 @@ describe('readConfig', () => {
     expect(problems[0]).not.toContain('hunter2');
   });
 
-  it('refuses what is not built rather than ignoring it', () => {
-    expect(problemsOf({ WORKERS: '2' })[0]).toMatch(/^WORKERS must be 1/);
-  });
-
   it('has the key of authentication from either variable, not from both, and shows it to nobody', () => {
     const AUTH_JWT_SECRET = 'hunter2 hunter2 hunter2 hunter2 hunter2';
     const AUTH_JWT_PUBLIC_KEY = keyPairs.ES256.publicKey;

@@ -181,7 +181,12 @@ export const variables = {
     flag,
     "Take the client's address from X-Forwarded-For: only behind a proxy that sets it",
   ),
-  workers: variable('WORKERS', '1', oneWorker, 'Processes that share the port; only 1 is built yet'),
+  workers: variable(
+    'WORKERS',
+    '1',
+    integer(1, 128),
+    'Processes that share the port, looked after by one more; MAX_SESSIONS is shared out among them',
+  ),
   logLevel: variable(
     'LOG_LEVEL',
     'info',
@@ -347,11 +352,6 @@ function choice<const T extends string>(choices: readonly T[]): Parser<T> {
     const value = choices.find((candidate) => candidate === text);
     return value ? { ok: true, value } : { ok: false, problem: `must be one of ${choices.join(', ')}` };
   };
-}
-
-function oneWorker(text: string): Parsed<number> {
-  if (text === '1') return { ok: true, value: 1 };
-  return { ok: false, problem: 'must be 1: this version runs one process' };
 }
 
 function quote(value: string): string {

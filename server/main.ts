@@ -1,4 +1,5 @@
 import { relative } from 'node:path';
+import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import { startApp } from './app.ts';
 import { type Config, readConfig, startedByNpm, withoutPassword } from './config.ts';
@@ -7,15 +8,23 @@ import { checkAddress } from './dev/port.ts';
 import { ServiceError } from './dev/process.ts';
 import { type Services, startServices } from './dev/start.ts';
 import { createLog, type Log } from './observability/log.ts';
+import { reasons } from './observability/reasons.ts';
+import type { AppConfig } from './rooms.ts';
 import { migrate } from './stores/migrate.ts';
+import { startWorkers } from './workers/workers.ts';
 
 /*
- * npm start: services where none are given, schema, demo show, server. What was opened is closed in reverse
- * order, also when the start fails half-way. Whatever keeps it from starting is one line and exit 1.
+ * npm start: services where none are given, schema, demo show, server: in this process, or in WORKERS of them that this one
+ * looks after. What was opened is closed in reverse order, also when the start fails half-way. Whatever keeps it from
+ * starting is one line and exit 1.
  */
+
+/** What the embedded services may take to end, ten seconds each. */
+const PATIENCE_MS = 25_000;
 
 const closers: (() => Promise<void>)[] = [];
 let ending: Promise<void> | undefined;
+let restart: (() => Promise<void>) | undefined;
 
 async function start(config: Config, log: Log): Promise<void> {
   await checkAddress(config.host, config.port);
@@ -24,12 +33,24 @@ async function start(config: Config, log: Log): Promise<void> {
   closers.push(services.stop);
 
   await prepareDatabase(services.databaseUrl, log);
-  const app = await startApp(
-    { ...config, databaseUrl: services.databaseUrl, redisUrl: services.redisUrl },
-    log,
-  );
-  closers.push(app.stop);
-  process.stdout.write(greeting(config, services, app.port));
+  const { databaseUrl, redisUrl } = services;
+  const port = await serve({ ...config, databaseUrl, redisUrl }, log);
+  process.stdout.write(greeting(config, services, port));
+}
+
+async function serve(config: AppConfig, log: Log): Promise<number> {
+  if (config.workers === 1) {
+    const app = await startApp(config, log);
+    closers.push(app.stop);
+    return app.port;
+  }
+  const workers = await startWorkers(config, log, (reason) => {
+    complain(reason);
+    void end(1, config.drainMs + PATIENCE_MS);
+  });
+  closers.push(workers.stop);
+  restart = workers.restart;
+  return workers.port;
 }
 
 async function prepareDatabase(url: string, log: Log): Promise<void> {
@@ -71,19 +92,27 @@ function end(code: number, forceAfterMs: number): Promise<void> {
   return ending;
 }
 
-function endOnSignals(config: Config): void {
-  // The embedded services may take ten seconds each on top of the drain.
-  const forceAfterMs = config.drainMs + 25_000;
+function endOnSignals(config: Config, log: Log): void {
+  const forceAfterMs = config.drainMs + PATIENCE_MS;
   let firstMs: number | undefined;
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      firstMs ??= performance.now();
-      // Ctrl-C under npm comes twice at once: from the terminal, and passed on by npm.
-      if (performance.now() - firstMs > 1000) process.exit(1);
-      void end(0, forceAfterMs);
-    });
-  }
+  const endOrHurry = () => {
+    firstMs ??= performance.now();
+    // Ctrl-C under npm comes twice at once: from the terminal, and passed on by npm.
+    if (performance.now() - firstMs > 1000) process.exit(1);
+    void end(0, forceAfterMs);
+  };
+  const atTerminal = [0, 1, 2].some((stream) => isatty(stream));
+  process.on('SIGINT', endOrHurry);
+  process.on('SIGTERM', endOrHurry);
+  process.on('SIGHUP', atTerminal ? endOrHurry : () => hangUp(log));
   if (startedByNpm()) endWithParent(() => void end(0, forceAfterMs));
+}
+
+/** Sent on purpose, for there is no terminal that could have gone away. */
+function hangUp(log: Log): void {
+  if (ending) return;
+  if (restart) void restart();
+  else log.warn('SIGHUP restarts workers in turn; there are none yet, or WORKERS is 1');
 }
 
 /** Whoever kills npm means the server: without this it would live on unseen, with the port and the data. */
@@ -92,14 +121,8 @@ function endWithParent(end: () => void): void {
   setInterval(() => process.ppid !== parent && end(), 250).unref();
 }
 
-function reasons(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const own = error.message || ('code' in error ? String(error.code) : error.name);
-  return error.cause === undefined ? own : `${own}: ${reasons(error.cause)}`;
-}
-
 function complain(error: unknown): void {
-  process.stderr.write(`rowlock: ${reasons(error).replaceAll(/\s*\n\s*/g, ' ')}\n`);
+  process.stderr.write(`rowlock: ${reasons(error)}\n`);
 }
 
 const read = readConfig();
@@ -108,13 +131,13 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 
 if (read.ok) {
   const { config } = read;
-  endOnSignals(config);
   const log = createLog(config.logLevel);
+  endOnSignals(config, log);
   await start(config, log).catch((error) => {
     if (ending) return ending;
     log.debug(error, 'the start failed');
     complain(error);
-    return end(1, 25_000);
+    return end(1, PATIENCE_MS);
   });
 } else {
   complain(read.problems.join('; '));

@@ -53,8 +53,9 @@ export async function openRooms(
   log: Log,
   closers: Closers,
   publish: Publish,
+  worker?: number,
 ): Promise<Rooms> {
-  const metrics = createMetrics();
+  const metrics = createMetrics(worker);
   const onStep = stepObserver(metrics);
   const redis = { url: config.redisUrl, timeoutMs: config.redisTimeoutMs, log, onStep };
   const store = closers.opened(openRedis(redis), (it) => it.close());

@@ -20,6 +20,8 @@ export interface HttpDeps {
   readonly bookings: Pick<Bookings, 'confirm' | 'find' | 'refund'>;
   readonly seatMaps: Pick<SeatMaps, 'follow' | 'unfollow'>;
   readonly metrics: Metrics;
-  /** Asks the stores now. A rejection, or no answer within 2 s, counts as all of them down. */
+  /** Of this process. Never rejects. */
   readonly readiness: () => Promise<Readiness>;
+  /** The metrics of the whole server, in Prometheus' text. */
+  readonly scrape: () => Promise<string>;
 }

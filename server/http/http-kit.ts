@@ -7,6 +7,7 @@ import { errorBody, type FaultCode, faultTable } from '../../protocol/index.ts';
 import { Closers } from '../closers.ts';
 import { type Config, readConfig } from '../config.ts';
 import { createLog } from '../observability/log.ts';
+import { SelfReport } from '../observability/self-report.ts';
 import { openRooms, type Rooms } from '../rooms.ts';
 import { expectDocumented, refusalsOfCall } from '../test/harness/documented.ts';
 import { createDatabase, startRedis } from '../test/harness/services.ts';
@@ -73,7 +74,9 @@ export async function openHttpKit({ env = {}, databaseUrl, deps = {} }: KitOptio
   const readiness = async () => ({ ready: true, redis: true, postgres: true, streamLagMs: 3 });
 
   const app = App();
-  const http = registerHttp(app, { ...rooms, readiness, ...deps });
+  const self = new SelfReport(metrics, deps.readiness ?? readiness, rooms.log);
+  const told = { readiness: () => self.readiness(), scrape: () => self.text() };
+  const http = registerHttp(app, { ...rooms, ...deps, ...told });
   const { port, socket } = await listen(app);
   closers.opened(socket, (it) => us_listen_socket_close(it));
   closers.opened(app, (it) => void it.close());

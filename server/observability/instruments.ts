@@ -67,6 +67,16 @@ export class Instruments {
     return new Gauge({ ...this.#named(name, help), labelNames });
   }
 
+  /** A gauge of which one worker's value says more than the sum: the highest, or the lowest. */
+  worst<Label extends string = never>(
+    name: string,
+    help: string,
+    aggregator: 'max' | 'min',
+    labelNames: Label[] = [],
+  ): Gauge<Label> {
+    return new Gauge({ ...this.#named(name, help), labelNames, aggregator });
+  }
+
   reading(name: string, help: string): Reading {
     let read = () => 0;
     new Gauge({
@@ -95,8 +105,8 @@ export class Instruments {
   }
 
   /** A sum that somebody else keeps. */
-  sum(name: string, help: string, read: () => number): void {
-    this.#collected(name, help, [], (set) => set({}, read()));
+  sum(name: string, help: string, labels: Record<string, string>, read: () => number): void {
+    this.#collected(name, help, Object.keys(labels), (set) => set(labels, read()));
   }
 
   /** @param names shown from the start, with 0: the first increase of what was not there before is none to Prometheus */

@@ -42,22 +42,26 @@ const TROUBLE = ['busy', 'unavailable', 'outcome_unknown', 'internal'] as const 
 
 /**
  * Metrics of one server, in a registry of their own: several servers may live in one process (tests). Labels are from fixed
- * sets: never an id, never anything that a client chose.
+ * sets: never an id, never anything that a client chose. Those of workers are added up, except where a metric says otherwise.
+ * @param worker its number among those that are one server together
  */
-export function createMetrics() {
+export function createMetrics(worker = 1) {
   const registry = new Registry();
   const make = new Instruments(registry);
   // Brings the event loop's lag, memory, garbage collection and file descriptors.
   // At its default of 10 ms the monitor of the event loop alone wakes an idle server a hundred times a second.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
+  // By worker: added up, one that is full would hide behind others that are idle.
   make.sum(
     'event_loop_active_seconds',
     'Time that the event loop was not waiting: its rate is how busy the process is',
+    { worker: String(worker) },
     () => performance.eventLoopUtilization().active / 1000,
   );
 
   return {
     registry,
+    ...processes(make),
     ...sockets(make),
     ...seats(make),
     ...maps(make),
@@ -65,6 +69,15 @@ export function createMetrics() {
     ...http(make),
   };
 }
+
+/** Each process is one worker of its server; whoever starts workers again counts how often. */
+const processes = (make: Instruments) => {
+  make.reading('workers', 'Processes of this server that tell their metrics').readFrom(() => 1);
+  return { workersLost: workersLost(make) };
+};
+
+export const workersLost = (make: Instruments) =>
+  make.counter('workers_lost', 'Workers that ended by themselves');
 
 const sockets = (make: Instruments) => ({
   connections: make.reading('connections', 'WebSocket connections'),
@@ -122,7 +135,7 @@ const seats = (make: Instruments) => ({
 });
 
 const maps = (make: Instruments) => ({
-  showsFollowed: make.reading('shows_followed', 'Shows whose map this server keeps'),
+  showsFollowed: make.reading('shows_followed', 'Shows whose map is kept, by each worker for itself'),
   broadcastFrames: make.counter('broadcast_frames', 'Frames published, each to all watchers of a show'),
   snapshots: make.counts<SnapshotCause>('snapshots', 'Whole maps sent, by what for', 'cause', [
     'watch',
@@ -133,7 +146,7 @@ const maps = (make: Instruments) => ({
   /** Rounds of catching up by the log, after a gap or a doubt. */
   mapMends: make.counter('map_mends', 'Seat maps that caught up by the log after a gap or a doubt'),
   mapGaps: make.counter('map_gaps', 'Mends that found changes which the feed had not brought'),
-  streamLagSeconds: make.gauge('stream_lag_seconds', 'How far the slowest followed show is behind'),
+  streamLagSeconds: make.worst('stream_lag_seconds', 'How far the slowest followed show is behind', 'max'),
 });
 
 const stores = (make: Instruments) => ({
@@ -157,7 +170,7 @@ const stores = (make: Instruments) => ({
     'Calls that wait for a connection to Postgres',
     'pool',
   ),
-  storeUp: make.gauge('store_up', '1 when the store answered the last look at it', ['store']),
+  storeUp: make.worst('store_up', '1 when the store answered the last look at it', 'min', ['store']),
 });
 
 const http = (make: Instruments) => ({

@@ -30,6 +30,7 @@ const LAYERS = [
   ['server/session', 'server/http'],
   ['server/app.ts'],
   ['server/dev'],
+  ['server/workers'],
   ['server/main.ts', 'load'],
 ] as const;
 

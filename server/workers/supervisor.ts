@@ -1,0 +1,215 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Registry } from 'prom-client';
+import { monotonicMs } from '../clock.ts';
+import { Instruments } from '../observability/instruments.ts';
+import type { Log } from '../observability/log.ts';
+import { workersLost } from '../observability/metrics.ts';
+import { samplesOf } from '../observability/self-report.ts';
+import { Ledger } from './ledger.ts';
+import { backoffMs, timing } from './timing.ts';
+import type { Hears, Worker } from './worker-process.ts';
+
+export interface Duties {
+  readonly workers: number;
+  readonly drainMs: number;
+  readonly log: Log;
+  /** Starts the worker of a place. */
+  readonly launch: (number: number, hears: Hears) => Worker;
+  /** No worker is left and none can be started; the reason is one line. */
+  readonly onLost: (reason: string) => void;
+}
+
+/** The place of one worker. Its worker starts, listens, and ends; another one takes the place. */
+interface Place {
+  readonly number: number;
+  worker: Worker;
+  startedMs: number;
+  /** Workers in a row that did not live long. */
+  earlyDeaths: number;
+  /** Times in a row that it did not answer; undefined: it still starts. */
+  unheard: number | undefined;
+}
+
+/**
+ * Keeps a number of workers alive: one that ends or hangs is replaced at once, or after a while when the one before it did not
+ * live long either. A restart starts the successor first and sends the predecessor away when it listens, place by
+ * place, so that there is always somebody who listens.
+ */
+export class Supervisor {
+  readonly #duties: Duties;
+  readonly #places: Place[] = [];
+  /** All that have not ended, predecessors on their way out too. */
+  readonly #living = new Set<Worker>();
+  readonly #ledger = new Ledger<Worker>();
+  readonly #own = new Registry();
+  readonly #lost = workersLost(new Instruments(this.#own));
+  readonly #ending = new AbortController();
+  #hearing: NodeJS.Timeout | undefined;
+  #restarting: Promise<void> | undefined;
+  #restartAgain = false;
+  #stopped: Promise<void> | undefined;
+
+  constructor(duties: Duties) {
+    this.#duties = duties;
+  }
+
+  /** Resolves when all listen. When one cannot, ends the others and rejects with its reason. */
+  async start(): Promise<void> {
+    for (let number = 1; number <= this.#duties.workers; number++) {
+      const worker = this.#launch(number);
+      this.#places.push({ number, worker, startedMs: monotonicMs(), earlyDeaths: 0, unheard: undefined });
+    }
+    try {
+      await Promise.all(this.#places.map(({ worker }) => worker.listening));
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    for (const place of this.#places) this.#watch(place, place.worker);
+    this.#hearing = setInterval(() => void this.#look(), timing.hearEveryMs);
+  }
+
+  /** Replaces all workers, one after the other. Asked again meanwhile, once more from the beginning. */
+  restart(): Promise<void> {
+    this.#restartAgain = this.#restarting !== undefined;
+    this.#restarting ??= this.#restartAll().finally(() => {
+      this.#restarting = undefined;
+    });
+    return this.#restarting;
+  }
+
+  /** All drain at the same time; who has not ended `drainMs` and a little later is killed. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#end();
+    return this.#stopped;
+  }
+
+  /** The metrics of all workers together, without those that do not answer in time. */
+  async scrape(): Promise<string> {
+    const answering = await this.#hear();
+    return this.#ledger.text(answering, await samplesOf(this.#own));
+  }
+
+  #launch(number: number): Worker {
+    const worker = this.#duties.launch(number, {
+      scrape: () => this.scrape(),
+      last: (from, samples) => this.#ledger.heard(from, samples),
+    });
+    this.#living.add(worker);
+    void worker.ended.then(() => {
+      this.#living.delete(worker);
+      this.#ledger.ended(worker);
+    });
+    return worker;
+  }
+
+  /** Sees to it that the place does not stay empty. */
+  #watch(place: Place, worker: Worker): void {
+    place.unheard = 0;
+    void worker.ended.then(({ code, signal }) => {
+      if (this.#isEnding || place.worker !== worker) return;
+      const livedMs = monotonicMs() - place.startedMs;
+      place.earlyDeaths = livedMs < timing.backoff.calmMs ? place.earlyDeaths + 1 : 0;
+      this.#lost.inc();
+      this.#duties.log.error({ worker: place.number, pid: worker.pid, code, signal }, 'a worker ended');
+      return this.#refill(place);
+    });
+  }
+
+  async #refill(place: Place): Promise<void> {
+    for (;;) {
+      // The first early death of a place costs nothing: most are alone.
+      const waits = backoffMs(Math.max(0, place.earlyDeaths - 1));
+      await pause(waits, undefined, { signal: this.#ending.signal }).catch(() => undefined);
+      if (this.#isEnding) return;
+      const worker = this.#launch(place.number);
+      this.#occupy(place, worker);
+      const problem = await worker.listening.then(() => undefined, reasonOf);
+      if (this.#isEnding || place.worker !== worker) return;
+      if (problem === undefined) return this.#watch(place, worker);
+      await worker.ended;
+      if (this.#living.size === 0) return this.#duties.onLost(problem);
+      this.#duties.log.error({ worker: place.number, problem }, 'a worker cannot be started');
+      place.earlyDeaths += 1;
+    }
+  }
+
+  #occupy(place: Place, worker: Worker): void {
+    place.worker = worker;
+    place.startedMs = monotonicMs();
+    place.unheard = undefined;
+  }
+
+  async #restartAll(): Promise<void> {
+    do {
+      this.#restartAgain = false;
+      for (const place of this.#places) {
+        if (this.#isEnding || !(await this.#replace(place))) return;
+      }
+      this.#duties.log.info('all workers are restarted');
+    } while (this.#restartAgain);
+  }
+
+  /** False: the successor cannot start; the predecessor goes on. */
+  async #replace(place: Place): Promise<boolean> {
+    const { log, drainMs } = this.#duties;
+    const successor = this.#launch(place.number);
+    const problem = await successor.listening.then(() => undefined, reasonOf);
+    if (problem !== undefined) {
+      log.error({ worker: place.number, problem }, 'a restart ends: a worker cannot be started');
+      return false;
+    }
+    const predecessor = place.worker;
+    this.#occupy(place, successor);
+    place.earlyDeaths = 0;
+    this.#watch(place, successor);
+    await sendAway([predecessor], drainMs);
+    return true;
+  }
+
+  /** Keeps what the workers counted, and kills those that hang. */
+  async #look(): Promise<void> {
+    const answering = await this.#hear();
+    for (const place of this.#places) {
+      if (place.unheard === undefined) continue;
+      place.unheard = answering.has(place.worker) ? 0 : place.unheard + 1;
+      if (place.unheard < timing.hangsAfter) continue;
+      this.#duties.log.error({ worker: place.number, pid: place.worker.pid }, 'a worker hangs: it is killed');
+      place.worker.kill();
+    }
+  }
+
+  /** Asks all; gives those that answered. */
+  async #hear(): Promise<ReadonlySet<Worker>> {
+    const answering = new Set<Worker>();
+    const ask = async (worker: Worker) => {
+      const samples = await worker.report();
+      if (samples === undefined || !this.#living.has(worker)) return;
+      this.#ledger.heard(worker, samples);
+      answering.add(worker);
+    };
+    await Promise.all([...this.#living].map(ask));
+    return answering;
+  }
+
+  get #isEnding(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
+  async #end(): Promise<void> {
+    this.#ending.abort();
+    clearInterval(this.#hearing);
+    await sendAway([...this.#living], this.#duties.drainMs);
+  }
+}
+
+async function sendAway(workers: readonly Worker[], drainMs: number): Promise<void> {
+  for (const worker of workers) worker.drain();
+  const late = setTimeout(() => {
+    for (const worker of workers) worker.kill();
+  }, drainMs + timing.closeMs);
+  await Promise.all(workers.map(({ ended }) => ended));
+  clearTimeout(late);
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
