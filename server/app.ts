@@ -84,7 +84,11 @@ async function start(
   const end = async () => {
     stopListening();
     const { drainMs } = config;
-    await Promise.all([connections.drain(drainMs), http.idle(drainMs), confirmsEnd(rooms.bookings, drainMs)]);
+    await Promise.all([
+      connections.drain(drainMs),
+      http.drain(drainMs),
+      confirmsEnd(rooms.bookings, drainMs),
+    ]);
     await closers.close();
   };
   // Once: a listening socket that is closed a second time takes the process with it.

@@ -63,6 +63,8 @@ export const httpLimits = {
   /** The stores are asked by `/readyz` and `/metrics` once in this time, however many ask. */
   readinessAgeMs: 250,
   readinessDeadlineMs: 2_000,
+  /** A stopping server cuts its connections when none has asked for anything for so long. */
+  quietMs: 100,
 } as const;
 
 /**

@@ -1,6 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { fault } from '../../protocol/index.ts';
 import { isForeign } from '../auth/origins.ts';
-import { monotonicMs, withDeadline } from '../clock.ts';
+import { monotonicMs } from '../clock.ts';
 import { httpLimits } from '../limits.ts';
 import { faultOf } from '../refusals.ts';
 import { type Answer, refusal } from './answer.ts';
@@ -21,7 +22,8 @@ export class Dispatcher {
   readonly #callers: Callers;
   readonly #underWay = new Map<Endpoint, number>();
   #allUnderWay = 0;
-  readonly #onIdle = new Set<() => void>();
+  #draining = false;
+  #lastAtWorkMs = 0;
 
   constructor(deps: HttpDeps) {
     this.#deps = deps;
@@ -35,26 +37,26 @@ export class Dispatcher {
     this.#decide(name, route, exchange)
       .then((answer) => {
         if (answer === undefined) return;
-        exchange.answer(answer);
+        exchange.answer(this.#draining ? closing(answer) : answer);
         this.#count(name, exchange.head.method, answer.status, monotonicMs() - startedMs);
       })
       .catch((error: unknown) => this.#deps.log.error({ err: error, route: name }, 'an answer was not sent'))
       .finally(() => {
         this.#allUnderWay -= 1;
-        if (this.#allUnderWay === 0) for (const wake of this.#onIdle) wake();
+        if (this.#draining) this.#lastAtWorkMs = monotonicMs();
       });
   }
 
-  /** Resolves when no request is at work, or when `deadlineMs` is over. */
-  async idle(deadlineMs: number): Promise<void> {
-    if (this.#allUnderWay === 0) return;
-    let wake = () => {};
-    const idle = new Promise<void>((resolve) => {
-      wake = resolve;
-    });
-    this.#onIdle.add(wake);
-    await withDeadline(idle, deadlineMs).catch(() => undefined);
-    this.#onIdle.delete(wake);
+  /**
+   * From now on answers ask for their connection to be closed. Resolves when no request has been at work for a moment (a
+   * connection that was taken just before may not have said anything yet), or when `deadlineMs` is over.
+   */
+  async drain(deadlineMs: number): Promise<void> {
+    const endMs = monotonicMs() + deadlineMs;
+    this.#draining = true;
+    this.#lastAtWorkMs = monotonicMs();
+    const quietMs = () => (this.#allUnderWay > 0 ? 0 : monotonicMs() - this.#lastAtWorkMs);
+    while (quietMs() < httpLimits.quietMs && monotonicMs() < endMs) await pause(LOOK_AGAIN_MS);
   }
 
   /** Runs up to the reading of the body without a pause. Undefined: the client left before its request was complete. */
@@ -107,6 +109,14 @@ export class Dispatcher {
     httpRequestSeconds.observe({ route, method: known }, tookMs / 1000);
   }
 }
+
+const LOOK_AGAIN_MS = 10;
+
+/** Its connection would be cut before long, perhaps under the next request. */
+const closing = (answer: Answer): Answer => ({
+  ...answer,
+  headers: { ...answer.headers, connection: 'close' },
+});
 
 const needsOf = ({ needs = 'nobody' }: Endpoint) => needs;
 const NO_BODY = { ok: true, bytes: new Uint8Array(0) } as const;

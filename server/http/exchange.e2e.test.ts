@@ -221,9 +221,9 @@ describe('a server that is set up otherwise, and fails', () => {
   const log = createLog('silent');
   const logged = vi.spyOn(log, 'error');
   let confirming: ((fail: (error: Error) => void) => void) | undefined;
+  const never = () => new Promise<never>((_, reject) => confirming?.(reject));
+  const bookings = { confirm: never, find: never, refund: never };
   beforeAll(async () => {
-    const confirm = () => new Promise<never>((_, reject) => confirming?.(reject));
-    const bookings = { confirm, find: confirm, refund: confirm };
     const readiness = () => Promise.reject(new Error('no idea'));
     const env = { ALLOWED_ORIGINS: 'https://shop.example, https://till.example', ADMIN_TOKEN: '' };
     strict = await openHttpKit({ env, deps: { bookings, readiness, log } });
@@ -278,21 +278,23 @@ describe('a server that is set up otherwise, and fails', () => {
     expect(logged.mock.calls.map(([, message]) => message)).toEqual(['a request failed']);
   });
 
-  it('tells when no request is at work any more', async () => {
+  it('drains: tells when no request is at work any more, and asks for connections to be closed', async () => {
     const begun = new Promise<(error: Error) => void>((resolve) => {
       confirming = resolve;
     });
-    await strict.http.idle(0);
-    const reply = strict.call('/booking/confirm', { body: confirm });
+    const leaving = await openHttpKit({ deps: { bookings, log } });
+    const reply = leaving.call('/booking/confirm', { body: confirm });
     const fail = await begun;
     const start = performance.now();
-    await strict.http.idle(50);
+    await leaving.http.drain(50);
     expect(performance.now() - start).toBeGreaterThan(45);
-    const idle = strict.http.idle(10_000);
+    const drained = leaving.http.drain(10_000);
     fail(new Error('enough'));
-    await idle;
+    await drained;
     expect((await reply).status).toBe(500);
+    expect((await reply).headers.get('connection')).toBe('close');
     expect(performance.now() - start).toBeLessThan(5_000);
+    await leaving.close();
   });
 
   it('is not ready when readiness cannot be told', async () => {

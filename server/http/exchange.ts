@@ -62,7 +62,7 @@ export class Exchange {
       res.writeHeader(name, value);
     // Cutting a connection with unread bytes resets it, and the client may never see the answer. So it is asked to close;
     // what still comes is thrown away, and without a new request the connection is cut after some seconds.
-    if (this.#hasUnreadBody()) res.writeHeader('connection', 'close');
+    if (this.#hasUnreadBody() && headers['connection'] === undefined) res.writeHeader('connection', 'close');
     if (status === 304) res.endWithoutBody();
     else if (this.head.method === 'head') res.endWithoutBody(bytes.length);
     else if (bytes.length <= httpLimits.maxBufferedBytes) res.end(bytes);

@@ -23,8 +23,11 @@ import { createShow, listShows, readSeats, readShow } from './shows.ts';
 export type { HttpDeps } from './deps.ts';
 
 export interface HttpRoom {
-  /** Resolves when no request is at work, or when `deadlineMs` is over: a stop waits for it before it cuts the connections. */
-  idle(deadlineMs: number): Promise<void>;
+  /**
+   * From now on answers ask for their connection to be closed. Resolves when no request has been at work for a moment, or when
+   * `deadlineMs` is over: a stop waits for it before it cuts the connections.
+   */
+  drain(deadlineMs: number): Promise<void>;
 }
 
 /** Every path of the HTTP table, as patterns of uWebSockets.js. */

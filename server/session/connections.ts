@@ -70,6 +70,8 @@ export class Connections {
   add(connection: Connected): void {
     this.#all.add(connection);
     this.#perAddress.add(connection.address, 1);
+    // Taken just before the server stopped listening: left alone it would be cut without a word.
+    if (this.#draining) connection.sender.close(closeCodes.draining);
   }
 
   remove(connection: Connected): void {

@@ -6,7 +6,7 @@ import type { Log } from '../observability/log.ts';
 import { workersLost } from '../observability/metrics.ts';
 import { samplesOf } from '../observability/self-report.ts';
 import { Ledger } from './ledger.ts';
-import { backoffMs, timing } from './timing.ts';
+import { backoffMs, type Timing, timing } from './timing.ts';
 import type { Hears, Worker } from './worker-process.ts';
 
 export interface Duties {
@@ -17,6 +17,7 @@ export interface Duties {
   readonly launch: (number: number, hears: Hears) => Worker;
   /** No worker is left and none can be started; the reason is one line. */
   readonly onLost: (reason: string) => void;
+  readonly times?: Timing;
 }
 
 /** The place of one worker. Its worker starts, listens, and ends; another one takes the place. */
@@ -37,6 +38,7 @@ interface Place {
  */
 export class Supervisor {
   readonly #duties: Duties;
+  readonly #times: Timing;
   readonly #places: Place[] = [];
   /** All that have not ended, predecessors on their way out too. */
   readonly #living = new Set<Worker>();
@@ -51,6 +53,7 @@ export class Supervisor {
 
   constructor(duties: Duties) {
     this.#duties = duties;
+    this.#times = duties.times ?? timing;
   }
 
   /** Resolves when all listen. When one cannot, ends the others and rejects with its reason. */
@@ -66,7 +69,7 @@ export class Supervisor {
       throw error;
     }
     for (const place of this.#places) this.#watch(place, place.worker);
-    this.#hearing = setInterval(() => void this.#look(), timing.hearEveryMs);
+    this.#hearing = setInterval(() => void this.#look(), this.#times.hearEveryMs);
   }
 
   /** Replaces all workers, one after the other. Asked again meanwhile, once more from the beginning. */
@@ -109,7 +112,7 @@ export class Supervisor {
     void worker.ended.then(({ code, signal }) => {
       if (this.#isEnding || place.worker !== worker) return;
       const livedMs = monotonicMs() - place.startedMs;
-      place.earlyDeaths = livedMs < timing.backoff.calmMs ? place.earlyDeaths + 1 : 0;
+      place.earlyDeaths = livedMs < this.#times.backoff.calmMs ? place.earlyDeaths + 1 : 0;
       this.#lost.inc();
       this.#duties.log.error({ worker: place.number, pid: worker.pid, code, signal }, 'a worker ended');
       return this.#refill(place);
@@ -119,7 +122,7 @@ export class Supervisor {
   async #refill(place: Place): Promise<void> {
     for (;;) {
       // The first early death of a place costs nothing: most are alone.
-      const waits = backoffMs(Math.max(0, place.earlyDeaths - 1));
+      const waits = backoffMs(Math.max(0, place.earlyDeaths - 1), this.#times.backoff);
       await pause(waits, undefined, { signal: this.#ending.signal }).catch(() => undefined);
       if (this.#isEnding) return;
       const worker = this.#launch(place.number);
@@ -163,7 +166,7 @@ export class Supervisor {
     this.#occupy(place, successor);
     place.earlyDeaths = 0;
     this.#watch(place, successor);
-    await sendAway([predecessor], drainMs);
+    await sendAway([predecessor], drainMs + this.#times.closeMs);
     return true;
   }
 
@@ -173,7 +176,7 @@ export class Supervisor {
     for (const place of this.#places) {
       if (place.unheard === undefined) continue;
       place.unheard = answering.has(place.worker) ? 0 : place.unheard + 1;
-      if (place.unheard < timing.hangsAfter) continue;
+      if (place.unheard < this.#times.hangsAfter) continue;
       this.#duties.log.error({ worker: place.number, pid: place.worker.pid }, 'a worker hangs: it is killed');
       place.worker.kill();
     }
@@ -199,15 +202,15 @@ export class Supervisor {
   async #end(): Promise<void> {
     this.#ending.abort();
     clearInterval(this.#hearing);
-    await sendAway([...this.#living], this.#duties.drainMs);
+    await sendAway([...this.#living], this.#duties.drainMs + this.#times.closeMs);
   }
 }
 
-async function sendAway(workers: readonly Worker[], drainMs: number): Promise<void> {
+async function sendAway(workers: readonly Worker[], killAfterMs: number): Promise<void> {
   for (const worker of workers) worker.drain();
   const late = setTimeout(() => {
     for (const worker of workers) worker.kill();
-  }, drainMs + timing.closeMs);
+  }, killAfterMs);
   await Promise.all(workers.map(({ ended }) => ended));
   clearTimeout(late);
 }

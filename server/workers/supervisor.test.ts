@@ -1,0 +1,268 @@
+import { afterEach, expect, it, vi } from 'vitest';
+import { httpLimits } from '../limits.ts';
+import { createLog } from '../observability/log.ts';
+import { createMetrics } from '../observability/metrics.ts';
+import { type Sample, samplesOf } from '../observability/self-report.ts';
+import { type Duties, Supervisor } from './supervisor.ts';
+import { backoffMs, timing } from './timing.ts';
+import type { Exit, Hears, Worker } from './worker-process.ts';
+
+const noSamples = async (): Promise<Sample[] | undefined> => [];
+
+/** A worker that does what the test says, and notes what it is told. */
+class FakeWorker implements Worker {
+  readonly number: number;
+  readonly pid: number;
+  readonly hears: Hears;
+  readonly listening: Promise<void>;
+  readonly ended: Promise<Exit>;
+  told: string[] = [];
+  report = noSamples;
+  listens!: () => void;
+  fails!: (reason: string) => void;
+  ends!: (exit?: Partial<Exit>) => void;
+
+  constructor(number: number, pid: number, hears: Hears) {
+    this.number = number;
+    this.pid = pid;
+    this.hears = hears;
+    this.ended = new Promise((resolve) => {
+      this.ends = (exit) => resolve({ code: null, signal: null, ...exit });
+    });
+    this.listening = new Promise((resolve, reject) => {
+      this.listens = resolve;
+      this.fails = (reason) => {
+        reject(new Error(reason));
+        this.ends({ code: 1 });
+      };
+    });
+    this.listening.catch(() => undefined);
+  }
+
+  drain(): void {
+    this.told.push('drain');
+  }
+
+  kill(): void {
+    this.told.push('kill');
+    this.ends({ signal: 'SIGKILL' });
+  }
+}
+
+const supervisors: Supervisor[] = [];
+let workers: FakeWorker[] = [];
+
+afterEach(async () => {
+  const stops = supervisors.splice(0).map((supervisor) => supervisor.stop());
+  for (const worker of workers) worker.ends();
+  await Promise.all(stops);
+  workers = [];
+});
+
+const lost = vi.fn();
+const quick = { firstMs: 1, mostMs: 4, calmMs: 60_000 };
+
+function supervise(duties: Partial<Duties> = {}): Supervisor {
+  const launch = (number: number, hears: Hears) => {
+    const worker = new FakeWorker(number, workers.length + 1, hears);
+    workers.push(worker);
+    return worker;
+  };
+  lost.mockClear();
+  const supervisor = new Supervisor({
+    workers: 2,
+    drainMs: 60_000,
+    log: createLog('silent'),
+    launch,
+    onLost: lost,
+    times: { ...timing, backoff: quick },
+    ...duties,
+  });
+  supervisors.push(supervisor);
+  return supervisor;
+}
+
+async function started(duties: Partial<Duties> = {}): Promise<Supervisor> {
+  const supervisor = supervise(duties);
+  const start = supervisor.start();
+  for (const worker of workers) worker.listens();
+  await start;
+  return supervisor;
+}
+
+const nth = (n: number): FakeWorker => {
+  const worker = workers[n - 1];
+  if (worker === undefined) throw new Error(`no worker ${n} was started`);
+  return worker;
+};
+const until = (n: number) => expect.poll(() => workers.length, { interval: 1 }).toBe(n);
+/** Whatever was going to happen by itself has happened. */
+const turn = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+it('has started when all listen', async () => {
+  const supervisor = supervise({ workers: 3 });
+  let isUp = false;
+  const start = supervisor.start().then(() => {
+    isUp = true;
+  });
+  expect(workers.map(({ number }) => number)).toEqual([1, 2, 3]);
+  nth(1).listens();
+  nth(3).listens();
+  await turn();
+  expect(isUp).toBe(false);
+  nth(2).listens();
+  await start;
+});
+
+it('ends all when one cannot start, and says why', async () => {
+  const start = supervise().start();
+  nth(1).listens();
+  nth(2).fails('no Redis');
+  await expect.poll(() => nth(1).told).toEqual(['drain']);
+  nth(1).ends({ code: 0 });
+  await expect(start).rejects.toThrow('no Redis');
+  expect(workers).toHaveLength(2);
+});
+
+it('starts one that ended again in its place, and counts it', async () => {
+  const supervisor = await started();
+  nth(1).ends({ signal: 'SIGKILL' });
+  await until(3);
+  expect(nth(3).number).toBe(1);
+  nth(3).listens();
+  nth(2).ends({ code: 1 });
+  await until(4);
+  expect(nth(4).number).toBe(2);
+  nth(4).listens();
+  expect(await supervisor.scrape()).toContain('rowlock_workers_lost_total 2');
+});
+
+it('waits longer each time that one dies young, up to a bound', () => {
+  const waits = [0, 1, 2, 3, 6, 7, 50].map((deaths) => backoffMs(deaths, timing.backoff));
+  expect(waits).toEqual([0, 100, 200, 400, 3_200, 5_000, 5_000]);
+});
+
+it('goes on trying while another one lives, and gives up when none does', async () => {
+  await started();
+  nth(1).ends();
+  for (let n = 3; n < 8; n++) {
+    await until(n);
+    nth(n).fails('no Redis');
+  }
+  await until(8);
+  expect(lost).not.toHaveBeenCalled();
+  nth(2).ends();
+  await until(9);
+  nth(8).fails('no Redis');
+  await turn();
+  expect(lost).not.toHaveBeenCalled();
+  const starts = workers.length;
+  // The last one that might still come up.
+  for (const worker of workers.slice(8)) worker.fails('no PostgreSQL');
+  await expect.poll(() => lost.mock.calls.length + workers.length - starts).toBeGreaterThan(0);
+  while (lost.mock.calls.length === 0) {
+    for (const worker of workers) worker.fails('no PostgreSQL');
+    await turn();
+  }
+  expect(lost).toHaveBeenCalledWith('no PostgreSQL');
+});
+
+it('restarts one after the other: the successor listens before its predecessor is sent away', async () => {
+  const supervisor = await started();
+  const restart = supervisor.restart();
+  expect(workers.map(({ number }) => number)).toEqual([1, 2, 1]);
+  await turn();
+  expect(nth(1).told).toEqual([]);
+  nth(3).listens();
+  await expect.poll(() => nth(1).told).toEqual(['drain']);
+  await turn();
+  expect(workers).toHaveLength(3);
+  nth(1).ends({ code: 0 });
+  await until(4);
+  expect(nth(4).number).toBe(2);
+  nth(4).listens();
+  await expect.poll(() => nth(2).told).toEqual(['drain']);
+  nth(2).ends({ code: 0 });
+  await restart;
+  // Nobody was lost, and those that took over are looked after.
+  expect(await supervisor.scrape()).toContain('rowlock_workers_lost_total 0');
+  nth(3).ends();
+  await until(5);
+});
+
+it('restarts once more when asked meanwhile, not more often', async () => {
+  const supervisor = await started({ workers: 1 });
+  const restarts = [1, 2, 3].map(() => supervisor.restart());
+  for (const n of [2, 3]) {
+    await until(n);
+    nth(n).listens();
+    await expect.poll(() => nth(n - 1).told).toEqual(['drain']);
+    nth(n - 1).ends({ code: 0 });
+  }
+  await Promise.all(restarts);
+  expect(workers).toHaveLength(3);
+});
+
+it('keeps the old ones when a successor cannot start', async () => {
+  const supervisor = await started();
+  const restart = supervisor.restart();
+  nth(3).fails('a syntax error');
+  await restart;
+  expect(workers).toHaveLength(3);
+  expect([...nth(1).told, ...nth(2).told]).toEqual([]);
+  expect(lost).not.toHaveBeenCalled();
+  nth(1).ends();
+  await until(4);
+});
+
+it('kills one that does not drain in time', async () => {
+  const supervisor = await started({ drainMs: 1, times: { ...timing, closeMs: 1 } });
+  await supervisor.stop();
+  expect(workers.map(({ told }) => told)).toEqual([
+    ['drain', 'kill'],
+    ['drain', 'kill'],
+  ]);
+  expect(workers).toHaveLength(2);
+});
+
+it('kills one that is silent for long, and starts another', async () => {
+  await started({ times: { ...timing, hearEveryMs: 5, hangsAfter: 3, backoff: quick } });
+  nth(2).report = async () => undefined;
+  await until(3);
+  expect(nth(2).told).toEqual(['kill']);
+  expect(nth(3).number).toBe(2);
+  // One that still starts is not expected to answer.
+  nth(3).report = async () => undefined;
+  await turn();
+  await turn();
+  expect(nth(3).told).toEqual([]);
+});
+
+it('shows the sum of those that answer, and of what the others once said', async () => {
+  const supervisor = await started();
+  const metrics = [3, 4].map((n) => {
+    const own = createMetrics(n);
+    own.connections.readFrom(() => n);
+    own.connectionsOpened.inc(n);
+    return own;
+  });
+  for (const [i, { registry }] of metrics.entries()) nth(i + 1).report = () => samplesOf(registry);
+  expect(await nth(1).hears.scrape()).toContain('rowlock_connections 7\n');
+  nth(2).report = async () => undefined;
+  const alone = await supervisor.scrape();
+  expect(alone).toContain('rowlock_connections 3\n');
+  expect(alone).toContain('rowlock_workers 1\n');
+  expect(alone).toContain('rowlock_connections_opened_total 7\n');
+  // Its last words are heard although it is on its way out.
+  metrics[1]?.connectionsOpened.inc(10);
+  nth(2).hears.last(nth(2), await samplesOf(metrics[1]?.registry ?? createMetrics().registry));
+  nth(2).ends({ code: 0 });
+  await until(3);
+  expect(await supervisor.scrape()).toContain('rowlock_connections_opened_total 17\n');
+});
+
+it('gives a scrape longer than a report, and a report longer than a look at the stores', () => {
+  expect(timing.reportMs).toBeGreaterThan(httpLimits.readinessDeadlineMs);
+  expect(timing.scrapeMs).toBeGreaterThan(timing.reportMs);
+  expect(timing.hearEveryMs).toBeGreaterThan(timing.reportMs);
+});
