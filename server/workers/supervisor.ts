@@ -131,10 +131,16 @@ export class Supervisor {
       if (this.#isEnding || place.worker !== worker) return;
       if (problem === undefined) return this.#watch(place, worker);
       await worker.ended;
-      if (this.#living.size === 0) return this.#duties.onLost(problem);
+      if (this.#living.size === 0) return this.#giveUp(problem);
       this.#duties.log.error({ worker: place.number, problem }, 'a worker cannot be started');
       place.earlyDeaths += 1;
     }
+  }
+
+  #giveUp(reason: string): void {
+    if (this.#isEnding) return;
+    this.#ending.abort();
+    this.#duties.onLost(reason);
   }
 
   #occupy(place: Place, worker: Worker): void {

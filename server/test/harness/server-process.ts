@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 
 const startWithinMs = 30_000;
@@ -29,9 +30,20 @@ export interface ServerProcess {
   url: string;
   ended: Promise<Outcome>;
   kill(signal: NodeJS.Signals): void;
+  /** Process numbers of its workers: Linux only. */
+  workers(): Promise<number[]>;
   /** Ctrl-C, and what came of it. */
   stop(): Promise<Outcome>;
 }
+
+async function workersOf(pid: number): Promise<number[]> {
+  const children = (await read(`/proc/${pid}/task/${pid}/children`)).trim().split(' ').map(Number);
+  const commands = await Promise.all(children.map((child) => read(`/proc/${child}/cmdline`)));
+  return children.filter((_, i) => commands[i]?.includes('server/workers/worker.ts'));
+}
+
+/** Of a process that ends meanwhile there is nothing to read. */
+const read = (file: string) => readFile(file, 'utf8').catch(() => '');
 
 type Child = ReturnType<typeof spawn>;
 const running = new Set<Child>();
@@ -57,6 +69,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
     url: (lines.get('HTTP') ?? '').replace(/\/$/, ''),
     ended,
     kill: (signal) => void child.kill(signal),
+    workers: () => workersOf(child.pid ?? 0),
     stop: () => {
       child.kill('SIGINT');
       return ended;

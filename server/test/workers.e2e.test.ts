@@ -1,0 +1,296 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import WebSocket from 'ws';
+import { type Client, connect } from '../../protocol/client.ts';
+import { closeCodes } from '../../protocol/index.ts';
+import { openStage, type TestStage } from './harness/app-kit.ts';
+import { Backdoor } from './harness/backdoor.ts';
+import { Crowd, confirmOf } from './harness/crowd.ts';
+import { leftovers } from './harness/leftovers.ts';
+import { copyProject } from './harness/project-copy.ts';
+import { endServers, runServer, type ServerProcess, startServer } from './harness/server-process.ts';
+
+/* Whom the kernel gives a connection to is its own affair: what is expected here holds for every way of dealing them out. */
+
+const WORKERS = 2;
+const CLIENTS = 10;
+const DRAIN_MS = 8_000;
+/** For what other processes have to do first, on a machine that may be busy with others. */
+const PATIENT = { timeout: 30_000, interval: 50 };
+
+// Each test starts processes, most of them several times.
+vi.setConfig({ testTimeout: 90_000 });
+
+const crowd = new Crowd();
+let project: string;
+let stage: TestStage;
+let backdoor: Backdoor;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  [project, stage] = await Promise.all([copyProject(), openStage()]);
+  backdoor = new Backdoor(stage);
+  env = {
+    HOST: '127.0.0.1',
+    WORKERS: String(WORKERS),
+    DATABASE_URL: stage.database.url,
+    REDIS_URL: stage.redis.url,
+    // A confirm waits at the gate of a test for as long as that takes.
+    LOCK_TIMEOUT_MS: '4000',
+    STATEMENT_TIMEOUT_MS: '5000',
+    CONFIRM_DEADLINE_MS: '6000',
+    GUARD_MS: '9000',
+    DRAIN_MS: String(DRAIN_MS),
+  };
+});
+afterAll(async () => {
+  await crowd.leave();
+  await endServers();
+  await backdoor.close();
+  await stage.close();
+});
+
+/** One that a frozen worker was given is given up: the next may reach another. */
+async function scrape(url: string): Promise<Map<string, number>> {
+  for (;;) {
+    const text = await fetch(`${url}/metrics`, {
+      headers: { connection: 'close' },
+      signal: AbortSignal.timeout(5_000),
+    }).then(
+      (response) => (response.ok ? response.text() : undefined),
+      () => undefined,
+    );
+    if (text === undefined) continue;
+    return new Map(
+      [...text.matchAll(/^(\w+(?:\{.*\})?) (\S+)$/gm)].map(([, name = '', value]) => [name, Number(value)]),
+    );
+  }
+}
+
+const HELD = 'rowlock_holds_total{via="ws",outcome="held"}';
+
+/** Clients that hold a seat each, and what they were told of losing one. */
+async function holders(server: ServerProcess, showId: string) {
+  const lost: unknown[] = [];
+  const clients = Array.from({ length: CLIENTS }, () =>
+    connect(`${server.url.replace('http', 'ws')}/ws`, { WebSocket }),
+  );
+  await Promise.all(
+    clients.map(async (client, i) => {
+      client.on('lease_lost', (loss) => lost.push(loss));
+      await client.hold(showId, [`A${i + 1}`]);
+    }),
+  );
+  const close = () => Promise.all(clients.map((client) => client.close()));
+  return { clients, lost, close };
+}
+
+const isBack = (client: Client, showId: string) =>
+  client.state === 'live' && client.leases.get(showId)?.size === 1;
+
+/** All of them have what they had, and can buy it. */
+async function expectAllBuy(clients: readonly Client[], showId: string): Promise<void> {
+  await expect.poll(() => clients.every((client) => isBack(client, showId)), PATIENT).toBe(true);
+  await Promise.all(clients.map((client, i) => client.confirm(showId, [`A${i + 1}`])));
+  expect(await backdoor.bookings(showId)).toHaveLength(clients.length);
+}
+
+describe('two workers', () => {
+  let server: ServerProcess;
+  beforeAll(async () => {
+    server = await startServer({ project, env });
+  });
+
+  it('are one server: whoever answers tells the metrics of both', async () => {
+    await stage.createShow('shared');
+    expect(await server.workers()).toHaveLength(WORKERS);
+    const guests = await crowd.joinMany(server.url, CLIENTS);
+    for (const [i, guest] of guests.entries())
+      await guest.request<'held'>({ type: 'hold', showId: 'shared', seatIds: [`A${i + 1}`] });
+    for (let i = 0; i < 8; i++) {
+      const metrics = await scrape(server.url);
+      expect(metrics.get('rowlock_workers')).toBe(WORKERS);
+      expect(metrics.get('rowlock_connections')).toBe(CLIENTS);
+      expect(metrics.get(HELD)).toBe(CLIENTS);
+      expect(metrics.get('rowlock_store_up{store="redis"}')).toBe(1);
+    }
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
+    await Promise.all(guests.map((guest) => guest.close()));
+  });
+
+  it('a worker that is killed is started again, and its clients go on with what they held', async () => {
+    await stage.createShow('killed');
+    const { clients, lost, close } = await holders(server, 'killed');
+    const held = (await scrape(server.url)).get(HELD);
+    const before = await server.workers();
+    // One after the other, so that every client loses its server once or twice.
+    for (const [i, pid] of before.entries()) {
+      process.kill(pid, 'SIGKILL');
+      await expect
+        .poll(async () => (await scrape(server.url)).get('rowlock_workers_lost_total'), PATIENT)
+        .toBe(i + 1);
+      await expect.poll(async () => (await scrape(server.url)).get('rowlock_workers'), PATIENT).toBe(WORKERS);
+      await expect.poll(() => clients.every((client) => isBack(client, 'killed')), PATIENT).toBe(true);
+    }
+    const after = await server.workers();
+    expect(after).toHaveLength(WORKERS);
+    expect(after.filter((pid) => before.includes(pid))).toEqual([]);
+    // What the dead ones had counted when they were last heard still counts.
+    expect((await scrape(server.url)).get(HELD)).toBeGreaterThanOrEqual(held ?? Number.POSITIVE_INFINITY);
+    await expectAllBuy(clients, 'killed');
+    expect(lost).toEqual([]);
+    await close();
+  });
+
+  it('a worker that is silent keeps no scrape waiting, and loses none of what it counted', async () => {
+    const before = await scrape(server.url);
+    const [frozen = 0] = await server.workers();
+    process.kill(frozen, 'SIGSTOP');
+    const during = await scrape(server.url);
+    process.kill(frozen, 'SIGCONT');
+    expect(during.get('rowlock_workers')).toBe(WORKERS - 1);
+    for (const name of [
+      HELD,
+      'rowlock_connections_opened_total',
+      'rowlock_redis_call_duration_seconds_count{step="hold"}',
+    ])
+      expect(during.get(name)).toBeGreaterThanOrEqual(before.get(name) ?? Number.POSITIVE_INFINITY);
+    await expect.poll(async () => (await scrape(server.url)).get('rowlock_workers'), PATIENT).toBe(WORKERS);
+  });
+
+  it('SIGHUP restarts them in turn: nobody is refused, nobody loses a seat', async () => {
+    await stage.createShow('rolled');
+    const { clients, lost, close } = await holders(server, 'rolled');
+    const before = await server.workers();
+    const workersLost = (await scrape(server.url)).get('rowlock_workers_lost_total');
+    const callers = new Callers(server.url);
+    server.kill('SIGHUP');
+    const isRenewed = async () => {
+      const now = await server.workers();
+      return now.length === WORKERS && now.every((pid) => !before.includes(pid));
+    };
+    await expect.poll(isRenewed, PATIENT).toBe(true);
+    await callers.stop();
+    expect(callers.refused).toEqual([]);
+    expect(callers.answered).toBeGreaterThan(0);
+    await expectAllBuy(clients, 'rolled');
+    expect(lost).toEqual([]);
+    expect((await scrape(server.url)).get('rowlock_workers_lost_total')).toBe(workersLost);
+    await close();
+  });
+
+  it('SIGTERM to the first process drains both: confirms under way finish, in time', async () => {
+    // A show for each, or their confirms would share transactions, as many as there are workers that have them.
+    const guests = await crowd.joinMany(server.url, 4);
+    const confirms = guests.map((_, i) => confirmOf(`ended-${i}`, ['A1']));
+    for (const [i, guest] of guests.entries()) {
+      await stage.createShow(`ended-${i}`);
+      await guest.request<'held'>({ type: 'hold', showId: `ended-${i}`, seatIds: ['A1', 'A2'] });
+    }
+    const gate = await backdoor.closeGate();
+    const ids = guests.map((guest, i) => guest.send(confirms[i] ?? confirmOf('', [])));
+    await gate.reached(guests.length);
+    const signalledMs = performance.now();
+    server.kill('SIGTERM');
+    await Promise.all(guests.map((guest) => guest.push('draining')));
+    await gate.open();
+    const replies = await Promise.all(guests.map((guest, i) => guest.reply(ids[i] ?? '')));
+    expect(replies.map(({ type }) => type)).toEqual(guests.map(() => 'confirmed'));
+    for (const guest of guests) expect(await guest.closed()).toBe(closeCodes.draining);
+    expect(await server.ended).toMatchObject({ code: 0, stderr: '' });
+    expect(performance.now() - signalledMs).toBeLessThan(DRAIN_MS);
+    await expect(fetch(`${server.url}/livez`)).rejects.toThrow();
+  });
+});
+
+/** New connections without end, one after the other in a few lanes. */
+class Callers {
+  answered = 0;
+  readonly refused: string[] = [];
+  readonly #lanes: Promise<void>[];
+  #stopping = false;
+
+  constructor(url: string) {
+    this.#lanes = Array.from({ length: 4 }, () => this.#call(url));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#lanes);
+  }
+
+  async #call(url: string): Promise<void> {
+    while (!this.#stopping) {
+      try {
+        await (await fetch(`${url}/livez`, { headers: { connection: 'close' } })).text();
+        this.answered += 1;
+      } catch (error) {
+        const { code } = (error instanceof Error && error.cause ? error.cause : error) as { code?: string };
+        // Made in the kernel at the very moment in which its worker stops listening: see OPERATIONS.md. Refused it is not.
+        if (code !== 'ECONNRESET') this.refused.push(code ?? String(error));
+      }
+      await pause(1);
+    }
+  }
+}
+
+it('cannot be started without their stores, and say so once', async () => {
+  const { code, stderr } = await runServer({ project, env: { ...env, REDIS_URL: 'redis://127.0.0.1:1' } });
+  expect(stderr).toMatch(/^rowlock: cannot use Redis at 127\.0\.0\.1:1: [^\n]*ECONNREFUSED[^\n]*\n$/);
+  expect(code).toBe(1);
+});
+
+it('share their port among themselves alone', async () => {
+  const server = await startServer({ project, env });
+  const port = new URL(server.url).port;
+  const others = ['1', '2'].map((WORKERS) => runServer({ project, env: { ...env, PORT: port, WORKERS } }));
+  for (const { code, stderr } of await Promise.all(others)) {
+    expect(stderr).toMatch(new RegExp(`^rowlock: port ${port} on 127.0.0.1 is already taken: .*\\n$`));
+    expect(code).toBe(1);
+  }
+  await server.stop();
+  // Two that start at the same moment find nobody there yet.
+  const both = await Promise.allSettled(
+    [1, 2].map(() => startServer({ project, env: { ...env, PORT: port } })),
+  );
+  expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+  await endServers();
+});
+
+it('end when the first process is killed', async () => {
+  const server = await startServer({ project, env });
+  const workers = await server.workers();
+  expect(workers).toHaveLength(WORKERS);
+  server.kill('SIGKILL');
+  await server.ended;
+  const isAlive = (pid: number) => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+  await expect.poll(() => workers.filter(isAlive), PATIENT).toEqual([]);
+  const next = await startServer({ project, env: { ...env, PORT: new URL(server.url).port } });
+  await next.stop();
+});
+
+it('stand on one set of embedded services, and Ctrl-C ends all of it', async () => {
+  const server = await startServer({ project, env: { WORKERS: String(WORKERS) } });
+  const client = await crowd.join(server.url);
+  await client.request<'held'>({ type: 'hold', showId: 'demo', seatIds: ['A1'] });
+  // A terminal sends it to every process of the group.
+  for (const pid of await server.workers()) process.kill(pid, 'SIGINT');
+  expect(await server.stop()).toMatchObject({ code: 0, stderr: '' });
+  expect(await client.closed()).toBe(closeCodes.draining);
+  expect(await leftovers(project, '')).toEqual([]);
+});
+
+it('one process alone is not ended by SIGHUP without a terminal, and keeps serving', async () => {
+  const server = await startServer({ project, env: { ...env, WORKERS: '1' } });
+  server.kill('SIGHUP');
+  expect((await fetch(`${server.url}/livez`)).status).toBe(200);
+  const { code, stdout } = await server.stop();
+  expect(code).toBe(0);
+  expect(stdout).toContain('SIGHUP restarts workers in turn');
+});
