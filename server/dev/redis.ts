@@ -59,8 +59,8 @@ async function spawnRedis(
   return { ...running, port, dir, url: `redis://127.0.0.1:${port}` };
 }
 
-/** Sharded publish and subscribe came with version 7. */
-async function findServer(): Promise<string> {
+/** The command of Redis or Valkey. Sharded publish and subscribe came with version 7. */
+export async function findServer(): Promise<string> {
   const tooOld: string[] = [];
   for (const command of ['redis-server', 'valkey-server']) {
     const version = await versionOf(command);

@@ -76,8 +76,9 @@ export function endpointOf(target: Exclude<RedisTarget, { kind: 'cluster' }>, na
   if (target.kind === 'single')
     return { name, inCluster: false, open: (options) => new Redis(target.url, options) };
   const { nodes, name: masterName, db, login, sentinels, tls } = target;
-  const open = ({ commandTimeout, ...options }: ClientOptions) =>
-    new Redis({
+  const open = ({ commandTimeout, ...options }: ClientOptions) => {
+    let hasConnected = false;
+    const client = new Redis({
       ...options,
       ...(commandTimeout === undefined ? {} : { commandTimeout, sentinelCommandTimeout: commandTimeout }),
       ...login,
@@ -90,9 +91,14 @@ export function endpointOf(target: Exclude<RedisTarget, { kind: 'cluster' }>, na
       connectTimeout: NEXT_CONNECT_TIMEOUT_MS,
       // Without it a master that was replaced and yet lives would be talked to on.
       failoverDetector: true,
-      sentinelRetryStrategy: retryStrategy,
+      // The first time whoever connects is told that there are none.
+      sentinelRetryStrategy: (times) => (hasConnected ? retryStrategy(times) : null),
       sentinelReconnectStrategy: () => SENTINEL_AGAIN_MS,
     });
+    return client.once('ready', () => {
+      hasConnected = true;
+    });
+  };
   return { name, inCluster: false, open };
 }
 

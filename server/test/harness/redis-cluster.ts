@@ -1,13 +1,11 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { freePort } from '../../dev/process.ts';
 import { type RedisService, startRedis } from '../../dev/redis.ts';
 import { slotOf } from '../../stores/cluster-view.ts';
 import type { FaultProxy } from './proxy.ts';
+import { until } from './until.ts';
 
 const SLOTS = 16_384;
-const FORMS_WITHIN_MS = 30_000;
-const ASK_EVERY_MS = 20;
 /** Nobody is declared dead by a busy machine: tests say themselves when a replica takes over. */
 const NODE_TIMEOUT_MS = 60_000;
 
@@ -69,14 +67,18 @@ export class TestCluster {
     dead.service.signal('SIGKILL');
     await dead.service.exited;
     await heir.admin.cluster('FAILOVER', 'TAKEOVER');
-    await until(async () => /role:master/.test(await heir.admin.info('replication')));
+    await until('the replica to take over', async () =>
+      /role:master/.test(await heir.admin.info('replication')),
+    );
   }
 
   /** The replica and its master change places in good order, as for an upgrade: nothing is lost. */
   async handOver(master: number): Promise<void> {
     const heir = this.replicas[master];
     await heir?.admin.cluster('FAILOVER');
-    await until(async () => /role:master/.test((await heir?.admin.info('replication')) ?? ''));
+    await until('the replica to take over', async () =>
+      /role:master/.test((await heir?.admin.info('replication')) ?? ''),
+    );
   }
 
   /**
@@ -119,13 +121,16 @@ export class TestCluster {
       await admin.cluster('ADDSLOTSRANGE', i * size, Math.min((i + 1) * size, SLOTS) - 1);
     }
     for (const { service } of this.nodes) await first.admin.call('CLUSTER', 'MEET', ...addressOf(service));
-    for (const { admin } of this.nodes) await until(async () => (await knownTo(admin)) === this.nodes.length);
+    for (const { admin } of this.nodes)
+      await until('all nodes to meet', async () => (await knownTo(admin)) === this.nodes.length);
     for (const [i, { admin }] of this.replicas.entries()) {
       await admin.cluster('REPLICATE', this.masters[i]?.id ?? '');
-      await until(async () => /master_link_status:up/.test(await admin.info('replication')));
+      await until('a replica to follow', async () =>
+        /master_link_status:up/.test(await admin.info('replication')),
+      );
     }
     for (const { admin } of this.nodes)
-      await until(async () => /cluster_state:ok/.test(await admin.cluster('INFO')));
+      await until('the cluster to work', async () => /cluster_state:ok/.test(await admin.cluster('INFO')));
   }
 }
 
@@ -152,12 +157,4 @@ async function startNode(dir: string, proxy: FaultProxy | undefined): Promise<Cl
   // A test may kill it.
   admin.on('error', () => undefined);
   return { service, admin, id: await admin.cluster('MYID') };
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + FORMS_WITHIN_MS;
-  while (!(await holds())) {
-    if (performance.now() > endMs) throw new Error('the cluster does not come to be');
-    await pause(ASK_EVERY_MS);
-  }
 }

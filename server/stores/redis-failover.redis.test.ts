@@ -1,0 +1,109 @@
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { freePort } from '../dev/process.ts';
+import { stepKeys } from '../leases/keys.ts';
+import { redisSettings } from '../test/harness/lease-kit.ts';
+import { FaultProxy } from '../test/harness/proxy.ts';
+import { TestSentinel } from '../test/harness/sentinel.ts';
+import { startRedis } from '../test/harness/services.ts';
+import { until } from '../test/harness/until.ts';
+import { openRedis, type RedisStore } from './redis.ts';
+import { RedisSubscriber } from './redis-subscriber.ts';
+
+const TIMEOUT = { timeout: 10_000, interval: 10 };
+const CHANNEL = 'feed:{s}';
+const closers: (() => void)[] = [];
+
+afterEach(() => {
+  for (const close of closers.splice(0).reverse()) close();
+});
+
+async function connected(url: string, timeoutMs = 1_000): Promise<RedisStore> {
+  const store = openRedis(redisSettings(url, timeoutMs));
+  closers.push(() => store.close());
+  await store.connect();
+  return store;
+}
+
+/** What the store's feed hears. */
+async function subscribed(store: RedisStore): Promise<string[]> {
+  const heard: string[] = [];
+  const on = { message: (_: string, message: string) => void heard.push(message), resubscribed: () => {} };
+  const subscriber = new RedisSubscriber(redisSettings('', 1_000), store, on, 'me');
+  closers.push(() => subscriber.close());
+  await subscriber.connect();
+  await subscriber.subscribe(CHANNEL);
+  return heard;
+}
+const read = (store: RedisStore) => store.step('read', stepKeys('s', []), [0, 9]).catch(() => undefined);
+const rotate = (store: RedisStore) => store.step('rotate', stepKeys('s', []), ['', 'e', 0]);
+const runOf = (store: RedisStore) => store.masters[0]?.runId;
+/** Steps are answered, by another run; the feed brings what is published there. */
+async function goesOn(store: RedisStore, before: string | undefined, heard: string[]): Promise<void> {
+  await expect.poll(() => read(store), TIMEOUT).toEqual(['STALE', 'e']);
+  expect(runOf(store)).not.toBe(before);
+  await expect
+    .poll(async () => {
+      await store.masters[0]?.publish(CHANNEL, `from ${runOf(store)}`);
+      return heard;
+    }, TIMEOUT)
+    .toContain(`from ${runOf(store)}`);
+}
+
+describe('what sentinels watch', () => {
+  let sentinel: TestSentinel;
+  beforeAll(async () => {
+    sentinel = await TestSentinel.start(await mkdtemp(join(inject('runDir'), 'sentinel-')));
+  });
+  afterAll(() => sentinel.stop());
+
+  // A master that was killed: server/test/failover.e2e.test.ts.
+  it('is served by another run once a replica has taken over, though the master before lives on', async () => {
+    const store = await connected(sentinel.url);
+    const heard = await subscribed(store);
+    await rotate(store);
+    const first = runOf(store);
+    await sentinel.failOver({ kill: false });
+    await goesOn(store, first, heard);
+  }, 60_000);
+
+  it('says in one line what is wrong', async () => {
+    const url = new URL(sentinel.url);
+    const unknown = openRedis(redisSettings(sentinel.url.replace('/main', '/other')));
+    await expect(unknown.connect()).rejects.toThrow(`cannot use Redis at ${url.host}: All sentinels`);
+    const port = await freePort();
+    const away = openRedis(redisSettings(`redis+sentinel://:secret-word@127.0.0.1:${port}/main`));
+    const error: unknown = await away.connect().catch((reason: unknown) => reason);
+    expect(String(error)).toContain(`cannot use Redis at 127.0.0.1:${port}: All sentinels are unreachable`);
+    expect(String(error)).not.toContain('secret-word');
+  });
+});
+
+it('an address that leads to another master is followed, though the one before lives on as its replica', async () => {
+  const [before, after] = await Promise.all([startRedis(), startRedis()]);
+  const address = await FaultProxy.start(before.port);
+  const store = await connected(address.urlFor(before.url));
+  const heard = await subscribed(store);
+  await rotate(store);
+  const run = runOf(store);
+  const [old, heir] = [new Redis(before.url), new Redis(after.url)];
+  closers.push(
+    () => old.disconnect(),
+    () => heir.disconnect(),
+  );
+  // Else a master waits five seconds for more replicas to come.
+  await old.config('SET', 'repl-diskless-sync-delay', '0');
+  await heir.replicaof('127.0.0.1', before.port);
+  await until('it to follow', async () => /master_link_status:up/.test(await heir.info('replication')));
+  await heir.replicaof('NO', 'ONE');
+  await old.replicaof('127.0.0.1', after.port);
+  address.retarget(after.port);
+  // Nothing was cut: only a write tells that this is no master any more.
+  await expect
+    .poll(() => store.step('rotate', stepKeys('t', []), ['', 'e', 0]).catch(() => undefined), TIMEOUT)
+    .toBeDefined();
+  await goesOn(store, run, heard);
+  await Promise.all([address.stop(), before.stop(), after.stop()]);
+});
