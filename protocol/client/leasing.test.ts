@@ -52,6 +52,27 @@ describe('leases', () => {
     expect(lost).toEqual([{ showId: 'demo', seatIds: ['A3'], reason: 'expired' }]);
   });
 
+  it('that a confirm may have booked are lost only when it has not', async () => {
+    await live();
+    await holding(['A1', 'A2', 'A3']);
+    const lost = lostOf();
+    const confirms = [['A1'], ['A2']].map((seatIds) => stage.client.confirm('demo', seatIds));
+    stage.network.last.drop();
+    const socket = await nextSocket();
+    socket.welcome({ resumed: true, lost: [{ showId: 'demo', seatIds: ['A1', 'A2', 'A3'] }] });
+    expect(seats()).toEqual([]);
+    const reasonOf = (seatIds: string[]) => ({ showId: 'demo', seatIds, reason: 'not_resumed' });
+    expect(lost).toEqual([reasonOf(['A3'])]);
+    const { requestId = '' } = socket.waiting('confirm') ?? {};
+    const booked = { showId: 'demo', seatIds: ['A1'], requestId, bookings: [], replayed: true };
+    socket.answer('confirm', { type: 'confirmed', ...booked });
+    await confirms[0];
+    const refused = { type: 'error', code: 'lease_lost', message: '', retryable: false } as const;
+    socket.answer('confirm', { ...refused, seats: { A2: 'held' } });
+    await expect(confirms[1]).rejects.toMatchObject({ code: 'lease_lost' });
+    expect(lost).toEqual([reasonOf(['A3']), reasonOf(['A2'])]);
+  });
+
   it('stay when what was refunded is confirmed again', async () => {
     await live();
     await holding(['A1']);

@@ -23,6 +23,7 @@ import type { RowlockError } from './errors.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { OwnLeases } from './leases.ts';
 import type { Push, Request } from './link.ts';
+import { Losses } from './losses.ts';
 import { closed, outcomeUnknown } from './refusals.ts';
 import { Resumption } from './resuming.ts';
 import { socketConstructor, socketUrl } from './socket.ts';
@@ -47,6 +48,7 @@ export class RowlockClient implements Client {
   readonly #calls: Calls;
   readonly #watches: Watches;
   readonly #leases: OwnLeases;
+  readonly #losses = new Losses((lost) => this.#events.lease_lost.emit(lost));
   readonly #heartbeat: Heartbeat;
   readonly #resumption: Resumption;
   #userId: string | undefined;
@@ -64,7 +66,7 @@ export class RowlockClient implements Client {
     this.#calls = new Calls(link);
     this.#leases = new OwnLeases({
       changed: () => this.#leasesChanged(),
-      lost: (lost) => this.#events.lease_lost.emit(lost),
+      lost: (lost) => this.#losses.lost(lost),
     });
     this.#resumption = new Resumption(leases, {
       leases: this.#leases,
@@ -200,7 +202,8 @@ export class RowlockClient implements Client {
   confirm(showId: string, seatIds: readonly string[], options: ConfirmOptions = {}): Promise<Confirmed> {
     const { requestId = randomUuid() } = options;
     const timeoutMs = options.timeoutMs ?? this.#options.confirmTimeoutMs ?? DEFAULTS.confirmTimeoutMs;
-    return this.#start<Confirmed>(
+    const settled = this.#losses.confirming(showId, seatIds);
+    const outcome = this.#start<Confirmed>(
       { ...options, timeoutMs },
       {
         request: { type: 'confirm', showId, seatIds: [...seatIds], requestId },
@@ -214,6 +217,11 @@ export class RowlockClient implements Client {
         givenUp: (why, isUncertain) => (isUncertain ? outcomeUnknown(requestId, why) : why),
       },
     );
+    outcome.then(
+      ({ refunded }) => settled(!refunded),
+      () => settled(false),
+    );
+    return outcome;
   }
 
   close(): Promise<void> {

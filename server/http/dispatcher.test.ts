@@ -35,3 +35,15 @@ it('a request too many is busy, of whichever path; a probe is answered all the s
   await Promise.all(underWay);
   await expect.poll(() => call(quick)).toBe(done);
 });
+
+it('a stop waits for those who were let in and have said nothing yet, and for what they ask then', async () => {
+  const { call, finish, dispatcher, slow } = stage();
+  const fromMs = performance.now();
+  const drained = dispatcher.drain(60_000);
+  const answer = call(slow);
+  finish(done);
+  expect(await answer).toMatchObject({ status: done.status, headers: { connection: 'close' } });
+  const answeredMs = performance.now();
+  await drained;
+  expect(performance.now() - Math.max(fromMs, answeredMs)).toBeGreaterThan(httpLimits.quietMs - 5);
+});
