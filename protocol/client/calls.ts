@@ -69,6 +69,11 @@ export class Calls {
     for (const call of [...this.#all]) call.go();
   }
 
+  /** Somebody waits for an answer. */
+  get areWaiting(): boolean {
+    return this.#all.size > 0;
+  }
+
   /** Those of which it is not known whether they took effect, and that have to be asked about. */
   get unanswered(): readonly Unanswered[] {
     return [...this.#all].filter((call) => call.isUnanswered);

@@ -120,6 +120,36 @@ describe('connecting', () => {
     expect(startedMs).toEqual([1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
   });
 
+  it('waits no longer than so, once it is let in each time', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(1);
+    await live();
+    const pausesMs: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      const fromMs = performance.now();
+      const count = stage.network.sockets.length;
+      stage.network.last.drop();
+      while (stage.network.sockets.length === count) await pass(100);
+      pausesMs.push(performance.now() - fromMs);
+      stage.network.last.open();
+      stage.network.last.welcome();
+    }
+    vi.mocked(Math.random).mockRestore();
+    expect(pausesMs).toEqual([1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
+  });
+
+  it('comes sooner when somebody waits for an answer', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.999);
+    await live();
+    const release = stage.client.release('demo');
+    stage.network.last.drop();
+    await pass(300);
+    vi.mocked(Math.random).mockRestore();
+    stage.network.last.open();
+    stage.network.last.welcome();
+    stage.network.last.answer('release', { type: 'released', showId: 'demo', seatIds: [] });
+    await release;
+  });
+
   it('comes sooner when there are leases to lose', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.999);
     await live();

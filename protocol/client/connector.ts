@@ -10,7 +10,7 @@ import { after, backoffMs, nowMs } from './timing.ts';
 export type Hello = Extract<Request, { type: 'hello' }>;
 
 export interface ConnectorEvents {
-  /** There is something to lose by coming late. */
+  /** There is something to lose by coming late, or somebody waits. */
   isPressing(): boolean;
   /** What to say on a connection that is open now. */
   hello(token: string | undefined): Hello;
@@ -31,10 +31,12 @@ export interface ConnectorOptions extends Pick<LinkOptions, 'url' | 'WebSocket' 
 
 /** Between attempts. A crowd that lost its server comes back over a second, as a server that drains would have it. */
 const PAUSES = { firstMs: 1_000, mostMs: 15_000 };
-/** Whoever has leases comes sooner: the server may keep them for a moment only. */
+/** Whoever has leases comes sooner: the server may keep them for a moment only. So does who has asked for something. */
 const PRESSING = { ...PAUSES, firstMs: 300 };
 /** A connection that lasted so long was a good one: the next attempt is a first one again. */
 const STEADY_MS = 5_000;
+/** One that broke sooner had been let in all the same: somebody in a train is not kept waiting as if there were no server. */
+const MOST_FAILURES_ONCE_IN = 3;
 /** Not 1000 or 1001, which give the leases back at once: the server may be asked to keep them for a while. */
 const LEFT_CODE = 3000;
 
@@ -118,7 +120,8 @@ export class Connector {
 
   /** The link that was used is gone. */
   #lost(reason: RowlockError): void {
-    if (nowMs() - this.#inUseSinceMs > STEADY_MS) this.#failures = 0;
+    const wasSteady = nowMs() - this.#inUseSinceMs > STEADY_MS;
+    this.#failures = wasSteady ? 0 : Math.min(this.#failures, MOST_FAILURES_ONCE_IN);
     this.#turn('reconnecting', reason);
     this.#events.broken();
     this.#again();

@@ -94,7 +94,7 @@ export class RowlockClient implements Client {
         token: typeof token === 'string' ? () => token : token,
       },
       {
-        isPressing: () => this.#leases.all.size > 0,
+        isPressing: () => this.#leases.all.size > 0 || this.#calls.areWaiting,
         hello: (fetched) => this.#hello(fetched),
         welcomed: (next, frame, sentMs) => {
           this.#heartbeat.welcomed(next);

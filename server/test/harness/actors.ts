@@ -7,12 +7,12 @@ import { type Joined, TestClient } from './client.ts';
 import type { Stores } from './stream-kit.ts';
 
 /** The longest that a lease may outlive its owner here: the grace of a resume, or a checkout, and a sweep on a busy machine. */
-const GHOST_MS = 3_500;
+const GHOST_MS = 4_500;
 
 /** Leases of this TTL outlive their world; any shorter one may end at any moment. */
 export const LONG_MS = 60_000;
 /** A resume that takes longer may find that its grace is over. */
-const PROMPT_MS = 300;
+export const PROMPT_MS = 1_000;
 
 /** What became of one `requestId`, as far as its user was told. */
 interface Request {
@@ -36,7 +36,7 @@ export interface Lessee {
 /** One show, what its users were told, and what must therefore be true of the stores. */
 export class World {
   readonly showId: string;
-  readonly graceUrls: ReadonlySet<string>;
+  readonly graceUrl: string;
   readonly sessions: Lessee[] = [];
   /** What a user was told and should not have been. */
   readonly wrongs: string[] = [];
@@ -46,10 +46,10 @@ export class World {
   #requestsBefore = 0;
   readonly #ghosts = new Map<string, number>();
 
-  /** @param graceUrls servers that keep the leases of a dead socket for a while */
-  constructor(showId: string, stores: Stores, graceUrls: ReadonlySet<string>) {
+  /** @param graceUrl of the server that keeps the leases of a dead socket for a while */
+  constructor(showId: string, stores: Stores, graceUrl: string) {
     this.showId = showId;
-    this.graceUrls = graceUrls;
+    this.graceUrl = graceUrl;
     this.#stores = stores;
   }
 
@@ -75,7 +75,7 @@ export class World {
 
   /** Every seat that Redis has as held is somebody's, every lease that a session has is held there, and no seat is two sessions'. */
   async expectOwned(): Promise<void> {
-    await expect.poll(() => this.#misowned(), { timeout: 4_000, interval: 20 }).toEqual([]);
+    await expect.poll(() => this.#misowned(), { timeout: 5_000, interval: 20 }).toEqual([]);
   }
 
   /** At most one live booking for each seat, all seats of a request or none, and each outcome as it was told. */
@@ -220,7 +220,7 @@ export class Actor {
   async resume(from: 'closed' | 'closing' | 'open', url: string): Promise<void> {
     const fromMs = performance.now();
     // The others let go at once: whoever resumes there races with the close.
-    const isKept = this.#world.graceUrls.has(this.#url);
+    const isKept = this.#world.graceUrl === this.#url;
     const earlier = this.#client;
     const wanted = [...this.leases.keys()];
     if (from === 'closed') await earlier.terminate();

@@ -1,14 +1,17 @@
 import { expect } from 'vitest';
-import WebSocket from 'ws';
 import { type Client, connect, RowlockError, randomUuid, type Watch } from '../../../protocol/client.ts';
-import { LONG_MS, type World } from './actors.ts';
+import { LONG_MS, PROMPT_MS, type World } from './actors.ts';
 import { takenIn } from './client.ts';
+import { ForgetfulSocket } from './forgetful-socket.ts';
 import { FaultProxy } from './proxy.ts';
 import type { Stores } from './stream-kit.ts';
 
 type Doing = 'hold' | 'confirm' | 'release' | 'checkout' | 'nothing';
 /** What becomes of its connection meanwhile; `elsewhere`: it comes back to another server. */
 export type Break = 'none' | 'reset' | 'elsewhere';
+
+/** Whose connection breaks again and again waits longer each time. */
+const PATIENCE_MS = 30_000;
 
 /**
  * A user whose program is the client. What it believes to have must be so like what any other session was told, although its
@@ -20,26 +23,28 @@ export class ClientActor {
   readonly #client: Client;
   /** To one of the servers, for this client alone. */
   readonly #way: FaultProxy;
-  readonly #ports: readonly number[];
+  readonly #urls: readonly string[];
   readonly #map: Watch;
   #at: number;
 
-  private constructor(world: World, client: Client, way: FaultProxy, ports: readonly number[], at: number) {
+  private constructor(world: World, client: Client, way: FaultProxy, urls: readonly string[], at: number) {
     this.name = `client ${at}`;
     this.#world = world;
     this.#client = client;
     this.#way = way;
-    this.#ports = ports;
+    this.#urls = urls;
     this.#at = at;
     this.#map = client.watch(world.showId);
     world.sessions.push(this);
   }
 
-  /** @param ports of the servers; it begins at the one with this number */
-  static async join(world: World, ports: readonly number[], at: number): Promise<ClientActor> {
-    const way = await FaultProxy.start(ports[at % ports.length] ?? 0);
-    const client = connect(`ws://127.0.0.1:${way.port}/ws`, { WebSocket });
-    const actor = new ClientActor(world, client, way, ports, at);
+  /** @param urls of the servers; it begins at the one with this number */
+  static async join(world: World, urls: readonly string[], at: number): Promise<ClientActor> {
+    const way = await FaultProxy.start(portIn(urls, at));
+    const client = connect(`ws://127.0.0.1:${way.port}/ws`, {
+      ...{ WebSocket: ForgetfulSocket, requestTimeoutMs: PATIENCE_MS },
+    });
+    const actor = new ClientActor(world, client, way, urls, at);
     await actor.#map.ready;
     return actor;
   }
@@ -51,7 +56,8 @@ export class ClientActor {
   async act(doing: Doing, seatIds: readonly string[], how: Break): Promise<void> {
     const done = this.#do(doing, seatIds);
     if (how === 'none') return done;
-    if (how === 'elsewhere') this.#way.retarget(this.#ports[++this.#at % this.#ports.length] ?? 0);
+    this.#expectKept();
+    if (how === 'elsewhere') this.#way.retarget(portIn(this.#urls, ++this.#at));
     this.#world.haunt([...this.leases.keys(), ...seatIds]);
     const isBack = new Promise<void>((resolve) => {
       this.#client.on('state', (state) => state === 'live' && resolve());
@@ -81,6 +87,17 @@ export class ClientActor {
   async close(): Promise<void> {
     await this.#client.close();
     await this.#way.stop();
+  }
+
+  /** Who left a server that keeps the leases of a dead socket, and is back at once, has lost none. */
+  #expectKept(): void {
+    if (this.#urls[this.#at % this.#urls.length] !== this.#world.graceUrl) return;
+    const fromMs = performance.now();
+    const stop = this.#client.on('lease_lost', ({ seatIds, reason }) => {
+      if (reason === 'not_resumed' && performance.now() - fromMs < PROMPT_MS)
+        this.#world.wrongs.push(`${this.name} lost ${seatIds.join()} on coming back`);
+    });
+    setTimeout(stop, PROMPT_MS).unref();
   }
 
   async #do(doing: Doing, seatIds: readonly string[]): Promise<void> {
@@ -114,6 +131,7 @@ export class ClientActor {
   }
 }
 
+const portIn = (urls: readonly string[], at: number) => Number(new URL(urls[at % urls.length] ?? '').port);
 const isRight = ([isLive, seen, truth]: unknown[]): boolean => isLive === true && sameJson(seen, truth);
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
