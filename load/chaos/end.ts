@@ -1,11 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { showSeatsResponse } from '../../protocol/index.ts';
 import type { EndMap, HistoryRecorder } from '../history.ts';
-import type { Ground } from './ground/ground.ts';
 
 /** From the last change on maps have this long to be right. */
 const CONVERGES_WITHIN_MS = 2_000;
 const LOOK_EVERY_MS = 50;
+
+/** What is looked at. */
+interface Ground {
+  readonly servers: readonly [{ readonly ws: string }, { readonly ws: string }];
+  readonly postgres: { query(text: string): Promise<readonly Record<string, unknown>[]> };
+}
 
 /**
  * Nobody asks for anything any more. Waits until both servers show one and the same map of each show, with what Postgres has

@@ -18,13 +18,12 @@ export interface ClusterNode {
 
 /** A Redis Cluster on the loopback address: masters with equal shares of the slots, and replicas. */
 export class TestCluster {
-  readonly masters: readonly ClusterNode[];
-  /** Of the masters, in their order. */
-  readonly replicas: readonly ClusterNode[];
+  readonly #masters: ClusterNode[];
+  readonly #replicas: ClusterNode[];
 
-  private constructor(masters: readonly ClusterNode[], replicas: readonly ClusterNode[]) {
-    this.masters = masters;
-    this.replicas = replicas;
+  private constructor(masters: ClusterNode[], replicas: ClusterNode[]) {
+    this.#masters = masters;
+    this.#replicas = replicas;
   }
 
   /**
@@ -47,6 +46,15 @@ export class TestCluster {
     }
   }
 
+  get masters(): readonly ClusterNode[] {
+    return this.#masters;
+  }
+
+  /** Of the masters, in their order. */
+  get replicas(): readonly ClusterNode[] {
+    return this.#replicas;
+  }
+
   get nodes(): readonly ClusterNode[] {
     return [...this.masters, ...this.replicas];
   }
@@ -55,30 +63,22 @@ export class TestCluster {
     return `redis+cluster://${this.masters.map(({ service }) => `127.0.0.1:${service.port}`).join(',')}`;
   }
 
-  /** Who had the show's slot when the cluster began. */
+  /** The place among the masters of the one that the show's slot began at. */
   masterOf(showId: string): number {
     return Math.floor(slotOf(showId) / share(this.masters.length));
   }
 
-  /** Kills the master with -9; its replica takes its slots over, whatever the others say. */
+  /** Kills the master with -9; its replica takes its slots over, whatever the others say. They change places here. */
   async failOver(master: number): Promise<void> {
-    const [dead, heir] = [this.masters[master], this.replicas[master]];
-    if (dead === undefined || heir === undefined) throw new Error('there is nobody to take over');
-    dead.service.signal('SIGKILL');
-    await dead.service.exited;
-    await heir.admin.cluster('FAILOVER', 'TAKEOVER');
-    await until('the replica to take over', async () =>
-      /role:master/.test(await heir.admin.info('replication')),
-    );
+    const { service } = this.#pair(master)[0];
+    service.signal('SIGKILL');
+    await service.exited;
+    await this.#change(master, ['FAILOVER', 'TAKEOVER']);
   }
 
   /** The replica and its master change places in good order, as for an upgrade: nothing is lost. */
   async handOver(master: number): Promise<void> {
-    const heir = this.replicas[master];
-    await heir?.admin.cluster('FAILOVER');
-    await until('the replica to take over', async () =>
-      /role:master/.test((await heir?.admin.info('replication')) ?? ''),
-    );
+    await this.#change(master, ['FAILOVER']);
   }
 
   /**
@@ -110,6 +110,20 @@ export class TestCluster {
   async stop(): Promise<void> {
     for (const { admin } of this.nodes) admin.disconnect();
     await Promise.all(this.nodes.map(({ service }) => service.stop()));
+  }
+
+  #pair(master: number): readonly [before: ClusterNode, heir: ClusterNode] {
+    const [before, heir] = [this.#masters[master], this.#replicas[master]];
+    if (before === undefined || heir === undefined) throw new Error('there is nobody to take over');
+    return [before, heir];
+  }
+
+  async #change(master: number, command: readonly string[]): Promise<void> {
+    const [before, heir] = this.#pair(master);
+    await heir.admin.call('CLUSTER', ...command);
+    const isMaster = async () => /role:master/.test(await heir.admin.info('replication'));
+    await until('the replica to take over', isMaster);
+    [this.#masters[master], this.#replicas[master]] = [heir, before];
   }
 
   async #form(): Promise<void> {
