@@ -2,14 +2,19 @@ import { expect, it } from 'vitest';
 import { Admission } from './admission.ts';
 import { loadLimits } from './limits.ts';
 
-const { longTurnMs, burstMs } = loadLimits;
+const { longTurnMs, burstMs, maxQueueMs } = loadLimits;
+const SHOW = 'show';
 const SHORT_MS = longTurnMs - 1;
 
 /** An event loop whose turns and clock are moved by hand. */
-function loop() {
+function loop({ queueMs = 0 } = {}) {
   let nowMs = 1_000;
   let ends: (() => void)[] = [];
-  const admission = new Admission({ nowMs: () => nowMs, atTurnEnd: (then) => ends.push(then) });
+  const admission = new Admission({
+    queueMs: (showId) => (showId === SHOW ? queueMs : 0),
+    nowMs: () => nowMs,
+    atTurnEnd: (then) => ends.push(then),
+  });
   const pass = (ms: number) => {
     nowMs += ms;
   };
@@ -20,9 +25,9 @@ function loop() {
   };
   /** New work at the begin of a turn and at its end; true where it was taken. */
   const turn = (tookMs: number) => {
-    const atBegin = admission.admits();
+    const atBegin = admission.admits(SHOW);
     pass(tookMs);
-    const atEnd = admission.admits();
+    const atEnd = admission.admits(SHOW);
     endTurn();
     return [atBegin, atEnd];
   };
@@ -55,7 +60,7 @@ it('counts what a turn did before it came to new work', () => {
   const { turn, pass, admission } = loop();
   for (let spentMs = 0; spentMs < burstMs; spentMs += longTurnMs) turn(longTurnMs);
   pass(longTurnMs);
-  expect(admission.admits()).toBe(false);
+  expect(admission.admits(SHOW)).toBe(false);
 });
 
 it('ends with the first short turn', () => {
@@ -65,4 +70,10 @@ it('ends with the first short turn', () => {
   expect(turn(SHORT_MS)).toEqual([true, true]);
   expect(marks()).toBe(0);
   expect(turn(longTurnMs)).toEqual([true, true]);
+});
+
+it('refuses what would wait for long, of that show alone', () => {
+  expect(loop({ queueMs: maxQueueMs }).admission.admits(SHOW)).toBe(true);
+  const { admission } = loop({ queueMs: maxQueueMs + 1 });
+  expect([admission.admits(SHOW), admission.admits('another')]).toEqual([false, true]);
 });

@@ -151,9 +151,9 @@ describe('Batcher', () => {
     for (const request of [1, 2, 3, 4, 5, 6, 7]) submit(request);
     await endAfter(0, 20);
     // Under way: 2, 3. Before the next one: 4, 5 and 6, 7, of 20 ms each.
-    expect(batcher.isFull('a')).toBe(false);
+    expect(batcher.queueMs('a')).toBe(40);
     for (const request of [8, 9]) submit(request);
-    expect([batcher.isFull('a'), batcher.isFull('b')]).toEqual([true, false]);
+    expect([batcher.queueMs('a'), batcher.queueMs('b')]).toEqual([60, 0]);
     submit(10);
     await expect.poll(() => settled).toEqual(['a1', '10 true']);
     // Faster again: as many as before need less.
@@ -162,11 +162,11 @@ describe('Batcher', () => {
     expect(calls[2]?.requests).toEqual([4, 5]);
     // Slower: who waits behind one whole batch waits too long, who would leave with the next one does not.
     await endAfter(2, 60);
-    expect(batcher.isFull('a')).toBe(true);
+    expect(batcher.queueMs('a')).toBeGreaterThan(50);
     await endAfter(3, 60);
     await endAfter(4, 60);
     expect(calls[5]?.requests).toEqual([11, 12]);
-    expect(batcher.isFull('a')).toBe(false);
+    expect(batcher.queueMs('a')).toBe(0);
     calls[5]?.end();
     await expect.poll(() => calls.length).toBe(7);
     calls[6]?.end();

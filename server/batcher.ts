@@ -65,10 +65,10 @@ export class Batcher<Request, Result> {
     return waiting;
   }
 
-  /** A request for this key would be refused. */
-  isFull(key: string): boolean {
+  /** How long a request for this key would wait for those in front of it, by the pace of the last call. */
+  queueMs(key: string): number {
     const queue = this.#queues.get(key);
-    return queue !== undefined && this.#isFull(queue);
+    return queue === undefined ? 0 : this.#queueMs(queue);
   }
 
   submit(key: string, request: Request): Promise<Result> {
@@ -89,11 +89,14 @@ export class Batcher<Request, Result> {
     });
   }
 
-  /** Calls that must leave before one more request does take a call's time each. */
-  #isFull({ waiting, callMs }: Queue<Request, Result>): boolean {
-    const { maxWaiting, maxQueueMs = Number.POSITIVE_INFINITY, maxBatch } = this.#options;
-    const callsAhead = Math.floor(waiting.length / maxBatch);
-    return waiting.length >= maxWaiting || (callsAhead > 0 && callsAhead * callMs > maxQueueMs);
+  /** Of the calls that leave before one more request does. The one that is under way is not among them: an idle key has one too. */
+  #queueMs({ waiting, callMs }: Queue<Request, Result>): number {
+    return Math.floor(waiting.length / this.#options.maxBatch) * callMs;
+  }
+
+  #isFull(queue: Queue<Request, Result>): boolean {
+    const { maxWaiting, maxQueueMs = Number.POSITIVE_INFINITY } = this.#options;
+    return queue.waiting.length >= maxWaiting || this.#queueMs(queue) > maxQueueMs;
   }
 
   async #drain(key: string, queue: Queue<Request, Result>, first: Waiting<Request, Result>[]): Promise<void> {

@@ -114,7 +114,9 @@ export async function openRooms(
       postgres: () => reads.query(clock, [], { deadlineMs: statementTimeoutMs }),
       streamLagMs: () => Math.max(seatMaps.lagMs, feed.lagMs),
     });
-  const admission = new Admission();
+  const admission = new Admission({
+    queueMs: (showId) => Math.max(leases.queueMs(showId), bookings.queueMs(showId)),
+  });
   const services = { catalogue, leases, ownLeases, bookings, broadcaster, seatMaps };
   return { config, admission, log, metrics, ...services, readiness };
 }

@@ -65,14 +65,14 @@ export class Commits {
       run: (showId, tickets) => this.#run(showId, tickets),
       maxBatch: MAX_BATCH,
       maxWaiting,
-      maxQueueMs: loadLimits.maxQueueMs,
+      maxQueueMs: loadLimits.maxConfirmQueueMs,
       onCall: observeBatches('confirms', () => this.#batcher.waiting),
     });
   }
 
-  /** Whoever came now would be answered `busy`. */
-  isFull(showId: string): boolean {
-    return this.#batcher.isFull(showId);
+  /** How long whoever came now would wait for those in front of it. */
+  queueMs(showId: string): number {
+    return this.#batcher.queueMs(showId);
   }
 
   /**

@@ -31,7 +31,7 @@ export async function lockSeats(deps: HttpDeps, body: SeatLockBody): Promise<Ans
 async function hold(deps: HttpDeps, body: SeatLockBody): Promise<Outcome<{ answer: SeatLockResponse }>> {
   const { show_id: showId, seat_ids: seatIds, user_id: userId } = body;
   const { config, catalogue, leases, seatMaps } = deps;
-  if (!deps.admission.admits()) return { ok: false, fault: tooMuch() };
+  if (!deps.admission.admits(showId)) return { ok: false, fault: tooMuch() };
   const found = await findSeats(catalogue, { showId, seatIds }, config.maxSeatsPerHold);
   if (!found.ok) return found;
   // A server that follows the show sweeps it: a lease that was left half confirmed is not in the way for long.

@@ -1,6 +1,5 @@
 import type { Position } from '../../protocol/index.ts';
 import { Batcher } from '../batcher.ts';
-import { loadLimits } from '../limits.ts';
 import { type ObserveBatches, unobserved } from '../observability/batches.ts';
 import { type RedisStore, StoreUnavailable } from '../stores/redis.ts';
 import { soldKey } from './keys.ts';
@@ -86,14 +85,10 @@ export class Leases {
     const steps = new Steps(options.store);
     this.#steps = steps;
     this.#undos = new Undos((showId, request) => this.#releases.submit(showId, request));
-    this.#holds = this.#batcher(
-      'holds',
-      async (showId, requests) => {
-        const { results, position } = await this.#fresh(showId, () => steps.hold(showId, requests));
-        return results.map((result) => ({ result, position }));
-      },
-      { maxQueueMs: loadLimits.maxQueueMs },
-    );
+    this.#holds = this.#batcher('holds', async (showId, requests) => {
+      const { results, position } = await this.#fresh(showId, () => steps.hold(showId, requests));
+      return results.map((result) => ({ result, position }));
+    });
     this.#renewals = this.#batcher(
       'renewals',
       async (showId, requests) => (await this.#fresh(showId, () => steps.renew(showId, requests))).results,
@@ -106,7 +101,7 @@ export class Leases {
     this.#guards = this.#batcher(
       'guards',
       async (showId, requests) => (await this.#fresh(showId, () => steps.guard(showId, requests))).results,
-      { callsWaitedFor: 1 },
+      1,
     );
     this.#settlements = this.#batcher('settlements', async (showId, requests) => {
       await this.#fresh(showId, () => steps.settle(showId, requests));
@@ -117,6 +112,11 @@ export class Leases {
   /** One listener: whoever keeps the maps. */
   onPosition(listener: PositionListener): void {
     this.#onPosition = listener;
+  }
+
+  /** How long a hold would wait for those in front of it. */
+  queueMs(showId: string): number {
+    return this.#holds.queueMs(showId);
   }
 
   /**
@@ -332,13 +332,12 @@ export class Leases {
   #batcher<Request, Result>(
     name: string,
     run: (showId: string, requests: readonly Request[]) => Promise<readonly Result[]>,
-    { callsWaitedFor = 2, maxQueueMs }: { callsWaitedFor?: number; maxQueueMs?: number } = {},
+    callsWaitedFor = 2,
   ): Batcher<Request, Result> {
     const { store, observeBatches = unobserved } = this.#options;
     const maxWaitMs = store.timeoutMs * callsWaitedFor;
     const onCall = observeBatches(name, () => batcher.waiting);
-    const bounds = { maxBatch: MAX_BATCH, maxWaiting: MAX_WAITING, maxWaitMs, maxQueueMs };
-    const batcher = new Batcher({ run, ...bounds, onCall });
+    const batcher = new Batcher({ run, maxBatch: MAX_BATCH, maxWaiting: MAX_WAITING, maxWaitMs, onCall });
     return batcher;
   }
 }

@@ -35,7 +35,7 @@ function checkHold({ config, ownLeases }: Rooms, session: Session, frame: HoldFr
 }
 
 export async function hold(rooms: Rooms, session: Session, frame: HoldFrame): Promise<Answer> {
-  if (!rooms.admission.admits()) return refuse(tooMuch());
+  if (!rooms.admission.admits(frame.showId)) return refuse(tooMuch());
   const found = await knownSeats(rooms, frame, rooms.config.maxSeatsPerHold);
   if (!found.ok) return found;
   const refusal = checkHold(rooms, session, frame);
