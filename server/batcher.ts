@@ -18,7 +18,7 @@ export interface BatcherOptions<Request, Result> {
   /** Who still waits after this is refused with `BatcherFullError`. Undefined: the callers see to it themselves. */
   readonly maxWaitMs?: number | undefined;
   /**
-   * Who comes when those in front already need longer than this, by the pace of the last call, is refused with
+   * Who comes when those in front already need longer than this, by the pace of the last calls, is refused with
    * `BatcherFullError` at once: it would only wait, and those behind it longer still. Undefined: whoever fits may wait.
    */
   readonly maxQueueMs?: number | undefined;
@@ -38,8 +38,8 @@ interface Waiting<Request, Result> {
 interface Queue<Request, Result> {
   readonly waiting: Waiting<Request, Result>[];
   timer: NodeJS.Timeout | undefined;
-  /** What the last call took. */
-  callMs: number;
+  /** What the last two calls took. */
+  callsMs: readonly [number, number];
 }
 
 /**
@@ -65,7 +65,7 @@ export class Batcher<Request, Result> {
     return waiting;
   }
 
-  /** How long a request for this key would wait for those in front of it, by the pace of the last call. */
+  /** How long a request for this key would wait for those in front of it, by the pace of the last calls. */
   queueMs(key: string): number {
     const queue = this.#queues.get(key);
     return queue === undefined ? 0 : this.#queueMs(queue);
@@ -77,7 +77,7 @@ export class Batcher<Request, Result> {
       const waiting = { request, endsMs: this.#nowMs() + maxWaitMs, resolve, reject };
       const queue = this.#queues.get(key);
       if (queue === undefined) {
-        const opened = { waiting: [], timer: undefined, callMs: 0 };
+        const opened = { waiting: [], timer: undefined, callsMs: [0, 0] as const };
         this.#queues.set(key, opened);
         void this.#drain(key, opened, [waiting]);
       } else if (this.#isFull(queue)) {
@@ -90,8 +90,9 @@ export class Batcher<Request, Result> {
   }
 
   /** Of the calls that leave before one more request does. The one that is under way is not among them: an idle key has one too. */
-  #queueMs({ waiting, callMs }: Queue<Request, Result>): number {
-    return Math.floor(waiting.length / this.#options.maxBatch) * callMs;
+  #queueMs({ waiting, callsMs }: Queue<Request, Result>): number {
+    // The quicker one: a single slow call (a checkpoint of the disk, garbage collected) is no pace.
+    return Math.floor(waiting.length / this.#options.maxBatch) * Math.min(...callsMs);
   }
 
   #isFull(queue: Queue<Request, Result>): boolean {
@@ -103,7 +104,7 @@ export class Batcher<Request, Result> {
     for (let batch = first; batch.length > 0; batch = this.#next(queue)) {
       const fromMs = this.#nowMs();
       await this.#call(key, batch);
-      queue.callMs = this.#nowMs() - fromMs;
+      queue.callsMs = [queue.callsMs[1], this.#nowMs() - fromMs];
     }
     clearTimeout(queue.timer);
     this.#queues.delete(key);

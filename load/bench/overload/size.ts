@@ -17,17 +17,17 @@ export interface Size {
 }
 
 export const full: Size = {
-  rounds: 3,
+  rounds: 1,
   connections: 200,
   seats: 40_000,
   warmUpMs: 3_000,
   maximumMs: 3_000,
   leadMs: 300,
   payAfterMs: 200,
-  beforeMs: 10_000,
-  overloadMs: 60_000,
+  beforeMs: 8_000,
+  overloadMs: 15_000,
   recoveryMs: 5_000,
-  afterMs: 10_000,
+  afterMs: 5_000,
 };
 export const quick: Size = {
   rounds: 1,
