@@ -11,6 +11,9 @@ export interface Gauges {
   readonly waiting: number;
   /** Until `/metrics` was answered. */
   readonly scrapeMs: number;
+  /** Of the calls since the last look, in ms on average: which store was slow. */
+  readonly holdCallMs: number;
+  readonly confirmCallMs: number;
 }
 
 const EVERY_MS = 1_000;
@@ -24,9 +27,10 @@ export async function gaugesWhile<T>(
   const gauges: Gauges[] = [];
   const end = new AbortController();
   const fromMs = performance.now();
+  const look = looker(pid, address);
   const looking = (async () => {
     while (!end.signal.aborted) {
-      gauges.push(await look(pid, address, fromMs));
+      gauges.push(await look(fromMs));
       await pause(EVERY_MS, undefined, { signal: end.signal }).catch(() => undefined);
     }
   })();
@@ -36,20 +40,39 @@ export async function gaugesWhile<T>(
   return { result, gauges };
 }
 
-async function look(pid: number, { host, port }: Address, fromMs: number): Promise<Gauges> {
-  const askedMs = performance.now();
-  const signal = AbortSignal.timeout(SCRAPE_WITHIN_MS);
-  const text = await (await fetch(`http://${host}:${port}/metrics`, { signal })).text();
-  const sum = (name: string) => {
-    const lines = text.matchAll(new RegExp(`^rowlock_${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'));
-    return [...lines].reduce((total, [, value]) => total + Number(value), 0);
+function looker(pid: number, { host, port }: Address) {
+  const means = { hold: new Mean(), confirm: new Mean() };
+  return async (fromMs: number): Promise<Gauges> => {
+    const askedMs = performance.now();
+    const signal = AbortSignal.timeout(SCRAPE_WITHIN_MS);
+    const text = await (await fetch(`http://${host}:${port}/metrics`, { signal })).text();
+    const resident = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return {
+      atMs: askedMs - fromMs,
+      residentMib: Number(resident) / 1024,
+      framesUnderWay: sum(text, 'frames_under_way'),
+      waiting: sum(text, 'batch_waiting') + sum(text, 'postgres_calls_waiting'),
+      scrapeMs: performance.now() - askedMs,
+      holdCallMs: means.hold.ofCalls(text, 'redis_call_duration_seconds', 'step="hold"'),
+      confirmCallMs: means.confirm.ofCalls(text, 'postgres_call_duration_seconds', 'pool="confirms"'),
+    };
   };
-  const resident = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return {
-    atMs: askedMs - fromMs,
-    residentMib: Number(resident) / 1024,
-    framesUnderWay: sum('frames_under_way'),
-    waiting: sum('batch_waiting') + sum('postgres_calls_waiting'),
-    scrapeMs: performance.now() - askedMs,
-  };
+}
+
+function sum(text: string, name: string, label = '[^}]*'): number {
+  const lines = text.matchAll(new RegExp(`^rowlock_${name}(?:\\{${label}\\})? (\\S+)$`, 'gm'));
+  return [...lines].reduce((total, [, value]) => total + Number(value), 0);
+}
+
+/** Of a histogram, since the last look. */
+class Mean {
+  #sumS = 0;
+  #count = 0;
+
+  ofCalls(text: string, name: string, label: string): number {
+    const [sumS, count] = [sum(text, `${name}_sum`, label), sum(text, `${name}_count`, label)];
+    const meanMs = ((sumS - this.#sumS) / (count - this.#count)) * 1_000;
+    [this.#sumS, this.#count] = [sumS, count];
+    return meanMs;
+  }
 }

@@ -116,6 +116,10 @@ function gaugeRows(rounds: readonly RoundResult[]): Row[] {
       measure: '  frames under way, requests in queues, at the most',
       ours: `${most(({ framesUnderWay }) => framesUnderWay)}, ${most(({ waiting }) => waiting)}`,
     },
+    {
+      measure: '  a call of Redis for holds, of PostgreSQL for confirms: ms, the slowest second',
+      ours: `${most(({ holdCallMs }) => holdCallMs || 0)}, ${most(({ confirmCallMs }) => confirmCallMs || 0)}`,
+    },
     { measure: '  /metrics answered in, ms, at the most', ours: most(({ scrapeMs }) => scrapeMs) },
   ];
 }

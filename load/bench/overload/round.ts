@@ -22,13 +22,13 @@ export async function round(context: RoundContext, size: Size): Promise<RoundRes
   const { services, n, own, flags, say } = context;
   const { connections, seats, leadMs } = size;
   const warmId = `warm-${n}`;
-  await createNumbered(services, warmId, seats * 3);
+  await createNumbered(services, warmId, seats * 4);
   say('starting the server and its clients');
   const stage = await openStage({ services, own, flags, showIds: [warmId], sessions: connections + 1 });
   let from = 0;
   let booked = 0;
   const closed = async (forMs: number) => {
-    const options = { showId: warmId, seats: seats * 3, connections, depth: DEPTH_AT_MAXIMUM };
+    const options = { showId: warmId, seats: seats * 4, connections, depth: DEPTH_AT_MAXIMUM };
     const counts = await stage.buyers.call('confirm', { ...options, from, leadMs, forMs });
     from += counts.asked;
     booked += counts.booked;

@@ -21,7 +21,7 @@ export const full: Size = {
   connections: 200,
   seats: 40_000,
   warmUpMs: 3_000,
-  maximumMs: 3_000,
+  maximumMs: 5_000,
   leadMs: 300,
   payAfterMs: 200,
   beforeMs: 8_000,
