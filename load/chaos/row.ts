@@ -12,7 +12,9 @@ import type { Tally } from './players/tally.ts';
 import { Random } from './random.ts';
 
 const SHOWS = 3;
-const BUYERS = 48;
+const BUYERS = 40;
+/** Whose program is the client. */
+const REGULARS = 8;
 const WATCHERS = 2;
 const SEATS = 6_000;
 const PROBE_SEATS = 4_000;
@@ -107,7 +109,8 @@ async function strikeAll({ showIds, recovery, plan, recorder, ...options }: Stri
   const deadlocks = await deadlocksOf(ground);
   await players.call('begin', {
     ...{ servers: ground.servers.map(({ ws }) => ws), adminToken: ground.stores.adminToken, showIds },
-    ...{ seats: SEATS, historyDir, prefix: 'p', seed, buyers: BUYERS, watchers: WATCHERS },
+    ...{ seats: SEATS, historyDir, prefix: 'p', seed },
+    ...{ buyers: BUYERS, regulars: REGULARS, watchers: WATCHERS },
     twinsPercent: fault.twinsPercent ?? 0,
   });
   const beganMs = performance.now();

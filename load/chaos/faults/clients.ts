@@ -76,7 +76,7 @@ async function unplug(scene: Scene): Promise<boolean> {
     const { adminToken } = ground.stores;
     await behind.call('begin', {
       ...{ servers: [server.ws], adminToken, showIds, seats: 1_000, historyDir, twinsPercent: 0 },
-      ...{ prefix: `behind-${moment.seed}`, seed: moment.seed, buyers: 20, watchers: 1 },
+      ...{ prefix: `behind-${moment.seed}`, seed: moment.seed, buyers: 20, regulars: 0, watchers: 1 },
     });
     await until(async () => (await behind.call('tally')).granted > 50, 8_000);
     const held = await pullWhileHolding(cable, server);

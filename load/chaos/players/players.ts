@@ -6,6 +6,7 @@ import { Random } from '../random.ts';
 import { Buyer } from './buyer.ts';
 import { crossConfirms } from './crossed.ts';
 import { Promises } from './promises.ts';
+import { Regular } from './regular.ts';
 import { readSlowly } from './slow.ts';
 import { Stock } from './stock.ts';
 import { emptyTally, type Tally } from './tally.ts';
@@ -22,6 +23,8 @@ export interface Play {
   readonly prefix: string;
   readonly seed: number;
   readonly buyers: number;
+  /** Whose program is the client. */
+  readonly regulars: number;
   /** At each server. */
   readonly watchers: number;
   readonly twinsPercent: number;
@@ -65,9 +68,13 @@ function begin(play: Play): void {
     { length: play.buyers },
     (_, i) => new Buyer(world, promises, i % servers.length),
   );
+  const regulars = Array.from(
+    { length: play.regulars },
+    (_, i) => new Regular(world, promises, i % servers.length),
+  );
   playing = {
     ...{ world, promises, watchers },
-    buying: Promise.all(buyers.map((buyer) => buyer.run())),
+    buying: Promise.all([...buyers, ...regulars].map((buyer) => buyer.run())),
     watching: Promise.all(watchers.map((watcher) => watcher.run())),
   };
 }

@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Client, connect, type ErrorCode, RowlockError, type Watch } from '../../../protocol/client.ts';
+import { showSeatsResponse } from '../../../protocol/index.ts';
+import { recordedSocket } from '../../flows/recorded-socket.ts';
+import { type Order, type Outcome, orderOf, type Promises } from './promises.ts';
+import type { Stock } from './stock.ts';
+import type { World } from './world.ts';
+
+const REQUEST_WITHIN_MS = 5_000;
+const CONFIRM_WITHIN_MS = 8_000;
+/** Once the faults are over: until its maps are right, and it knows of every lease what became of it. */
+const RIGHT_WITHIN_MS = 6_000;
+const CALL_WITHIN_MS = 2_000;
+
+/** How a hold, release or checkout may end while stores and servers go away. Nothing else may ever happen to a shop. */
+const MAY_END_WITH: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  ...(['seat_unavailable', 'lease_lost', 'busy', 'unavailable', 'rate_limited'] as const),
+  ...(['disconnected', 'no_reply', 'outcome_unknown'] as const),
+]);
+const NOTHING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['busy', 'unavailable', 'rate_limited']);
+
+/**
+ * A user whose shop is written with the client, which beats, comes back, repeats and mends its maps by itself. In the end its maps
+ * and leases must be the server's.
+ */
+export class Regular {
+  readonly #world: World;
+  readonly #promises: Promises;
+  readonly #server: string;
+  readonly #userId = randomUUID();
+  readonly #client: Client;
+  readonly #maps: readonly Watch[];
+
+  constructor(world: World, promises: Promises, server: number) {
+    this.#world = world;
+    this.#promises = promises;
+    this.#server = world.servers[server] ?? '';
+    this.#client = connect(this.#server, {
+      WebSocket: recordedSocket({
+        recorder: world.recorder,
+        name: () => `${world.prefix}-${++world.sockets}`,
+        onOpen: (socket) => world.lines.add(socket),
+        onSent: () => world.tally.operations++,
+        onClosed: (socket) => world.lines.delete(socket),
+        onWrong: (what) => world.tally.problems.push(what),
+      }),
+      ...{ userId: this.#userId, requestTimeoutMs: REQUEST_WITHIN_MS, confirmTimeoutMs: CONFIRM_WITHIN_MS },
+    });
+    this.#maps = world.stocks.map(({ showId }) => this.#client.watch(showId));
+    for (const { ready } of this.#maps) ready.catch((error) => this.#problem(`a watch ended: ${error}`));
+  }
+
+  async run(): Promise<void> {
+    const { random, stocks } = this.#world;
+    while (!this.#world.ending) {
+      await pause(random.between(0, 20));
+      await this.#want(random.pick(stocks));
+    }
+    await this.#judge();
+    await this.#client.close();
+  }
+
+  async #want(stock: Stock): Promise<void> {
+    const { random, tally } = this.#world;
+    const { showId } = stock;
+    const seatIds = stock.pick(1 + random.below(3), random);
+    if (!(await this.#try('hold', this.#client.hold(showId, seatIds)))) return void (await pause(20));
+    tally.granted += 1;
+    await pause(random.between(0, 30));
+    const whim = random.next();
+    if (whim < 0.4) await this.#buy(stock, seatIds);
+    else if (whim < 0.8) await this.#try('release', this.#client.release(showId));
+    else if (whim < 0.9) {
+      await this.#try('checkout', this.#client.checkout(showId, seatIds));
+      await this.#buy(stock, seatIds);
+    } else await pause(random.between(0, 1_500));
+  }
+
+  async #buy(stock: Stock, seatIds: string[]): Promise<void> {
+    const order = orderOf(stock.showId, seatIds);
+    const outcome = await this.#confirm(order);
+    this.#promises.heard(this.#userId, order, outcome);
+    if (outcome === 'confirmed') for (const seatId of seatIds) stock.sold(seatId);
+  }
+
+  async #confirm({ showId, seatIds, requestId }: Order): Promise<Outcome> {
+    try {
+      await this.#client.confirm(showId, seatIds, { requestId });
+      return 'confirmed';
+    } catch (error) {
+      const code = this.#codeOf('confirm', error);
+      if (code === 'outcome_unknown' || code === undefined) return 'open';
+      return NOTHING.has(code) || code === 'no_reply' ? 'nothing' : 'refused';
+    }
+  }
+
+  async #try(what: string, call: Promise<unknown>): Promise<boolean> {
+    try {
+      await call;
+      return true;
+    } catch (error) {
+      this.#codeOf(what, error);
+      return false;
+    }
+  }
+
+  #codeOf(what: string, error: unknown): ErrorCode | undefined {
+    const code = error instanceof RowlockError ? error.code : undefined;
+    if (code === undefined || !MAY_END_WITH.has(code)) this.#problem(`${what} ended with ${String(error)}`);
+    return code;
+  }
+
+  async #judge(): Promise<void> {
+    for (const map of this.#maps) {
+      const isRight = await within(RIGHT_WITHIN_MS, () => this.#isRight(map));
+      if (!isRight) this.#problem(`the client's map of ${map.showId} is not the server's`);
+    }
+    for (const { showId } of this.#world.stocks) await this.#giveAllBack(showId);
+  }
+
+  async #isRight(map: Watch): Promise<boolean> {
+    const url = new URL(`/shows/${map.showId}/seats`, this.#server.replace(/^ws/, 'http'));
+    const answer = await fetch(url, { signal: AbortSignal.timeout(CALL_WITHIN_MS) }).catch(() => undefined);
+    const truth = showSeatsResponse.safeParse(await answer?.json().catch(() => undefined));
+    if (!truth.success || !map.live) return false;
+    const { epoch, seq, held, booked } = truth.data;
+    const same = (state: 'held' | 'booked', seatIds: readonly string[]) =>
+      seatIds.length === map.count(state) && seatIds.every((seatId) => map.stateOf(seatId) === state);
+    const isHere = map.position?.epoch === epoch && map.position.seq === seq;
+    return isHere && same('held', held) && same('booked', booked);
+  }
+
+  /** What it believes to hold is what the server takes back; of the rest it hears by itself. */
+  async #giveAllBack(showId: string): Promise<void> {
+    const mine = () => [...(this.#client.leases.get(showId)?.keys() ?? [])];
+    if (mine().length > 0) await this.#try('the last release', this.#client.release(showId, mine()));
+    if (!(await within(RIGHT_WITHIN_MS, () => mine().length === 0)))
+      this.#problem(`the client believes to hold ${mine()}`);
+    const { seatIds } = await this.#client.release(showId).catch(() => ({ seatIds: [] }));
+    if (seatIds.length > 0) this.#problem(`the client did not know that it held ${seatIds}`);
+  }
+
+  #problem(what: string): void {
+    this.#world.tally.problems.push(what);
+  }
+}
+
+async function within(ms: number, isSo: () => boolean | Promise<boolean>): Promise<boolean> {
+  const endMs = performance.now() + ms;
+  while (performance.now() < endMs) {
+    if (await isSo()) return true;
+    await pause(50);
+  }
+  return false;
+}
