@@ -70,7 +70,15 @@ class Sale {
     const start = () => stage.start(variables, { redisUrl });
     const sale = new Sale(redisUrl, showIds, [await start(), await start()]);
     await players.call('begin', {
-      ...{ servers: sale.#ws, adminToken: ADMIN_TOKEN, showIds, seats: SEATS, buyers: BUYERS, regulars: 2, watchers: 2 },
+      ...{
+        servers: sale.#ws,
+        adminToken: ADMIN_TOKEN,
+        showIds,
+        seats: SEATS,
+        buyers: BUYERS,
+        regulars: 0,
+        watchers: 2,
+      },
       ...{ historyDir: sale.#historyDir, prefix: 'p', seed: 1, twinsPercent: 0 },
     });
     await sale.goesOn();
