@@ -147,31 +147,36 @@ describe('Batcher', () => {
       calls[call]?.end();
       await expect.poll(() => calls.length).toBe(call + 2);
     };
-    for (const request of [1, 2, 3, 4, 5, 6, 7]) submit(request);
-    await endAfter(0, 20);
-    await endAfter(1, 20);
-    // Under way: 4, 5. Each call before the next request takes 20 ms.
-    expect([batcher.queueMs('a'), batcher.queueMs('b')]).toEqual([20, 0]);
-    for (const request of [8, 9, 10, 11]) submit(request);
-    expect(batcher.queueMs('a')).toBe(60);
-    submit(12);
-    await expect.poll(() => settled).toEqual(['a1', 'a2', 'a3', '12 true']);
-    // One slow call is no pace.
-    await endAfter(2, 200);
-    expect(batcher.queueMs('a')).toBe(40);
-    submit(13);
-    // Two are: who waits behind a whole batch waits too long, who leaves with the next one does not.
-    await endAfter(3, 200);
-    submit(14);
-    await expect.poll(() => settled).toContain('14 true');
-    await endAfter(4, 200);
-    submit(15);
-    for (const call of [5, 6]) {
+    const refused = () => settled.filter((outcome) => outcome.endsWith('true'));
+    for (let request = 1; request <= 15; request++) submit(request);
+    // Nothing is known of the pace before some calls were made.
+    for (const call of [0, 1, 2]) await endAfter(call, 20);
+    expect(batcher.queueMs('a')).toBe(0);
+    await endAfter(3, 20);
+    // Three calls leave before the next request does, of 20 ms each.
+    expect([batcher.queueMs('a'), batcher.queueMs('b')]).toEqual([60, 0]);
+    submit(16);
+    await expect.poll(refused).toEqual(['16 true']);
+    // As long as one of the last calls was quick, slow ones are no pace.
+    await endAfter(4, 10);
+    for (const call of [5, 6, 7]) {
+      for (const request of [0, 1]) submit(call * 10 + request);
+      expect(batcher.queueMs('a')).toBeLessThan(50);
+      await endAfter(call, 200);
+    }
+    await endAfter(8, 200);
+    // Now who waits behind a whole batch waits too long, who leaves with the next one does not.
+    expect(batcher.queueMs('a')).toBe(200);
+    submit(17);
+    await expect.poll(refused).toEqual(['16 true', '17 true']);
+    await endAfter(9, 200);
+    submit(18);
+    for (const call of [10, 11]) {
       await expect.poll(() => calls.length).toBe(call + 1);
       calls[call]?.end();
     }
-    await expect.poll(() => settled).toEqual(expect.arrayContaining(['a13', 'a15']));
-    expect(settled.filter((outcome) => outcome.endsWith('true'))).toEqual(['12 true', '14 true']);
+    await expect.poll(() => settled).toContain('a18');
+    expect(refused()).toEqual(['16 true', '17 true']);
   });
 
   it('tells how many wait, and how many each call takes', async () => {

@@ -27,6 +27,9 @@ export interface BatcherOptions<Request, Result> {
   readonly nowMs?: () => number;
 }
 
+/** By so many calls the pace of a queue is told: slow is what all of them were. */
+const PACE_CALLS = 4;
+
 interface Waiting<Request, Result> {
   readonly request: Request;
   /** Until when it may wait, on the monotonic clock. */
@@ -38,8 +41,8 @@ interface Waiting<Request, Result> {
 interface Queue<Request, Result> {
   readonly waiting: Waiting<Request, Result>[];
   timer: NodeJS.Timeout | undefined;
-  /** What the last two calls took. */
-  callsMs: readonly [number, number];
+  /** What each of the last calls took, the latest last. */
+  readonly callsMs: number[];
 }
 
 /**
@@ -77,7 +80,7 @@ export class Batcher<Request, Result> {
       const waiting = { request, endsMs: this.#nowMs() + maxWaitMs, resolve, reject };
       const queue = this.#queues.get(key);
       if (queue === undefined) {
-        const opened = { waiting: [], timer: undefined, callsMs: [0, 0] as const };
+        const opened = { waiting: [], timer: undefined, callsMs: [0] };
         this.#queues.set(key, opened);
         void this.#drain(key, opened, [waiting]);
       } else if (this.#isFull(queue)) {
@@ -91,8 +94,9 @@ export class Batcher<Request, Result> {
 
   /** Of the calls that leave before one more request does. The one that is under way is not among them: an idle key has one too. */
   #queueMs({ waiting, callsMs }: Queue<Request, Result>): number {
-    // The quicker one: a single slow call (a checkpoint of the disk, garbage collected) is no pace.
-    return Math.floor(waiting.length / this.#options.maxBatch) * Math.min(...callsMs);
+    const callsAhead = Math.floor(waiting.length / this.#options.maxBatch);
+    // The quickest: some slow calls (a checkpoint of the disk, a cold plan, garbage collected) are no pace.
+    return callsAhead === 0 ? 0 : callsAhead * Math.min(...callsMs);
   }
 
   #isFull(queue: Queue<Request, Result>): boolean {
@@ -104,7 +108,7 @@ export class Batcher<Request, Result> {
     for (let batch = first; batch.length > 0; batch = this.#next(queue)) {
       const fromMs = this.#nowMs();
       await this.#call(key, batch);
-      queue.callsMs = [queue.callsMs[1], this.#nowMs() - fromMs];
+      if (queue.callsMs.push(this.#nowMs() - fromMs) > PACE_CALLS) queue.callsMs.shift();
     }
     clearTimeout(queue.timer);
     this.#queues.delete(key);

@@ -73,13 +73,13 @@ export const httpLimits = {
  */
 export const loadLimits = {
   /** Of one show, by the pace of its last calls: holds are refused while holds or confirms wait longer than this. */
-  maxQueueMs: 60,
+  maxQueueMs: 250,
   /** Confirms themselves wait this long: who holds seats has waited for them already. */
-  maxConfirmQueueMs: 300,
+  maxConfirmQueueMs: 500,
   /** A turn of the event loop longer than this is a long one: frames wait in the kernel meanwhile, where no queue sees them. */
-  longTurnMs: 25,
+  longTurnMs: 50,
   /** Long turns on end for so long are no burst. */
-  burstMs: 100,
+  burstMs: 200,
 } as const;
 
 /** What may be set, as far as it is bounded by the wire. */

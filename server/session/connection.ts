@@ -7,12 +7,13 @@ import {
   type Fault,
   fault,
   type HelloFrame,
+  type HoldFrame,
   limits,
   type ServerFrame,
 } from '../../protocol/index.ts';
 import { FRAMES_BURST_S, sessionLimits } from '../limits.ts';
 import type { FrameTiming } from '../observability/frame-times.ts';
-import { faultOf } from '../refusals.ts';
+import { faultOf, tooMuch } from '../refusals.ts';
 import type { Rooms } from '../rooms.ts';
 import type { Connections } from './connections.ts';
 import { countOutcome, dispatch } from './dispatch.ts';
@@ -21,6 +22,9 @@ import { adoptLeases, openSession, userOf, welcome } from './hello.ts';
 import { RateLimit } from './rate-limit.ts';
 import type { Sender } from './sender.ts';
 import type { Session } from './session.ts';
+
+/** What follows the id. */
+const tooMuchJson = JSON.stringify(tooMuch()).slice(1, -1);
 
 /**
  * One socket.
@@ -92,7 +96,15 @@ export class Connection {
     const session = this.#session;
     if (this.#state !== 'live' || session === undefined) this.#offend(frame.id, fault('hello_required'));
     else if (this.#underWay >= sessionLimits.maxUnderWay) this.#refuse(frame.id, fault('busy', {}));
+    else if (frame.type === 'hold' && !this.#rooms.admission.admits(frame.showId)) this.#turnDown(frame);
     else void this.#answer(frame, timing, () => dispatch(this.#rooms, session, frame));
+  }
+
+  /** At once: under overload this is what most frames come to, and it must cost next to nothing. */
+  #turnDown({ id }: HoldFrame): void {
+    this.#rooms.metrics.replies.count('busy');
+    this.#rooms.metrics.holds.ws.count('busy');
+    this.sender.send(`{"type":"error","id":${JSON.stringify(id)},${tooMuchJson}}`);
   }
 
   /** Exactly one reply, whatever happens. */

@@ -9,7 +9,6 @@ import {
 import { monotonicMs } from '../clock.ts';
 import type { OwnLease } from '../leases/own-leases.ts';
 import type { GrantedLease } from '../leases/steps.ts';
-import { tooMuch } from '../refusals.ts';
 import type { Rooms } from '../rooms.ts';
 import type { FollowedShow } from '../seatmap/followed-show.ts';
 import { type Answer, refuse } from './answer.ts';
@@ -35,7 +34,6 @@ function checkHold({ config, ownLeases }: Rooms, session: Session, frame: HoldFr
 }
 
 export async function hold(rooms: Rooms, session: Session, frame: HoldFrame): Promise<Answer> {
-  if (!rooms.admission.admits(frame.showId)) return refuse(tooMuch());
   const found = await knownSeats(rooms, frame, rooms.config.maxSeatsPerHold);
   if (!found.ok) return found;
   const refusal = checkHold(rooms, session, frame);
