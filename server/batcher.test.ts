@@ -148,35 +148,40 @@ describe('Batcher', () => {
       await expect.poll(() => calls.length).toBe(call + 2);
     };
     const refused = () => settled.filter((outcome) => outcome.endsWith('true'));
-    for (let request = 1; request <= 15; request++) submit(request);
+    const submitMany = (from: number, to: number) => {
+      for (let request = from; request <= to; request++) submit(request);
+    };
+    submitMany(1, 19);
     // Nothing is known of the pace before some calls were made.
     for (const call of [0, 1, 2]) await endAfter(call, 20);
     expect(batcher.queueMs('a')).toBe(0);
     await endAfter(3, 20);
-    // Three calls leave before the next request does, of 20 ms each.
-    expect([batcher.queueMs('a'), batcher.queueMs('b')]).toEqual([60, 0]);
-    submit(16);
-    await expect.poll(refused).toEqual(['16 true']);
+    // Five calls leave before the next request does, of 20 ms each.
+    expect([batcher.queueMs('a'), batcher.queueMs('b')]).toEqual([100, 0]);
+    submit(20);
+    await expect.poll(refused).toEqual(['20 true']);
     // As long as one of the last calls was quick, slow ones are no pace.
     await endAfter(4, 10);
+    submitMany(21, 24);
     for (const call of [5, 6, 7]) {
-      for (const request of [0, 1]) submit(call * 10 + request);
-      expect(batcher.queueMs('a')).toBeLessThan(50);
       await endAfter(call, 200);
+      expect(batcher.queueMs('a')).toBe(50);
+      submitMany(call * 10, call * 10 + 1);
     }
     await endAfter(8, 200);
-    // Now who waits behind a whole batch waits too long, who leaves with the next one does not.
-    expect(batcher.queueMs('a')).toBe(200);
-    submit(17);
-    await expect.poll(refused).toEqual(['16 true', '17 true']);
-    await endAfter(9, 200);
-    submit(18);
-    for (const call of [10, 11]) {
-      await expect.poll(() => calls.length).toBe(call + 1);
+    expect(batcher.queueMs('a')).toBe(1_000);
+    submit(31);
+    await expect.poll(refused).toEqual(['20 true', '31 true']);
+    // A short queue is never full, be the pace ever so slow.
+    for (const call of [9, 10]) await endAfter(call, 200);
+    expect(batcher.queueMs('a')).toBe(0);
+    submit(32);
+    for (let call = 11; calls.length > call; call++) {
       calls[call]?.end();
+      await expect.poll(() => calls.length > call + 1 || settled.includes('a32')).toBe(true);
     }
-    await expect.poll(() => settled).toContain('a18');
-    expect(refused()).toEqual(['16 true', '17 true']);
+    expect(settled).toContain('a32');
+    expect(refused()).toEqual(['20 true', '31 true']);
   });
 
   it('tells how many wait, and how many each call takes', async () => {

@@ -29,6 +29,8 @@ export interface BatcherOptions<Request, Result> {
 
 /** By so many calls the pace of a queue is told: slow is what all of them were. */
 const PACE_CALLS = 4;
+/** A queue that so many calls less one can take is short, whatever their pace: buyers who wait for their answers make no longer one. */
+const SHORT_QUEUE_CALLS = 4;
 
 interface Waiting<Request, Result> {
   readonly request: Request;
@@ -96,7 +98,7 @@ export class Batcher<Request, Result> {
   #queueMs({ waiting, callsMs }: Queue<Request, Result>): number {
     const callsAhead = Math.floor(waiting.length / this.#options.maxBatch);
     // The quickest: some slow calls (a checkpoint of the disk, a cold plan, garbage collected) are no pace.
-    return callsAhead === 0 ? 0 : callsAhead * Math.min(...callsMs);
+    return callsAhead < SHORT_QUEUE_CALLS ? 0 : callsAhead * Math.min(...callsMs);
   }
 
   #isFull(queue: Queue<Request, Result>): boolean {

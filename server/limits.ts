@@ -73,7 +73,7 @@ export const httpLimits = {
  */
 export const loadLimits = {
   /** Of one show, by the pace of its last calls: holds are refused while holds or confirms wait longer than this. */
-  maxQueueMs: 250,
+  maxQueueMs: 100,
   /** Confirms themselves wait this long: who holds seats has waited for them already. */
   maxConfirmQueueMs: 500,
   /** A turn of the event loop longer than this is a long one: frames wait in the kernel meanwhile, where no queue sees them. */

@@ -17,7 +17,7 @@ export interface Size {
 }
 
 export const full: Size = {
-  rounds: 1,
+  rounds: 3,
   connections: 200,
   seats: 40_000,
   warmUpMs: 3_000,
@@ -25,9 +25,9 @@ export const full: Size = {
   leadMs: 300,
   payAfterMs: 200,
   beforeMs: 8_000,
-  overloadMs: 15_000,
+  overloadMs: 60_000,
   recoveryMs: 5_000,
-  afterMs: 5_000,
+  afterMs: 8_000,
 };
 export const quick: Size = {
   rounds: 1,
