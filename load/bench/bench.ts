@@ -14,6 +14,7 @@ import { latencyBench } from './latency/latency.ts';
 import { metricsBench } from './metrics/metrics.ts';
 import { overloadBench } from './overload/overload.ts';
 import { renewBench } from './renew/renew.ts';
+import { scaleBench } from './scale/scale.ts';
 import { watchBench } from './watch/watch.ts';
 
 const benches: ReadonlyMap<string, Bench> = new Map([
@@ -23,6 +24,7 @@ const benches: ReadonlyMap<string, Bench> = new Map([
   ['latency', latencyBench],
   ['overload', overloadBench],
   ['renew', renewBench],
+  ['scale', scaleBench],
   ['watch', watchBench],
   ['metrics', metricsBench],
 ]);

@@ -1,4 +1,5 @@
 import { type Child, startChild } from './child.ts';
+import type { Handlers } from './served.ts';
 import type { Services } from './services.ts';
 import { startFlags } from './start-flags.ts';
 import type { UsageHandlers } from './usage.ts';
@@ -38,6 +39,23 @@ export async function startServer(
     flags: [...startFlags(), '--expose-gc', '--import', './load/bench/kit/probe.ts', ...flags],
     settings: { ...settings, ...more, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl },
   });
+  return { process, address: await addressOf(process) };
+}
+
+/** The same as people run it: without a probe, which in a server of several workers would be in each of them. */
+export async function startPlainServer(
+  { databaseUrl, redisUrl }: Services,
+  more: Readonly<Record<string, string>> = {},
+): Promise<{ process: Child<Record<never, never>>; address: Address }> {
+  const process = startChild<Record<never, never>>({
+    script: 'server/main.ts',
+    flags: startFlags(),
+    settings: { ...settings, ...more, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl },
+  });
+  return { process, address: await addressOf(process) };
+}
+
+async function addressOf(process: Pick<Child<Handlers>, 'says'>): Promise<Address> {
   const [, host = '', port] = await process.says(/^ {2}HTTP +http:\/\/([\d.]+):(\d+)\/$/m);
-  return { process, address: { host, port: Number(port) } };
+  return { host, port: Number(port) };
 }

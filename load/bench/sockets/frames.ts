@@ -3,6 +3,8 @@
 const TEXT = 0x81;
 const MASKED = 0x80;
 const LENGTH_16 = 126;
+const LENGTH_64 = 127;
+const TEXT_OPCODE = 1;
 
 /** Clients must mask; a mask of zeros leaves the payload as it is. */
 export function textFrame(text: string): Buffer {
@@ -45,5 +47,21 @@ export class FrameTemplate {
   write(target: Buffer, at: number, field: number, value: number): void {
     let end = at + (this.#ends[field] ?? 0);
     for (let left = value; left > 0; left = Math.floor(left / 10)) target[--end] = DIGIT_0 + (left % 10);
+  }
+}
+
+/** The texts among the frames that a server sent, none of which is fragmented or masked. */
+export function* textsIn(bytes: Buffer): Generator<string> {
+  for (let at = 0; at < bytes.length; ) {
+    const opcode = (bytes[at] ?? 0) & 0x0f;
+    const size = (bytes[at + 1] ?? 0) & 0x7f;
+    const [header, length] =
+      size === LENGTH_64
+        ? [10, Number(bytes.readBigUInt64BE(at + 2))]
+        : size === LENGTH_16
+          ? [4, bytes.readUInt16BE(at + 2)]
+          : [2, size];
+    if (opcode === TEXT_OPCODE) yield bytes.toString('utf8', at + header, at + header + length);
+    at += header + length;
   }
 }
