@@ -38,7 +38,7 @@ async function start(config: Config, place: ToWorker & { type: 'serve' }): Promi
 function end(drainMs: number): Promise<void> {
   ending ??= (async () => {
     setTimeout(() => process.exit(1), drainMs + timing.closeMs).unref();
-    const app = await starting;
+    const app = await starting?.catch(() => undefined);
     await app?.stop();
     if (app) await tell({ type: 'last', samples: await app.samples() });
     process.exit(0);

@@ -67,6 +67,9 @@ function layoutRows(rounds: readonly (readonly LayoutResult[])[], layout: Layout
       ...(layout !== ONE && { bar: { text: `≤ ${processes}`, met: redis <= processes } }),
     },
     { measure: '  holds/s', ...beside(({ holdsPerS }) => holdsPerS) },
+    ...(sum(({ busy }) => busy) > 0
+      ? [{ measure: '  answered busy', ours: String(sum(({ busy }) => busy)) }]
+      : []),
     shares(({ holding }) => holding),
     { measure: '  µs of servers a hold', ...beside(({ serverUsPerHold }) => serverUsPerHold) },
     { measure: '  µs of Redis a hold', ...beside(({ redisUsPerHold }) => redisUsPerHold) },

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FrameCounter } from './frame-counter.ts';
+import { textsIn } from './frames.ts';
 
 const TEXT = 0x81;
 
@@ -57,4 +58,10 @@ describe('FrameCounter', () => {
     counter.feed(bytes, bytes.length, 4);
     expect(counter).toMatchObject({ messages: 1, bytes: 9 });
   });
+});
+
+it('textsIn reads the messages of any length, and passes control frames over', () => {
+  const lengths = [0, 125, 126, 65_535, 65_536];
+  const bytes = Buffer.concat(lengths.flatMap((length) => [frame(length), frame(4, 0x89)]));
+  expect([...textsIn(bytes)].map(({ length }) => length)).toEqual(lengths);
 });

@@ -1,7 +1,9 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 
+const ps = promisify(execFile);
 const startWithinMs = 30_000;
 const longestRunMs = 120_000;
 
@@ -30,13 +32,18 @@ export interface ServerProcess {
   url: string;
   ended: Promise<Outcome>;
   kill(signal: NodeJS.Signals): void;
-  /** Process numbers of its workers: Linux only. */
+  /** Process numbers of its workers. */
   workers(): Promise<number[]>;
   /** Ctrl-C, and what came of it. */
   stop(): Promise<Outcome>;
 }
 
 async function workersOf(pid: number): Promise<number[]> {
+  if (process.platform !== 'linux') {
+    const { stdout } = await ps('ps', ['-axo', 'pid=,ppid=,command=']);
+    const lines = [...stdout.matchAll(/^ *(\d+) +(\d+) .*server\/workers\/worker\.ts/gm)];
+    return lines.filter(([, , parent]) => Number(parent) === pid).map(([, child]) => Number(child));
+  }
   const children = (await read(`/proc/${pid}/task/${pid}/children`)).trim().split(' ').map(Number);
   const commands = await Promise.all(children.map((child) => read(`/proc/${child}/cmdline`)));
   return children.filter((_, i) => commands[i]?.includes('server/workers/worker.ts'));
