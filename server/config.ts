@@ -5,6 +5,7 @@
 
 import { type JwtKey, publicKey, secretKey } from './auth/jwt-key.ts';
 import { chosenWithin, limitRelations } from './limits.ts';
+import { readPostgresUrl } from './stores/postgres-url.ts';
 import { parseRedisUrl, REDIS_URL_FORMS } from './stores/redis-url.ts';
 
 type Parsed<T> = { ok: true; value: T } | { ok: false; problem: string };
@@ -42,8 +43,8 @@ export const variables = {
   databaseUrl: variable(
     'DATABASE_URL',
     undefined,
-    url(['postgres:', 'postgresql:']),
-    'PostgreSQL; unset: an embedded one, its data in .data/',
+    databaseUrl,
+    'PostgreSQL; several hosts (`host:port,host:port`): the one that takes writes; TLS by `sslmode` and `sslrootcert`; unset: an embedded one, its data in .data/',
     secret,
   ),
   redisUrl: variable(
@@ -318,13 +319,9 @@ function text(form: RegExp, what: string): Parser<string> {
   return (value) => (form.test(value) ? { ok: true, value } : { ok: false, problem: `must be ${what}` });
 }
 
-function url(protocols: readonly string[]): Parser<string> {
-  const problem = `must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`;
-  return (text) => {
-    const parsed = URL.canParse(text) ? new URL(text) : undefined;
-    const ok = parsed !== undefined && protocols.includes(parsed.protocol) && text.includes('://');
-    return ok ? { ok, value: text } : { ok, problem };
-  };
+function databaseUrl(text: string): Parsed<string> {
+  const read = readPostgresUrl(text);
+  return read.ok ? { ok: true, value: text } : read;
 }
 
 function redisUrl(text: string): Parsed<string> {

@@ -11,6 +11,7 @@ import { createLog, type Log } from './observability/log.ts';
 import { reasons } from './observability/reasons.ts';
 import type { AppConfig } from './rooms.ts';
 import { migrate } from './stores/migrate.ts';
+import { postgresHosts } from './stores/postgres-url.ts';
 import { startWorkers } from './workers/workers.ts';
 
 /*
@@ -58,8 +59,7 @@ async function prepareDatabase(url: string, log: Log): Promise<void> {
     await migrate({ url, log });
     await createDemoShow(url, log);
   } catch (error) {
-    const { hostname, port } = new URL(url);
-    throw new ServiceError(`cannot use PostgreSQL at ${hostname}:${port || 5432}: ${reasons(error)}`);
+    throw new ServiceError(`cannot use PostgreSQL at ${postgresHosts(url)}: ${reasons(error)}`);
   }
 }
 

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { decodeClientFrame, decodeServerFrame } from '../../protocol/index.ts';
 import { openStage, type TestApp, type TestStage } from '../../server/test/harness/app-kit.ts';
 import { Backdoor } from '../../server/test/harness/backdoor.ts';
 import { Crowd, confirmOf, type Guest } from '../../server/test/harness/crowd.ts';
 import { HistoryRecorder, machineMs } from '../history.ts';
+import { enterRecorded } from './recorded-kit.ts';
 import { verify } from './verify.ts';
 
 let stage: TestStage;
@@ -33,34 +33,8 @@ afterAll(async () => {
 });
 
 let clients = 0;
-
-/** A client whose every frame is written down. */
-async function enter(
-  recorder: HistoryRecorder,
-  hello: { session?: string; userId?: string } = {},
-): Promise<Guest> {
-  const name = `c${++clients}`;
-  const client = await crowd.connect(apps[clients % 2]?.url ?? '');
-  recorder.opened(name);
-  const send = client.sendRaw.bind(client);
-  client.sendRaw = (text) => {
-    const decoded = decodeClientFrame(text);
-    if (decoded.ok) recorder.sent(name, decoded.frame);
-    send(text);
-  };
-  client.socket.prependListener('message', (data) => {
-    const decoded = decodeServerFrame(String(data));
-    if (decoded.ok) recorder.received(name, decoded.frame);
-  });
-  client.socket.prependListener('close', (code) => recorder.closed(name, code));
-  const leave = client.close.bind(client);
-  client.close = (code) => {
-    recorder.closing(name);
-    return leave(code);
-  };
-  const welcome = await client.request<'welcome'>({ type: 'hello', ...hello });
-  return Object.assign(client, { welcome, session: welcome.session, userId: welcome.userId });
-}
+const enter = (recorder: HistoryRecorder): Promise<Guest> =>
+  enterRecorded(crowd, recorder, apps[++clients % 2]?.url ?? '');
 
 /** Takes what it can get of a few seats, as quickly as it can, in every way that there is. */
 async function play(client: Guest, round: number): Promise<void> {

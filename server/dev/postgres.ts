@@ -73,7 +73,7 @@ async function spawnPostgres(
     args: ['-D', dataDir, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     user,
     environment,
-    ready: /database system is ready to accept connections/,
+    ready: /database system is ready to accept (read-only )?connections/, // a standby reads
     endSignal: 'SIGINT',
   });
   return { ...running, port, dataDir, url: `postgres://${role}:${password}@127.0.0.1:${port}/rowlock` };

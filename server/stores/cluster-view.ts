@@ -1,6 +1,6 @@
 import keySlot from 'cluster-key-slot';
 import { z } from 'zod';
-import type { Address } from './redis-url.ts';
+import type { Address } from './addresses.ts';
 
 export const SLOTS = 16_384;
 

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import postgres from 'postgres';
-import { DeadlineError, withDeadline } from '../clock.ts';
+import { DeadlineError, monotonicMs, withDeadline } from '../clock.ts';
+import { type Address, nameOf } from './addresses.ts';
+import { type PostgresTarget, readPostgresUrl } from './postgres-url.ts';
 
 /** Postgres could not be reached: nothing was sent, so nothing happened. */
 export class PostgresUnavailable extends Error {
@@ -46,8 +48,9 @@ export const isRefusal = (error: unknown): error is postgres.PostgresError =>
 
 /** Serialization failure, deadlock, lock timeout, statement timeout: rolled back, and likely to work next time. */
 const TRY_AGAIN = new Set(['40001', '40P01', '55P03', '57014']);
-/** Out of disk, memory or connections; a standby that only reads. */
+/** Out of disk, memory or connections; a server that only reads. */
 const CANNOT_WRITE = /^(53...|25006)$/;
+const ONLY_READS = '25006';
 
 /**
  * What the failure of a call means for the caller: nothing happened, and it may (`busy`) or cannot (`unavailable`) be tried
@@ -62,49 +65,68 @@ export function failureKind(error: unknown): 'busy' | 'unavailable' | 'unknown' 
   return CANNOT_WRITE.test(error.code) ? 'unavailable' : undefined;
 }
 
-/** What postgres.js read from the URL; it names several hosts for a server with standbys. */
-interface ParsedAddress {
-  readonly host: readonly string[];
-  readonly port: readonly number[];
-  readonly path?: string | false;
-}
-
 /**
  * One connection to Postgres for its one life: `open`, then calls one at a time, then `close` or `destroy`. It never
- * reconnects: a client that does could run a statement on another backend than the one before it.
+ * reconnects: a client that does could run a statement on another backend than the one before it. It leads to a server that
+ * takes writes, for what a standby reads is old, and nothing that is decided here may rest on it.
  *
  * postgres.js speaks the protocol; the socket is ours, because it offers no other way to cut a connection whose other
  * end is silent (`end` leaves the socket to the kernel for minutes). `fetch_types` stays off: when a connection dies
  * during that query, postgres.js 3.4.9 leaves an unhandled rejection, which ends the process.
  */
 export class PostgresConnection {
+  /** Which of the URL's hosts it leads to. */
+  readonly host: Address;
   readonly #sql: postgres.Sql<{ bigint: number }>;
   #socket: Socket | undefined;
   #alive = true;
 
-  private constructor(options: ConnectionOptions) {
-    const settings = {
-      ...clientSettings(options),
-      socket: (address: ParsedAddress) => this.#connect(address),
+  private constructor(options: ConnectionOptions, target: PostgresTarget, host: Address) {
+    this.host = host;
+    const { session, ...settings } = clientSettings(options);
+    const own = {
+      ...settings,
+      ...target.login,
+      ...(target.database === undefined ? {} : { database: target.database }),
+      host: host.host,
+      port: host.port,
+      ssl: target.tlsTo(host.host),
+      connection: { ...target.parameters, ...session },
+      // What its types do not know, it takes.
+      socket: () => this.#connect(),
       onclose: () => {
         this.#alive = false;
       },
     };
-    this.#sql = postgres(options.url, settings);
+    this.#sql = postgres(own);
   }
 
-  /** Rejects with `PostgresUnavailable`, or with `PostgresBusy` when the server has no connection left. */
-  static async open(options: ConnectionOptions, deadlineMs: number): Promise<PostgresConnection> {
-    const connection = new PostgresConnection(options);
-    try {
-      await withDeadline(connection.#sql.unsafe('SELECT 1').execute(), deadlineMs);
-      return connection;
-    } catch (error) {
-      connection.destroy();
-      if (error instanceof postgres.PostgresError && error.code === TOO_MANY_CONNECTIONS)
-        throw new PostgresBusy('Postgres has no connection left', { cause: error });
-      throw new PostgresUnavailable('cannot connect to Postgres', { cause: error });
+  /**
+   * The first of the URL's hosts that takes writes, beginning with this one. Each gets its share of the time that is left: one
+   * that is silent leaves some for the others. Rejects with `PostgresUnavailable`, or with `PostgresBusy` when a server has no
+   * connection left.
+   */
+  static async open(
+    options: ConnectionOptions,
+    deadlineMs: number,
+    first?: Address,
+  ): Promise<PostgresConnection> {
+    const endsMs = monotonicMs() + deadlineMs;
+    const read = readPostgresUrl(options.url);
+    if (!read.ok) throw new PostgresUnavailable(`the URL ${read.problem}`);
+    const hosts = beginningWith(first, read.target.hosts);
+    const failures: Failure[] = [];
+    for (const [i, host] of hosts.entries()) {
+      const connection = new PostgresConnection(options, read.target, host);
+      try {
+        await connection.#begin(Math.max(1, (endsMs - monotonicMs()) / (hosts.length - i)));
+        return connection;
+      } catch (error) {
+        connection.destroy();
+        failures.push({ host, error });
+      }
     }
+    throw noneOf(failures);
   }
 
   /** False once the connection has ended, by either side; it cannot be used any more. */
@@ -138,43 +160,62 @@ export class PostgresConnection {
     this.#socket?.destroy();
   }
 
+  async #begin(deadlineMs: number): Promise<void> {
+    const asked = this.#sql.unsafe('SHOW transaction_read_only').execute();
+    const [row] = await withDeadline(asked, deadlineMs);
+    if (row?.['transaction_read_only'] !== 'off') throw new Error('the server only reads');
+  }
+
   async #answer(query: Promise<Row[]>, deadlineMs: number): Promise<Row[]> {
     try {
       return await withDeadline(query, deadlineMs);
     } catch (error) {
+      // Another host may take writes by now: this connection is not used again.
+      if (isRefusal(error) && error.code === ONLY_READS) this.destroy();
       if (isRefusal(error)) throw error;
       this.destroy();
       throw new PostgresUnknown(error instanceof DeadlineError ? 'deadline' : 'lost', error);
     }
   }
 
-  async #connect({ host, port, path }: ParsedAddress): Promise<Socket> {
+  async #connect(): Promise<Socket> {
     if (this.#socket !== undefined) throw new Error('the connection has ended');
-    if (path) return this.#reach(connectTcp(path), path);
-    let failure: unknown;
-    for (const [i, name] of host.entries()) {
-      try {
-        return await this.#reach(
-          connectTcp({ host: name, port: port[i] ?? 5432, noDelay: true, keepAlive: true }),
-          name,
-        );
-      } catch (error) {
-        failure = error;
-      }
-    }
-    throw failure;
-  }
-
-  async #reach(socket: Socket, host: string): Promise<Socket> {
+    const { host, port } = this.host;
+    const address = host.startsWith('/')
+      ? { path: `${host}/.s.PGSQL.${port}` }
+      : { host, port, noDelay: true, keepAlive: true };
+    const socket = connectTcp(address);
     this.#socket = socket;
     // An attempt that the deadline cut may still fail, with nobody else listening.
     socket.on('error', () => undefined);
     if (!this.#alive) socket.destroy();
     await once(socket, 'connect');
-    // postgres.js looks for the name there when it checks the certificate.
+    // postgres.js asks there for the name that it tells a server with several certificates.
     return Object.assign(socket, { host });
   }
 }
+
+interface Failure {
+  readonly host: Address;
+  readonly error: unknown;
+}
+
+/** Where one has no connection left, that is the answer: it may be the one that takes writes. */
+function noneOf(failures: readonly Failure[]): PostgresBusy | PostgresUnavailable {
+  const full = failures.find(
+    ({ error }) => error instanceof postgres.PostgresError && error.code === TOO_MANY_CONNECTIONS,
+  );
+  if (full !== undefined) return new PostgresBusy('Postgres has no connection left', { cause: full.error });
+  const [only] = failures;
+  const told = failures.map(
+    ({ host, error }) => `${nameOf(host)}: ${error instanceof Error ? error.message : error}`,
+  );
+  const cause = failures.length === 1 ? only?.error : new Error(told.join('; '));
+  return new PostgresUnavailable('cannot connect to Postgres', { cause });
+}
+
+const beginningWith = (first: Address | undefined, hosts: readonly Address[]): readonly Address[] =>
+  first === undefined ? hosts : [first, ...hosts.filter((host) => nameOf(host) !== nameOf(first))];
 
 const clientSettings = ({ statementTimeoutMs, lockTimeoutMs }: ConnectionOptions) => ({
   max: 1,
@@ -184,7 +225,7 @@ const clientSettings = ({ statementTimeoutMs, lockTimeoutMs }: ConnectionOptions
   // Opening has a deadline of its own.
   connect_timeout: 0,
   onnotice: () => undefined,
-  connection: {
+  session: {
     application_name: 'rowlock',
     statement_timeout: statementTimeoutMs,
     lock_timeout: lockTimeoutMs,

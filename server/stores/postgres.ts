@@ -1,5 +1,6 @@
 import { monotonicMs, withDeadline } from '../clock.ts';
 import type { Log } from '../observability/log.ts';
+import type { Address } from './addresses.ts';
 import {
   type ConnectionOptions,
   PostgresBusy,
@@ -54,6 +55,8 @@ export class PostgresPool {
   readonly #idle: PostgresConnection[] = [];
   readonly #busy = new Set<PostgresConnection>();
   readonly #waiting = new Set<Waiter>();
+  /** Where writes were taken the last time. */
+  #host: Address | undefined;
   #permits: number;
   #closed = false;
   /** Closed, and its grace over. */
@@ -132,7 +135,13 @@ export class PostgresPool {
   async #connection(endsMs: number): Promise<PostgresConnection> {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop())
       if (idle.alive) return idle;
-    return PostgresConnection.open(this.#options, Math.max(1, endsMs - monotonicMs()));
+    const opened = await PostgresConnection.open(
+      this.#options,
+      Math.max(1, endsMs - monotonicMs()),
+      this.#host,
+    );
+    this.#host = opened.host;
+    return opened;
   }
 
   async #permit(deadlineMs: number): Promise<void> {

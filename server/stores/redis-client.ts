@@ -1,6 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Log } from '../observability/log.ts';
-import { type Address, type Login, nameOf, type RedisTarget } from './redis-url.ts';
+import { type Address, type Login, nameOf } from './addresses.ts';
+import type { RedisTarget } from './redis-url.ts';
 
 /**
  * Redis gave no answer: not reachable, too slow, full, or its connection broke. `sent` tells whether what was asked may

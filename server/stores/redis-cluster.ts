@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { DeadlineError, monotonicMs, withDeadline } from '../clock.ts';
+import { type Address, nameOf } from './addresses.ts';
 import { type ClusterView, movedTo, readView, SLOTS, slotOf } from './cluster-view.ts';
 import { CONNECT_TIMEOUT_MS, nodeEndpoint, type RedisSettings, StoreUnavailable } from './redis-client.ts';
 import { RedisLink, type RedisStore } from './redis-link.ts';
-import { type Address, nameOf, type RedisTarget } from './redis-url.ts';
+import type { RedisTarget } from './redis-url.ts';
 
 /** Between two questions who serves what, while something is wrong. */
 const ASK_AGAIN_MIN_MS = 25;

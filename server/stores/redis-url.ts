@@ -1,3 +1,5 @@
+import { type Address, type Login, login, nameOf, parseHost, parseLogin } from './addresses.ts';
+
 /** Where a Redis is reached, as REDIS_URL tells it. */
 export type RedisTarget =
   /** One address, which may lead to another server after a failover. */
@@ -12,16 +14,6 @@ export type RedisTarget =
   /** Any of these nodes says which master serves which slots. */
   | (Nodes & { readonly kind: 'cluster' });
 
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
-export interface Login {
-  readonly username?: string;
-  readonly password?: string;
-}
-
 interface Nodes {
   readonly nodes: readonly Address[];
   /** The same for every node. */
@@ -35,7 +27,6 @@ export const REDIS_URL_FORMS =
 
 const FORM =
   /^redis(?<tls>s?)(?:\+(?<kind>cluster|sentinel))?:\/\/(?:(?<login>[^/?#]*)@)?(?<hosts>[^/?#@]+)(?<path>\/[^?#]*)?(?:\?(?<query>[^#]*))?$/;
-const HOST = /^(?<host>\[[\da-f:.]+\]|[\w.-]+)(?::(?<port>\d{1,5}))?$/i;
 const SENTINEL_PATH = /^\/(?<name>[\w.-]+)(?:\/(?<db>\d{1,5}))?$/;
 
 /** Undefined: none of `REDIS_URL_FORMS`. */
@@ -64,31 +55,7 @@ export function addressOf(url: string): string {
   return `${hostname}:${port || 6379}`;
 }
 
-export const nameOf = ({ host, port }: Address): string =>
-  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-
-function parseHost(text: string, defaultPort: number): Address | undefined {
-  const { host, port } = HOST.exec(text)?.groups ?? {};
-  return host === undefined
-    ? undefined
-    : { host: host.replace(/^\[|\]$/g, ''), port: Number(port ?? defaultPort) };
-}
-
-function parseLogin(text: string): Login | undefined {
-  const [, name = '', password = ''] = /^([^:]*):?(.*)$/.exec(text) ?? [];
-  try {
-    return login(decodeURIComponent(name), decodeURIComponent(password));
-  } catch {
-    return undefined; // a per cent sign that begins no code
-  }
-}
-
 function sentinelLogin(query: string | undefined): Login {
   const given = new URLSearchParams(query);
   return login(given.get('sentinelUsername') ?? '', given.get('sentinelPassword') ?? '');
 }
-
-const login = (username: string, password: string): Login => ({
-  ...(username === '' ? {} : { username }),
-  ...(password === '' ? {} : { password }),
-});

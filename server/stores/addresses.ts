@@ -1,0 +1,38 @@
+/** What the URLs of both stores have in common: several hosts, and a login that is the same for all of them. */
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Login {
+  readonly username?: string;
+  readonly password?: string;
+}
+
+const HOST = /^(?<host>\[[\da-f:.]+\]|[\w.-]+)(?::(?<port>\d{1,5}))?$/i;
+
+/** `host:port`, as it may be shown. */
+export const nameOf = ({ host, port }: Address): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+
+export function parseHost(text: string, defaultPort: number): Address | undefined {
+  const { host, port } = HOST.exec(text)?.groups ?? {};
+  return host === undefined
+    ? undefined
+    : { host: host.replace(/^\[|\]$/g, ''), port: Number(port ?? defaultPort) };
+}
+
+export function parseLogin(text: string): Login | undefined {
+  const [, name = '', password = ''] = /^([^:]*):?(.*)$/.exec(text) ?? [];
+  try {
+    return login(decodeURIComponent(name), decodeURIComponent(password));
+  } catch {
+    return undefined; // a per cent sign that begins no code
+  }
+}
+
+export const login = (username: string, password: string): Login => ({
+  ...(username === '' ? {} : { username }),
+  ...(password === '' ? {} : { password }),
+});

@@ -1,0 +1,84 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { createLog } from '../observability/log.ts';
+import { onceIn, type PostgresPair, startPostgresPair } from '../test/harness/postgres-pair.ts';
+import { openPostgres, type PostgresPool, PostgresUnavailable } from './postgres.ts';
+
+const DEADLINE_MS = 4_000;
+const port = { name: 'port', text: 'SELECT inet_server_port() AS port' };
+const write = { name: 'write', text: "UPDATE shows SET name = name WHERE id = 'none'" };
+const patience = { deadlineMs: DEADLINE_MS };
+
+let pair: PostgresPair;
+const pools: PostgresPool[] = [];
+
+function open(url: string): PostgresPool {
+  const timeouts = { statementTimeoutMs: 3_000, lockTimeoutMs: 500 };
+  const pool = openPostgres({ url, size: 1, maxWaiting: 10, log: createLog('silent'), ...timeouts });
+  pools.push(pool);
+  return pool;
+}
+const portOf = async (pool: PostgresPool) => (await pool.query(port, [], patience))[0]?.['port'];
+
+beforeAll(async () => {
+  pair = await startPostgresPair();
+});
+afterEach(async () => {
+  await Promise.all(pools.splice(0).map((pool) => pool.close()));
+});
+afterAll(() => pair.stop());
+
+test('a standby is passed over, wherever it stands in the list', async () => {
+  const { primary, standby } = pair;
+  for (const order of [
+    [standby, primary],
+    [primary, standby],
+  ])
+    expect(await portOf(open(pair.url(...order)))).toBe(primary.port);
+});
+
+test('a standby alone answers nothing: what it reads is old', async () => {
+  const error: unknown = await portOf(open(pair.url(pair.standby))).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(PostgresUnavailable);
+  expect(String(error instanceof Error && error.cause)).toContain('only reads');
+});
+
+test('a connection to a server that has stopped taking writes is not used again', async () => {
+  const { primary } = pair;
+  const only = (reads: boolean) =>
+    onceIn(
+      `${primary.url}?default_transaction_read_only=off`,
+      `ALTER DATABASE rowlock SET default_transaction_read_only = ${reads ? 'on' : 'off'}`,
+    );
+  const pool = open(primary.url);
+  await portOf(pool);
+  // Its session goes on as it began; the change is for those to come.
+  await only(true);
+  try {
+    await pool.query({ name: 'now', text: 'SET default_transaction_read_only = on' }, [], patience);
+    await expect(pool.query(write, [], patience)).rejects.toMatchObject({ code: '25006' });
+    await expect(pool.query(port, [], patience)).rejects.toThrow(PostgresUnavailable);
+  } finally {
+    await only(false);
+  }
+  expect(await pool.query(write, [], patience)).toEqual([]);
+});
+
+test('a host that is silent leaves time for the next, and the one that answered is asked first from then on', async () => {
+  let asked = 0;
+  const silent = createServer(() => {
+    asked += 1;
+  }).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port: silentPort } = silent.address() as AddressInfo;
+  const { primary } = pair;
+  const pool = open(primary.url.replace(`:${primary.port}`, `:${silentPort},127.0.0.1:${primary.port}`));
+  expect(await portOf(pool)).toBe(primary.port);
+  expect(asked).toBe(1);
+  const pid = { name: 'pid', text: 'SELECT pg_terminate_backend(pg_backend_pid())' };
+  await expect(pool.query(pid, [], patience)).rejects.toThrow();
+  await vi.waitFor(async () => expect(await portOf(pool)).toBe(primary.port));
+  expect(asked).toBe(1);
+  silent.close();
+});
