@@ -135,7 +135,7 @@ describe('Batcher', () => {
 
   it('refuses at once who would wait too long behind the others, by the pace of the last calls', async () => {
     let nowMs = 0;
-    const { batcher, calls } = handDriven({ maxBatch: 2, maxQueueMs: 50, nowMs: () => nowMs });
+    const { batcher, calls } = handDriven({ maxBatch: 2, maxQueueMs: 150, nowMs: () => nowMs });
     const settled: string[] = [];
     const submit = (request: number) =>
       void batcher.submit('a', request).then(
@@ -151,37 +151,42 @@ describe('Batcher', () => {
     const submitMany = (from: number, to: number) => {
       for (let request = from; request <= to; request++) submit(request);
     };
-    submitMany(1, 19);
-    // Nothing is known of the pace before some calls were made.
-    for (const call of [0, 1, 2]) await endAfter(call, 20);
-    expect(batcher.queueMs('a')).toBe(0);
-    await endAfter(3, 20);
-    // Five calls leave before the next request does, of 20 ms each.
-    expect([batcher.queueMs('a'), batcher.queueMs('b')]).toEqual([100, 0]);
-    submit(20);
-    await expect.poll(refused).toEqual(['20 true']);
+    // Before some calls were made each is reckoned to take 25 ms: seven of them are too many.
+    submitMany(1, 15);
+    expect([batcher.queueMs('a'), batcher.queueMs('b')]).toEqual([175, 0]);
+    submit(16);
+    await expect.poll(refused).toEqual(['16 true']);
+    for (const call of [0, 1, 2]) {
+      await endAfter(call, 60);
+      submitMany(100 + 2 * call, 101 + 2 * call);
+    }
+    await endAfter(3, 60);
+    // Now their pace is known.
+    expect(batcher.queueMs('a')).toBe(6 * 60);
+    submit(17);
+    await expect.poll(refused).toEqual(['16 true', '17 true']);
     // As long as one of the last calls was quick, slow ones are no pace.
     await endAfter(4, 10);
-    submitMany(21, 24);
+    submitMany(110, 113);
     for (const call of [5, 6, 7]) {
       await endAfter(call, 200);
-      expect(batcher.queueMs('a')).toBe(50);
-      submitMany(call * 10, call * 10 + 1);
+      expect(batcher.queueMs('a')).toBe(6 * 10);
+      submitMany(110 + 2 * call, 111 + 2 * call);
     }
     await endAfter(8, 200);
-    expect(batcher.queueMs('a')).toBe(1_000);
+    expect(batcher.queueMs('a')).toBe(6 * 200);
     submit(31);
-    await expect.poll(refused).toEqual(['20 true', '31 true']);
+    await expect.poll(refused).toEqual(['16 true', '17 true', '31 true']);
     // A short queue is never full, be the pace ever so slow.
-    for (const call of [9, 10]) await endAfter(call, 200);
+    for (const call of [9, 10, 11]) await endAfter(call, 200);
     expect(batcher.queueMs('a')).toBe(0);
     submit(32);
-    for (let call = 11; calls.length > call; call++) {
+    for (let call = 12; calls.length > call; call++) {
       calls[call]?.end();
       await expect.poll(() => calls.length > call + 1 || settled.includes('a32')).toBe(true);
     }
     expect(settled).toContain('a32');
-    expect(refused()).toEqual(['20 true', '31 true']);
+    expect(refused()).toEqual(['16 true', '17 true', '31 true']);
   });
 
   it('tells how many wait, and how many each call takes', async () => {

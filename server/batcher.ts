@@ -29,6 +29,8 @@ export interface BatcherOptions<Request, Result> {
 
 /** By so many calls the pace of a queue is told: slow is what all of them were. */
 const PACE_CALLS = 4;
+/** What a call is reckoned to take before some were made: the first of a show may take long, and everybody comes at once. */
+const FIRST_PACE_MS = 25;
 /** A queue that so many calls less one can take is short, whatever their pace: buyers who wait for their answers make no longer one. */
 const SHORT_QUEUE_CALLS = 4;
 
@@ -82,7 +84,7 @@ export class Batcher<Request, Result> {
       const waiting = { request, endsMs: this.#nowMs() + maxWaitMs, resolve, reject };
       const queue = this.#queues.get(key);
       if (queue === undefined) {
-        const opened = { waiting: [], timer: undefined, callsMs: [0] };
+        const opened = { waiting: [], timer: undefined, callsMs: [FIRST_PACE_MS] };
         this.#queues.set(key, opened);
         void this.#drain(key, opened, [waiting]);
       } else if (this.#isFull(queue)) {

@@ -74,11 +74,14 @@ function lineOf(result: RowResult): string {
 
 const remarks = (results: readonly RowResult[]): string =>
   results
-    .flatMap(({ name, missing }) => (missing === undefined ? [] : [`${name} was not injected: ${missing}\n`]))
+    .flatMap(({ name, missing, notJudged }) => [
+      ...(missing === undefined ? [] : [`${name} was not injected: ${missing}\n`]),
+      ...notJudged.map((why) => `${name}, not judged: ${why}\n`),
+    ])
     .join('');
 
 const nothing = ({ name, row }: Fault): RowResult => ({
-  ...{ name, row, plan: [], fired: 0, tally: emptyTally(), recoveryMs: 0, problems: [] },
+  ...{ name, row, plan: [], fired: 0, tally: emptyTally(), recoveryMs: 0, problems: [], notJudged: [] },
   verdict: { violations: [], kinds: {}, ok: true, looked: {}, outcomes: {} },
   ...{ violations: 0, tookMs: 0 },
 });

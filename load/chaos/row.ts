@@ -6,6 +6,7 @@ import { type Verdict, verify } from '../verify/verify.ts';
 import { writeEnd } from './end.ts';
 import type { Fault, Scene } from './faults/fault.ts';
 import { createShow, type Ground, Recovery } from './ground/ground.ts';
+import { type Judged, judgeBounds } from './judge.ts';
 import { type Moment, planOf } from './plan.ts';
 import type { Players } from './players/start.ts';
 import type { Tally } from './players/tally.ts';
@@ -44,6 +45,8 @@ export interface RowResult {
   /** Worst of all strikes. */
   readonly recoveryMs: number;
   readonly problems: readonly string[];
+  /** What could not be judged here, and why. */
+  readonly notJudged: readonly string[];
   readonly verdict: Verdict;
   readonly violations: number;
   readonly tookMs: number;
@@ -65,6 +68,7 @@ export async function playRow(options: RowOptions): Promise<RowResult> {
     const struck = await strikeAll({ ...options, showIds, recovery, plan, recorder });
     say('ending the load');
     const tally = await players.call('settle');
+    struck.judged(judgeRow(fault, tally));
     const problems = [
       ...struck.problems,
       ...tally.problems,
@@ -80,7 +84,8 @@ export async function playRow(options: RowOptions): Promise<RowResult> {
     const tookMs = performance.now() - fromMs;
     const { name, row } = fault;
     const violations = found + problems.length;
-    return { name, row, plan, ...struck, tally, problems, verdict, violations, tookMs };
+    const { fired, recoveryMs, notJudged } = struck;
+    return { name, row, plan, fired, recoveryMs, notJudged, tally, problems, verdict, violations, tookMs };
   } finally {
     await restore?.();
     await recovery.of(ground.servers);
@@ -106,6 +111,12 @@ interface Striking extends RowOptions {
 async function strikeAll({ showIds, recovery, plan, recorder, ...options }: Striking) {
   const { fault, seed, seconds, ground, players, historyDir, say } = options;
   const problems: string[] = [];
+  const notJudged: string[] = [];
+  const judged = (verdict: Judged) => {
+    if (verdict === undefined) return;
+    if ('problem' in verdict) problems.push(verdict.problem);
+    else notJudged.push(verdict.notJudged);
+  };
   const deadlocks = await deadlocksOf(ground);
   await players.call('begin', {
     ...{ servers: ground.servers.map(({ ws }) => ws), adminToken: ground.stores.adminToken, showIds },
@@ -123,6 +134,7 @@ async function strikeAll({ showIds, recovery, plan, recorder, ...options }: Stri
     const scene: Scene = {
       ...{ ground, players, showIds, moment, recorder, historyDir, random: new Random(moment.seed) },
       problem: (what) => problems.push(what),
+      judged,
     };
     const ms = machineMs();
     if (await fault.strike(scene)) fired += 1;
@@ -134,7 +146,16 @@ async function strikeAll({ showIds, recovery, plan, recorder, ...options }: Stri
     recorder.fault({ ms, name: fault.name, forgets, ...prolongs });
   }
   await pause(Math.max(GOES_ON_MS, seconds * 1_000 - (performance.now() - beganMs)));
-  return { fired, recoveryMs, problems, deadlocks };
+  return { fired, recoveryMs, problems, notJudged, judged, deadlocks };
+}
+
+/** Every reply came by when the configuration says. */
+function judgeRow(
+  { forgets, stops, span }: Fault,
+  { slowestHoldMs, slowestConfirmMs, stallMs }: Tally,
+): Judged {
+  const slowest = { holdMs: slowestHoldMs, confirmMs: slowestConfirmMs };
+  return judgeBounds({ forgets }, slowest, { pausedMs: stops ? span.lengthMs[1] : 0, stallMs });
 }
 
 /** What the stores and servers themselves must say afterwards. */

@@ -5,7 +5,7 @@ import { stateOf, tableOf } from './table.ts';
 
 const row = (changes: Partial<RowResult>): RowResult => ({
   ...{ name: 'fault', row: 'a row', plan: [], fired: 1, tally: { ...emptyTally(), operations: 10 } },
-  ...{ recoveryMs: 12.4, problems: [], violations: 0, tookMs: 1 },
+  ...{ recoveryMs: 12.4, problems: [], notJudged: [], violations: 0, tookMs: 1 },
   verdict: { violations: [], kinds: {}, ok: true, looked: {}, outcomes: {} },
   ...changes,
 });

@@ -3,6 +3,7 @@ import { Closers } from '../../../server/closers.ts';
 import { run } from '../../../server/dev/process.ts';
 import { createShow } from '../ground/ground.ts';
 import { ServerStand, times } from '../ground/server-stand.ts';
+import { judgeOthers } from '../judge.ts';
 import { startPlayers } from '../players/start.ts';
 import type { Fault, Scene } from './fault.ts';
 import { needsRoot } from './postgres.ts';
@@ -127,7 +128,9 @@ export const clientFaults: readonly Fault[] = [
       const show = { id: `slow-${moment.seed}`, seats: LARGE };
       await createShow(ground, show.id, show.seats);
       const before = await sum(scene, DROPS);
-      await players.call('readSlowly', { show, server: moment.target, forMs: moment.lengthMs });
+      const normal = await players.call('paces');
+      const reading = { show, server: moment.target, forMs: moment.lengthMs };
+      scene.judged(judgeOthers('holdMs', normal, await players.call('readSlowly', reading)));
       return (await sum(scene, DROPS)) > before;
     },
   },

@@ -1,6 +1,7 @@
 import type { HistoryRecorder } from '../../history.ts';
 import type { Ground } from '../ground/ground.ts';
 import type { ServerStand } from '../ground/server-stand.ts';
+import type { Judged } from '../judge.ts';
 import type { Moment, Span } from '../plan.ts';
 import type { Players } from '../players/start.ts';
 import type { Random } from '../random.ts';
@@ -16,6 +17,7 @@ export interface Scene {
   readonly historyDir: string;
   /** Something is wrong that no history shows. */
   problem(what: string): void;
+  judged(verdict: Judged): void;
 }
 
 /** One row of the matrix. */
@@ -29,6 +31,8 @@ export interface Fault {
   /** Leases may last so much longer: a clock is wrong, or their ends are forgotten. */
   readonly prolongsMs?: number;
   readonly twinsPercent?: number;
+  /** A server itself is stopped for as long as a strike lasts. */
+  readonly stops?: boolean;
   /** Why it cannot be injected here; undefined: it can. */
   readonly missing?: () => string | undefined;
   /** What it needs before the load begins; gives back how that ends. */

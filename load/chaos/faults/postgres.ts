@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { run } from '../../../server/dev/process.ts';
 import type { PostgresConnection } from '../../../server/stores/postgres-connection.ts';
 import type { Ground } from '../ground/ground.ts';
+import { judgeOthers } from '../judge.ts';
 import { expectDown, type Fault, type Scene, target } from './fault.ts';
 import { inTime } from './wait.ts';
 
@@ -155,7 +156,7 @@ export const postgresFaults: readonly Fault[] = [
     row: 'a stranger locks a row for 30 s',
     span: { lengthMs: [1_500, 30_000], restMs: 1_000 },
     strike: async (scene) => {
-      const { ground, showIds, moment } = scene;
+      const { ground, showIds, moment, players } = scene;
       const stranger = await ground.postgres.connect();
       const shows = showIds.map((showId) => `'${showId}'`).join();
       await stranger.script('BEGIN', DEADLINE_MS);
@@ -172,7 +173,9 @@ export const postgresFaults: readonly Fault[] = [
           )[0]?.['n'],
         );
       const before = await sold();
+      const normal = await players.call('paces');
       await pause(moment.lengthMs);
+      scene.judged(judgeOthers('confirmedMs', normal, await players.call('paces')));
       if ((await sold()) <= before) scene.problem('nobody could buy other seats while some were locked');
       await stranger.script('ROLLBACK', DEADLINE_MS);
       await stranger.close();

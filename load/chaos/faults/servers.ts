@@ -18,6 +18,7 @@ export const serverFaults: readonly Fault[] = [
   {
     name: 'server-paused',
     row: 'server paused longer than a TTL, a rival takes the seat',
+    stops: true,
     span: { lengthMs: [times.leaseTtlMs + 700, times.leaseTtlMs + 1_500], restMs: 2_000 },
     strike: async (scene) => {
       const server = target(scene);

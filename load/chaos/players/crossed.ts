@@ -9,6 +9,9 @@ import type { World } from './world.ts';
 
 /** Everybody of a circle believes to hold the same seats, each in another order, and all confirm at once, on both servers. */
 const CIRCLE = 6;
+const SEATS = 4;
+/** Until one has come to something. */
+const MORE_MS = 5_000;
 
 /** @returns circles in which one booked and the others learned that they had not */
 export async function crossConfirms(
@@ -25,8 +28,14 @@ export async function crossConfirms(
   const untilMs = performance.now() + forMs;
   let circles = 0;
   try {
-    while (performance.now() < untilMs && !world.ending)
-      if (await circle(world, promises, redis, there)) circles += 1;
+    const isTime = () =>
+      performance.now() < untilMs || (circles === 0 && performance.now() < untilMs + MORE_MS);
+    for (let turn = 0; isTime() && !world.ending; turn++) {
+      const stock = world.random.pick(world.stocks);
+      // Every second one is for seats that all others want too, and may well come to nothing.
+      const seatIds = turn % 2 === 0 ? stock.reserve(SEATS) : stock.pick(SEATS, world.random);
+      if (await circle(world, promises, redis, there, { stock, seatIds })) circles += 1;
+    }
   } finally {
     redis.close();
     await Promise.all(there.map((line) => line.close()));
@@ -39,10 +48,9 @@ async function circle(
   promises: Promises,
   redis: RedisSocket,
   lines: readonly Line[],
+  { stock, seatIds }: { stock: Stock; seatIds: string[] },
 ): Promise<boolean> {
-  const { random, recorder } = world;
-  const stock: Stock = random.pick(world.stocks);
-  const seatIds = stock.pick(4, random);
+  const { recorder } = world;
   const orders = [];
   for (const [i, line] of lines.entries()) {
     const wanted = seatIds.slice(i % 2, 3 + (i % 2));

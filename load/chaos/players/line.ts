@@ -76,11 +76,12 @@ export class Line {
   }
 
   async ask(request: Request): Promise<ServerFrame | undefined> {
-    const { tally } = this.#world;
+    const { tally, pace } = this.#world;
     tally.operations += 1;
     const fromMs = performance.now();
     const reply = await this.#connection.ask(request);
     const tookMs = performance.now() - fromMs;
+    if (reply !== undefined) pace.heard(request.type, reply.type, tookMs);
     if (reply !== undefined && request.type === 'hold')
       tally.slowestHoldMs = Math.max(tally.slowestHoldMs, tookMs);
     if (reply !== undefined && request.type === 'confirm')

@@ -5,6 +5,7 @@ import { HistoryRecorder } from '../../history.ts';
 import { Random } from '../random.ts';
 import { Buyer } from './buyer.ts';
 import { crossConfirms } from './crossed.ts';
+import { Pace } from './pace.ts';
 import { Promises } from './promises.ts';
 import { Regular } from './regular.ts';
 import { readSlowly } from './slow.ts';
@@ -48,6 +49,7 @@ const now = (): Playing => {
 function begin(play: Play): void {
   // A row that failed half-way has left its players behind.
   if (playing !== undefined) playing.world.ending = true;
+  playing?.world.pace.end();
   for (const watcher of playing?.watchers ?? []) watcher.leave();
   const { servers, adminToken, prefix, twinsPercent, seed } = play;
   const world: World = {
@@ -56,6 +58,7 @@ function begin(play: Play): void {
     recorder: new HistoryRecorder(play.historyDir, prefix),
     random: new Random(seed),
     tally: emptyTally(),
+    pace: new Pace(),
     lines: new Set(),
     sockets: 0,
     ending: false,
@@ -86,6 +89,7 @@ async function settle(): Promise<Tally> {
   await buying;
   await promises.resolve();
   world.recorder.flush();
+  world.tally.stallMs = world.pace.worstMs;
   return world.tally;
 }
 
@@ -94,6 +98,7 @@ async function end(): Promise<void> {
   const { world, watchers, watching } = now();
   for (const watcher of watchers) watcher.leave();
   await watching;
+  world.pace.end();
   world.recorder.close();
   playing = undefined;
 }
@@ -111,6 +116,8 @@ const handlers = {
   end,
   storm,
   tally: () => now().world.tally,
+  /** Since it was asked last. */
+  paces: () => now().world.pace.take(),
   cross: ({ redisUrl, forMs }: { redisUrl: string; forMs: number }) =>
     crossConfirms(now().world, now().promises, redisUrl, forMs),
   readSlowly: (slow: { show: { id: string; seats: number }; server: number; forMs: number }) =>

@@ -2,24 +2,27 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { seatIdsOf } from '../ground/seats.ts';
 import { Line } from './line.ts';
+import type { Paces } from './pace.ts';
 import type { World } from './world.ts';
 
 const READERS = 4;
 /** So many whole maps wait for a reader that the kernel has no room for more. */
 const MAPS = 400;
 const HELD_AT_ONCE = 400;
+const ASKING_MS = 500;
 const HELD_MS = 60_000;
 
 /**
  * Some watchers of a large show, full of leases, ask for its map again and again and read nothing; after a while they read
  * on. They are clients like any other: what they are told in the end must be the truth.
+ * @returns how fast the others were served while they read nothing
  */
 export async function readSlowly(
   world: World,
   show: { id: string; seats: number },
   server: number,
   forMs: number,
-): Promise<void> {
+): Promise<Paces> {
   const ballast = await fill(world, show, server);
   const readers = await Promise.all(
     Array.from({ length: READERS }, () => Line.open(world, server, { userId: randomUUID() })),
@@ -32,7 +35,11 @@ export async function readSlowly(
       reader.readNothing();
       for (let i = 0; i < MAPS; i++) void reader.ask({ type: 'watch', showId: show.id });
     }
+    // What it takes to ask for all of that is the players' own.
+    await pause(ASKING_MS);
+    world.pace.take();
     await pause(forMs);
+    return world.pace.take();
   } finally {
     for (const reader of readers) reader?.readOn();
     await pause(300);

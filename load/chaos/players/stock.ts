@@ -10,14 +10,25 @@ export class Stock {
   readonly #sold = new Set<number>();
   #first = 0;
 
+  /** From here on they are somebody's own. */
+  #reserved: number;
+
   constructor(showId: string, seats: number) {
     this.showId = showId;
     this.#seats = seats;
+    this.#reserved = seats;
   }
 
   pick(count: number, random: Random): string[] {
     const from = this.#first + random.below(WINDOW);
     return Array.from({ length: count }, (_, i) => `S${(from + i) % this.#seats}`);
+  }
+
+  /** Seats that nobody else wants, the last ones; when half of the show is reserved it begins anew. */
+  reserve(count: number): string[] {
+    this.#reserved -= count;
+    if (this.#reserved < this.#seats / 2) this.#reserved = this.#seats - count;
+    return Array.from({ length: count }, (_, i) => `S${this.#reserved + i}`);
   }
 
   sold(seatId: string): void {

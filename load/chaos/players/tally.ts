@@ -14,11 +14,13 @@ export interface Tally {
   /** The slowest replies, in ms. */
   slowestHoldMs: number;
   slowestConfirmMs: number;
+  /** By how much the players' own clock was late at the most. */
+  stallMs: number;
   /** What is wrong and is in no history. */
   readonly problems: string[];
 }
 
 export const emptyTally = (): Tally => ({
   ...{ operations: 0, granted: 0, confirmed: 0, unknown: 0, unknownConfirmed: 0, unknownRefused: 0 },
-  ...{ unknownOpen: 0, twins: 0, slowestHoldMs: 0, slowestConfirmMs: 0, problems: [] },
+  ...{ unknownOpen: 0, twins: 0, slowestHoldMs: 0, slowestConfirmMs: 0, stallMs: 0, problems: [] },
 });

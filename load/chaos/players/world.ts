@@ -1,5 +1,6 @@
 import type { HistoryRecorder } from '../../history.ts';
 import type { Random } from '../random.ts';
+import type { Pace } from './pace.ts';
 import type { Stock } from './stock.ts';
 import type { Tally } from './tally.ts';
 
@@ -12,6 +13,7 @@ export interface World {
   readonly recorder: HistoryRecorder;
   readonly random: Random;
   readonly tally: Tally;
+  readonly pace: Pace;
   /** Of the process: names of sockets are unique over all of them. */
   readonly prefix: string;
   /** Sockets that are open. */

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { bounds, judgeBounds, judgeOthers } from './judge.ts';
+
+const { holdMs, confirmMs } = bounds({});
+const calm = { pausedMs: 0, stallMs: 0 };
+
+describe('the bounds of replies', () => {
+  it('are those of the configuration, with a little to spare', () => {
+    expect(judgeBounds({}, { holdMs, confirmMs }, calm)).toBeUndefined();
+    const late = judgeBounds({}, { holdMs: holdMs + 500, confirmMs: 0 }, calm);
+    expect(late).toEqual({ problem: expect.stringContaining('a hold took') });
+    expect(judgeBounds({}, { holdMs: 0, confirmMs: confirmMs + 500 }, calm)).toHaveProperty('problem');
+  });
+
+  it('leave room for a new epoch where the store forgets, and for a server that was stopped', () => {
+    const slow = { holdMs: holdMs + 500, confirmMs: confirmMs + 500 };
+    expect(judgeBounds({ forgets: true }, slow, calm)).toBeUndefined();
+    expect(judgeBounds({}, slow, { pausedMs: 3_000, stallMs: 0 })).toBeUndefined();
+  });
+
+  it('are not judged when the machine had no time for anybody', () => {
+    const verdict = judgeBounds({}, { holdMs: holdMs + 5_000, confirmMs }, { pausedMs: 0, stallMs: 400 });
+    expect(verdict).toEqual({ notJudged: expect.stringContaining('busy') });
+  });
+});
+
+describe('the others', () => {
+  const paces = (ms: number, stallMs = 0, samples = 100) => {
+    const all = Array.from({ length: samples }, () => ms);
+    return { holdMs: all, confirmedMs: all, stallMs };
+  };
+
+  it('may be slower by a tenth of a second', () => {
+    expect(judgeOthers('holdMs', paces(10), paces(105))).toBeUndefined();
+    expect(judgeOthers('holdMs', paces(10), paces(150))).toHaveProperty('problem');
+  });
+
+  it('are not judged by a few, or on a machine that was busy', () => {
+    expect(judgeOthers('holdMs', paces(10), paces(150, 0, 5))).toHaveProperty('notJudged');
+    expect(judgeOthers('confirmedMs', paces(10, 400), paces(150))).toHaveProperty('notJudged');
+  });
+});

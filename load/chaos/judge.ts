@@ -1,0 +1,72 @@
+import { percentile } from '../bench/kit/numbers.ts';
+import { times } from './ground/server-stand.ts';
+import type { Paces } from './players/pace.ts';
+
+/** What a row is held to that no history shows: a problem, a reason why nothing can be said, or nothing. */
+export type Judged = { readonly problem: string } | { readonly notJudged: string } | undefined;
+
+const { redisTimeoutMs, confirmDeadlineMs, statementTimeoutMs } = times;
+/** A confirm whose call is under way lets it have its own word. */
+const OWN_WORD_MS = 25;
+/** A call that waits for the one under way, and has its own deadline. */
+const callMs = 2 * redisTimeoutMs;
+/** When Redis has forgotten a show somebody begins its next epoch first: what Postgres knows, laid aside and put in place. */
+const rotationMs = statementTimeoutMs + 2 * redisTimeoutMs + callMs;
+
+/** By when the configuration of the servers says that a hold, and a confirm, is answered. */
+export const bounds = (fault: { readonly forgets?: boolean | undefined }) => ({
+  holdMs: callMs + (fault.forgets ? rotationMs : 0),
+  confirmMs: confirmDeadlineMs + OWN_WORD_MS + callMs + (fault.forgets ? rotationMs : 0),
+});
+
+/** Sending, the way of a frame and writing it down, three processes of them on a machine that does all of this at once. */
+const SLACK_MS = 100;
+const PROCESSES = 3;
+/** With a clock this late the machine had no time for anybody. */
+const MAX_STALL_MS = 250;
+
+const busy = (stallMs: number): Judged =>
+  stallMs > MAX_STALL_MS
+    ? { notJudged: `the machine was busy: a clock was late by ${Math.round(stallMs)} ms` }
+    : undefined;
+
+/**
+ * @param pausedMs how long the servers themselves were stopped
+ * @param stallMs by how much the players' own clock was late at the most
+ */
+export function judgeBounds(
+  fault: { readonly forgets?: boolean | undefined },
+  slowest: { readonly holdMs: number; readonly confirmMs: number },
+  { pausedMs, stallMs }: { pausedMs: number; stallMs: number },
+): Judged {
+  const allowed = bounds(fault);
+  const spareMs = SLACK_MS + pausedMs + PROCESSES * stallMs;
+  const late = (['holdMs', 'confirmMs'] as const).filter((what) => slowest[what] > allowed[what] + spareMs);
+  if (late.length === 0) return undefined;
+  const told = late.map(
+    (what) =>
+      `a ${what === 'holdMs' ? 'hold' : 'confirm'} took ${Math.round(slowest[what])} ms of ${allowed[what]}`,
+  );
+  return busy(stallMs) ?? { problem: `${told.join(', ')} and ${Math.round(spareMs)} to spare` };
+}
+
+/** Fewer say nothing about a tail. */
+const MIN_SAMPLES = 30;
+/** What the others may be slower by, in ms. */
+const OTHERS_MS = 100;
+
+/** Those who have nothing to do with the fault are served as before: their p95 beside that of the same run without it. */
+export function judgeOthers(what: 'holdMs' | 'confirmedMs', normal: Paces, struck: Paces): Judged {
+  const samples = Math.min(normal[what].length, struck[what].length);
+  if (samples < MIN_SAMPLES) return { notJudged: `only ${samples} replies to compare` };
+  const p95 = (of: Paces) => percentile(of[what], 0.95);
+  const stallMs = Math.max(normal.stallMs, struck.stallMs);
+  const moreMs = p95(struck) - p95(normal);
+  if (moreMs <= OTHERS_MS) return undefined;
+  const name = what === 'holdMs' ? 'holds' : 'confirms of other seats';
+  return (
+    busy(stallMs) ?? {
+      problem: `${name} took ${Math.round(p95(struck))} ms (p95) instead of ${Math.round(p95(normal))}`,
+    }
+  );
+}

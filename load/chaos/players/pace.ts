@@ -1,0 +1,49 @@
+/** How fast replies came since the last look, and by how much this process' own clock was late: that is not the server's. */
+export interface Paces {
+  readonly holdMs: readonly number[];
+  /** Of those that were confirmed: others may have had to wait for a row. */
+  readonly confirmedMs: readonly number[];
+  readonly stallMs: number;
+}
+
+const TICK_MS = 20;
+/** More than enough for a percentile. */
+const MOST = 50_000;
+
+export class Pace {
+  #holdMs: number[] = [];
+  #confirmedMs: number[] = [];
+  #stallMs = 0;
+  #worstMs = 0;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor() {
+    let dueMs = performance.now() + TICK_MS;
+    this.#timer = setInterval(() => {
+      const nowMs = performance.now();
+      this.#stallMs = Math.max(this.#stallMs, nowMs - dueMs);
+      this.#worstMs = Math.max(this.#worstMs, this.#stallMs);
+      dueMs = nowMs + TICK_MS;
+    }, TICK_MS);
+  }
+
+  /** Since the begin. */
+  get worstMs(): number {
+    return this.#worstMs;
+  }
+
+  heard(asked: string, reply: string, tookMs: number): void {
+    if (asked === 'hold' && this.#holdMs.length < MOST) this.#holdMs.push(tookMs);
+    if (reply === 'confirmed' && this.#confirmedMs.length < MOST) this.#confirmedMs.push(tookMs);
+  }
+
+  take(): Paces {
+    const paces = { holdMs: this.#holdMs, confirmedMs: this.#confirmedMs, stallMs: this.#stallMs };
+    [this.#holdMs, this.#confirmedMs, this.#stallMs] = [[], [], 0];
+    return paces;
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+  }
+}
