@@ -29,8 +29,8 @@ export function rowsOf(rounds: readonly RoundResult[], { batch }: Size): Row[] {
       rounds.map((round) => round.classical.shares),
       '  cores busy beside',
     ),
-    ...measured.map(({ size, perS, ratio }) => ({
-      measure: `  ${size}`,
+    ...measured.map(({ size, perS, ratio, busy }) => ({
+      measure: busy > 0 ? `  ${size}, ${short(busy)} answered busy` : `  ${size}`,
       ours: short(median(perS)),
       ratio: short(ratio),
     })),
@@ -61,6 +61,7 @@ function measure(rounds: readonly RoundResult[], cell: number) {
     size: `${connections} × ${depth}`,
     perS: cells.map(({ cell: { perS } }) => perS),
     ratio: median(cells.map(({ cell: { perS }, usual }) => perS / usual)),
+    busy: median(cells.map(({ cell: { counts } }) => counts.busy)),
     shares: cells.map(({ cell: { shares } }) => shares),
   };
 }

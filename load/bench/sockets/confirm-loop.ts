@@ -18,6 +18,8 @@ export interface ConfirmWindow extends SeatOrder {
 
 export interface ConfirmCounts {
   readonly confirmed: number;
+  /** Told to come back later, and did. */
+  readonly busy: number;
   readonly refused: Readonly<Record<string, number>>;
   readonly wallMs: number;
   /** Confirmed in all, the lead and the end included. */
@@ -32,7 +34,13 @@ export interface ConfirmCounts {
 const SCATTER = 48_271;
 const FIRST_DIGITS = 10 ** 8;
 
-/** Holds a seat, confirms it as soon as it is held, and begins anew with the next seat as soon as it is confirmed. */
+/** What the server's `busy` says in `retryInMs`. */
+const RETRY_IN_MS = 1_000;
+
+/**
+ * Holds a seat, confirms it as soon as it is held, and begins anew with the next seat as soon as it is confirmed. Whoever is
+ * answered `busy` asks the same again when it is told to, as a client does.
+ */
 export class ConfirmLoop {
   readonly #window: ConfirmWindow;
   readonly #clients: readonly Client[];
@@ -41,6 +49,7 @@ export class ConfirmLoop {
   readonly #loop = new ClosedLoop();
   readonly #refused = new Map<string, number>();
   #confirmed = 0;
+  #busy = 0;
   #next: number;
 
   constructor(clients: readonly Client[], window: ConfirmWindow) {
@@ -65,6 +74,7 @@ export class ConfirmLoop {
     const { before, after, wallMs } = await this.#loop.measure(leadMs, forMs, read);
     return {
       confirmed: after - before,
+      busy: this.#busy,
       refused: Object.fromEntries(this.#refused),
       wallMs,
       booked: this.#confirmed,
@@ -75,30 +85,39 @@ export class ConfirmLoop {
 
   #begin(client: Client): void {
     let free = this.#window.depth;
-    const held: number[] = [];
+    const toHold: number[] = [];
+    const toConfirm: number[] = [];
+    const paying = new Set<number>();
+    const again = (n: number) => {
+      this.#busy += 1;
+      setTimeout(() => {
+        (paying.has(n) ? toConfirm : toHold).push(n);
+        client.onRead();
+      }, RETRY_IN_MS);
+    };
     client.onClose = () => this.#loop.exhaust();
     client.onReply = (kind, bytes, from) => {
-      if (kind === kinds.held) {
-        held.push(idOf(bytes, from));
-        return;
+      if (kind !== kinds.held && kind !== kinds.confirmed && kind !== kinds.error) return;
+      const n = idOf(bytes, from);
+      const code = kind === kinds.error ? codeOf(bytes, from) : undefined;
+      if (kind === kinds.held) toConfirm.push(n);
+      else if (code === 'busy') again(n);
+      else {
+        if (code === undefined) this.#confirmed += 1;
+        else this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
+        paying.delete(n);
+        free += 1;
+        this.#loop.answered();
       }
-      if (kind === kinds.confirmed) this.#confirmed += 1;
-      else if (kind === kinds.error) this.#refuse(codeOf(bytes, from));
-      else return;
-      free += 1;
-      this.#loop.answered();
     };
     client.onRead = () => {
-      const holds = this.#startable(free);
-      free -= holds;
-      if (held.length + holds > 0) client.write(this.#frames(held, holds));
-      held.length = 0;
+      for (let left = this.#startable(free); left > 0; left--, free--) toHold.push(this.#next++);
+      for (const n of toConfirm) paying.add(n);
+      if (toConfirm.length + toHold.length > 0) client.write(this.#frames(toConfirm, toHold));
+      toConfirm.length = 0;
+      toHold.length = 0;
     };
     client.onRead();
-  }
-
-  #refuse(code: string): void {
-    this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
   }
 
   #startable(free: number): number {
@@ -109,18 +128,19 @@ export class ConfirmLoop {
     return count;
   }
 
-  /** Confirms of what is held, then holds of the next seats. */
-  #frames(held: readonly number[], holds: number): Buffer {
-    const frames = Buffer.allocUnsafe(held.length * this.#confirm.length + holds * this.#hold.length);
+  #frames(confirms: readonly number[], holds: readonly number[]): Buffer {
+    const frames = Buffer.allocUnsafe(
+      confirms.length * this.#confirm.length + holds.length * this.#hold.length,
+    );
     let at = 0;
-    for (const n of held) {
+    for (const n of confirms) {
       this.#put(this.#confirm, frames, at, n);
       this.#confirm.write(frames, at, 2, (n * SCATTER) % FIRST_DIGITS);
       this.#confirm.write(frames, at, 3, n);
       at += this.#confirm.length;
     }
-    for (let i = 0; i < holds; i++) {
-      this.#put(this.#hold, frames, at, this.#next++);
+    for (const n of holds) {
+      this.#put(this.#hold, frames, at, n);
       at += this.#hold.length;
     }
     return frames;
