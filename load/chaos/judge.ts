@@ -20,7 +20,7 @@ export const bounds = (fault: { readonly forgets?: boolean | undefined }) => ({
 });
 
 /** Sending, the way of a frame and writing it down, three processes of them on a machine that does all of this at once. */
-const SLACK_MS = 100;
+const SLACK_MS = 250;
 const PROCESSES = 3;
 /** With a clock this late the machine had no time for anybody. */
 const MAX_STALL_MS = 250;

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Closers } from '../../server/closers.ts';
+import { Closers } from '../../server/closers.ts';
 import { type Child, startChild } from '../bench/kit/child.ts';
 import { progress } from '../bench/kit/progress.ts';
 import { openServices, type Services } from '../bench/kit/services.ts';
@@ -17,6 +17,11 @@ import { isQuiet, readState, type State, wrongs } from './state.ts';
 
 /** Alone first: that is what the neighbour is used to. */
 const ALONE_MS = 5_000;
+/**
+ * Then so many of the inputs go to a server elsewhere on the same machine: what the neighbour loses by that is the machine's doing,
+ * for the fuzzer takes a core by itself. Only what it loses beyond is its server's.
+ */
+const ELSEWHERE = 0.1;
 /** What is let through before memory is looked at: caches fill, code gets compiled. */
 const WARM_UP = 0.2;
 const LINGERERS = 10;
@@ -45,7 +50,11 @@ export interface Facts {
   readonly tookS: number;
   /** Types, codes, statuses and ways to end, with their number. */
   readonly answers: Readonly<Record<string, number>>;
-  readonly neighbour: { readonly aloneMs: readonly number[]; readonly besideMs: readonly number[] };
+  readonly neighbour: {
+    readonly aloneMs: readonly number[];
+    readonly elsewhereMs: readonly number[];
+    readonly besideMs: readonly number[];
+  };
   readonly early: Shape;
   readonly late: Shape;
   readonly lingered: readonly Lingered[];
@@ -56,14 +65,14 @@ export interface Facts {
 export async function campaign({ inputs, seed, lanes }: Order, closers: Closers): Promise<Facts> {
   progress('starting PostgreSQL, Redis and the server');
   const { services, server, port } = await openServer(closers);
-  const neighbour = closers.opened(
-    startChild<NeighbourHandlers>({ script: 'load/fuzz/neighbour-child.ts' }),
-    (child) => child.stop(),
-  );
-  const victim = await neighbour.call('arrive', port);
+  const { neighbour, victim } = await openNeighbour(closers, port);
   progress('the neighbour alone');
   await pause(ALONE_MS);
   const aloneMs = await neighbour.call('latenciesMs');
+  progress('the neighbour, and hostile inputs elsewhere');
+  const order = { inputs: inputs * ELSEWHERE, seed, lanes };
+  const elsewhere = await fuzzElsewhere(order, () => neighbour.call('latenciesMs'));
+  const elsewhereMs = await neighbour.call('latenciesMs');
   const before = await readState(services);
 
   const seen = new Seen();
@@ -90,12 +99,34 @@ export async function campaign({ inputs, seed, lanes }: Order, closers: Closers)
     ...added(parts),
     tookS,
     answers: Object.fromEntries(seen.answers),
-    neighbour: { aloneMs, besideMs },
+    neighbour: { aloneMs, elsewhereMs, besideMs },
     early,
     late,
     lingered,
-    wrongs: [...parts.flatMap((part) => part.wrongs), ...harm],
+    wrongs: [...elsewhere.wrongs, ...parts.flatMap((part) => part.wrongs), ...harm],
   };
+}
+
+async function openNeighbour(closers: Closers, port: number) {
+  const child = startChild<NeighbourHandlers>({ script: 'load/fuzz/neighbour-child.ts' });
+  const neighbour = closers.opened(child, (it) => it.stop());
+  return { neighbour, victim: await neighbour.call('arrive', port) };
+}
+
+/**
+ * With stores of its own, which end with it.
+ * @param begins when everything has started
+ */
+async function fuzzElsewhere(order: Order, begins: () => Promise<unknown>): Promise<Fuzzed> {
+  const closers = new Closers();
+  try {
+    const { port } = await openServer(closers);
+    const { victim } = await openNeighbour(closers, port);
+    await begins();
+    return await fuzz({ port, victim, seen: new Seen() }, order);
+  } finally {
+    await closers.close();
+  }
 }
 
 interface Running {

@@ -13,6 +13,10 @@ const counts = (of: Readonly<Record<string, number>>): string =>
 const spread = (latenciesMs: readonly number[]): string =>
   [0.5, 0.99].map((share) => `${percentile(latenciesMs, share).toFixed(1)} ms`).join(' / ');
 
+/** Of the server alone: what the machine does to the neighbour is in both. */
+const ratio = ({ besideMs, elsewhereMs }: Facts['neighbour']): number =>
+  percentile(besideMs, 0.99) / percentile(elsewhereMs, 0.99);
+
 /** What a campaign was, on one screen. */
 export function report(facts: Facts): string {
   const { inputs, connections, tookS, answers, neighbour, early, late, lingered, wrongs } = facts;
@@ -22,7 +26,7 @@ export function report(facts: Facts): string {
   return [
     `${total} inputs on ${connections} connections in ${tookS.toFixed(0)} s: ${counts(inputs)}`,
     `answers: ${counts(answers)}`,
-    `neighbour, p50 / p99: alone ${spread(neighbour.aloneMs)}, beside ${spread(neighbour.besideMs)}`,
+    `neighbour, p50 / p99: alone ${spread(neighbour.aloneMs)}, with hostile inputs elsewhere on the machine ${spread(neighbour.elsewhereMs)}, beside them ${spread(neighbour.besideMs)}: ${ratio(neighbour).toFixed(2)} of the p99 elsewhere`,
     `server, after a fifth → at the end: ${[
       change('resident MiB', (shape) => mib(shape.residentKib)),
       change('heap MiB', (shape) => mib(shape.heapKib)),

@@ -20,8 +20,9 @@ interface Doubt {
 }
 
 const ASK_EVERY_MS = 300;
-/** Beyond it the look finds what nobody announced. */
+/** Beyond it the look, every few seconds, finds what nobody announced. */
 const GIVE_UP_AFTER_MS = 60_000;
+/** Of all shows together. Of one more show after a very large loss the look tells, some seconds later: so one bound is enough. */
 const MAX_SEATS = 20_000;
 
 /**
