@@ -69,6 +69,18 @@ export function clientOptions({ timeoutMs }: Pick<RedisSettings, 'timeoutMs'>): 
   };
 }
 
+/**
+ * Connects again when the client has given up for good: it does so when it is told of a failover while it asks a sentinel for
+ * the master. `isClosed`: it was us who ended it.
+ */
+export function revive(client: Redis, isClosed: () => boolean): void {
+  client.on('end', () =>
+    setTimeout(() => {
+      if (!isClosed()) client.connect().catch(() => {});
+    }, RECONNECT_MAX_MS),
+  );
+}
+
 const retryStrategy = (times: number): number =>
   Math.min(2 ** Math.min(times, 10) * 25, RECONNECT_MAX_MS) * (0.75 + Math.random() / 4);
 

@@ -69,6 +69,24 @@ describe('what sentinels watch', () => {
     await goesOn(store, first, heard);
   }, 60_000);
 
+  it('is found again, though the failover is told while the master is looked for', async () => {
+    const other = await TestSentinel.start(await mkdtemp(join(inject('runDir'), 'sentinel-')));
+    const { host, pathname } = new URL(other.url);
+    const proxy = await FaultProxy.start(Number(host.split(':')[1]));
+    const store = await connected(`redis+sentinel://127.0.0.1:${proxy.port}${pathname}`);
+    const heard = await subscribed(store);
+    await rotate(store);
+    const run = runOf(store);
+    // Now each question takes longer than the pause before the next one.
+    proxy.delay(300);
+    await other.failOver({ kill: true });
+    await expect.poll(() => proxy.connections, TIMEOUT).toBe(0);
+    proxy.pass();
+    await goesOn(store, run, heard);
+    store.close();
+    await Promise.all([proxy.stop(), other.stop()]);
+  }, 60_000);
+
   it('says in one line what is wrong', async () => {
     const url = new URL(sentinel.url);
     const unknown = openRedis(redisSettings(sentinel.url.replace('/main', '/other')));

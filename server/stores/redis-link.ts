@@ -7,6 +7,7 @@ import {
   clientOptions,
   type Endpoint,
   type RedisSettings,
+  revive,
   StoreUnavailable,
 } from './redis-client.ts';
 
@@ -68,6 +69,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   #runId: string | undefined;
   #problem = '';
   #isNew = true;
+  #closed = false;
   /** Until then whoever connects tells what is wrong, and the log nothing. */
   #logs = false;
 
@@ -80,6 +82,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
     // Forgotten before a new connection can carry anything: what is sent there must not claim to know its run.
     this.#client.on('close', () => this.#setRun(undefined));
     this.#client.on('ready', () => void this.#onReady());
+    revive(this.#client, () => this.#closed);
     this.#steps = this.#defineSteps();
   }
 
@@ -108,7 +111,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
       await this.#readRun();
       this.#logs = true;
     } catch (error) {
-      this.#client.disconnect();
+      this.close();
       const reason = this.#problem || (error instanceof Error ? error.message : String(error));
       throw new Error(`cannot use Redis at ${this.endpoint.name}: ${reason}`);
     }
@@ -188,6 +191,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   }
 
   close(): void {
+    this.#closed = true;
     this.removeAllListeners();
     this.#client.disconnect();
   }
@@ -237,7 +241,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
 
   /** One line when the trouble begins, not one for every attempt to reconnect. */
   #complain(message: string): void {
-    if (this.#logs && message !== this.#problem)
+    if (this.#logs && this.#problem === '')
       this.#settings.log.warn({ error: message, at: this.endpoint.name }, 'Redis connection');
     this.#problem = message;
   }

@@ -134,25 +134,43 @@ export class TestCluster {
       await admin.cluster('SET-CONFIG-EPOCH', i + 1);
       await admin.cluster('ADDSLOTSRANGE', i * size, Math.min((i + 1) * size, SLOTS) - 1);
     }
-    for (const { service } of this.nodes) await first.admin.call('CLUSTER', 'MEET', ...addressOf(service));
+    await this.#introduceAll(first);
     for (const { admin } of this.nodes)
-      await until('all nodes to meet', async () => (await knownTo(admin)) === this.nodes.length);
+      await until('all nodes to meet', async () => (await linesOf(admin)).length === this.nodes.length);
     for (const [i, { admin }] of this.replicas.entries()) {
       await admin.cluster('REPLICATE', this.masters[i]?.id ?? '');
       await until('a replica to follow', async () =>
         /master_link_status:up/.test(await admin.info('replication')),
       );
     }
-    for (const { admin } of this.nodes)
+    // Masters must have heard of the replicas to vote for one. Gossip would tell them in half a minute.
+    for (const replica of this.replicas) await this.#introduceAll(replica);
+    for (const { admin } of this.nodes) {
+      await until('all nodes to know each other', async () => this.#areKnown(await linesOf(admin)));
       await until('the cluster to work', async () => /cluster_state:ok/.test(await admin.cluster('INFO')));
+    }
+  }
+
+  async #introduceAll({ admin }: ClusterNode): Promise<void> {
+    for (const { service } of this.nodes) await admin.call('CLUSTER', 'MEET', ...addressOf(service));
+  }
+
+  #areKnown(lines: readonly string[]): boolean {
+    const roles = this.replicas.map(({ id }, i) => `${id} slave ${this.masters[i]?.id}`);
+    const told = lines.map((line) => line.replace(/^(\S+) \S+ (?:myself,)?(\S+) (\S+) .*$/, '$1 $2 $3'));
+    const connected = lines.every((line) => / connected\b/.test(line));
+    return lines.length === this.nodes.length && connected && roles.every((role) => told.includes(role));
   }
 }
 
 const share = (masters: number): number => Math.ceil(SLOTS / masters);
 const busPorts = new WeakMap<RedisService, number>();
 const addressOf = (service: RedisService) => ['127.0.0.1', service.port, busPorts.get(service) ?? 0] as const;
-const knownTo = async (admin: Redis): Promise<number> =>
-  Number(/cluster_known_nodes:(\d+)/.exec(await admin.cluster('INFO'))?.[1]);
+/** What a node knows of all of them, a line each: id, address, flags, its master, …, the state of the link to it. */
+const linesOf = async (admin: Redis): Promise<string[]> =>
+  String(await admin.cluster('NODES'))
+    .trim()
+    .split('\n');
 
 async function startNode(dir: string, proxy: FaultProxy | undefined): Promise<ClusterNode> {
   const busPort = await freePort();
