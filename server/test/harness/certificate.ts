@@ -1,0 +1,22 @@
+/** Of 127.0.0.1 and localhost, signed by itself, for a hundred years: for tests, and no secret of anybody. */
+export const certificate = `
+-----BEGIN CERTIFICATE-----
+MIIBojCCAUegAwIBAgIURnxV583h5WJughJiarpqajMu84owCgYIKoZIzj0EAwIw
+FzEVMBMGA1UEAwwMcm93bG9jayB0ZXN0MCAXDTI2MTEyNjE1NDU0MVoYDzIxMjYx
+MTAyMTU0NTQxWjAXMRUwEwYDVQQDDAxyb3dsb2NrIHRlc3QwWTATBgcqhkjOPQIB
+BggqhkjOPQMBBwNCAAQuuCdgUWES3ErSif1p4AhyiMNH0TSL+6VSvESlL0VrC9Eq
+Z0fbMos4YocLmMfI4eX18TPrSe0UwCtIT1xXeUfao28wbTAdBgNVHQ4EFgQUdRuA
+ThDUjknAHTypEP2HrcGadJQwHwYDVR0jBBgwFoAUdRuAThDUjknAHTypEP2HrcGa
+dJQwDwYDVR0TAQH/BAUwAwEB/zAaBgNVHREEEzARhwR/AAABgglsb2NhbGhvc3Qw
+CgYIKoZIzj0EAwIDSQAwRgIhAL6FgARIGaFzXpD43MRM52fHcZ65WqCjc7HzzOpI
+umglAiEAm4cl8YqCyrSUbdPlldxv2xhThi5FYaNHx7zVp+6asSQ=
+-----END CERTIFICATE-----
+`.trimStart();
+
+export const privateKey = `
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgEXyVfG9VpZq3oCHC
+sdZCx4xFohMyPkQOeDOcsWIcpv2hRANCAAQuuCdgUWES3ErSif1p4AhyiMNH0TSL
++6VSvESlL0VrC9EqZ0fbMos4YocLmMfI4eX18TPrSe0UwCtIT1xXeUfa
+-----END PRIVATE KEY-----
+`.trimStart();
