@@ -1,7 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Log } from '../observability/log.ts';
 import { type Address, type Login, nameOf } from './addresses.ts';
-import type { RedisTarget } from './redis-url.ts';
+import { addressOf } from './redis-url.ts';
 
 /**
  * Redis gave no answer: not reachable, too slow, full, or its connection broke. `sent` tells whether what was asked may
@@ -28,10 +28,8 @@ export interface RedisSettings {
 
 export const CONNECT_TIMEOUT_MS = 5_000;
 /** Where there are others to go to, nobody waits for long at a machine that is gone. */
-const NEXT_CONNECT_TIMEOUT_MS = 1_000;
+export const NEXT_CONNECT_TIMEOUT_MS = 1_000;
 const RECONNECT_MAX_MS = 500;
-/** How soon a sentinel that was away is listened to again. */
-const SENTINEL_AGAIN_MS = 5_000;
 /** Parsing a reply of a show with 200 000 seats is the longest that a healthy connection may be silent for. */
 const SILENCE_FACTOR = 2;
 
@@ -69,50 +67,12 @@ export function clientOptions({ timeoutMs }: Pick<RedisSettings, 'timeoutMs'>): 
   };
 }
 
-/**
- * Connects again when the client has given up for good: it does so when it is told of a failover while it asks a sentinel for
- * the master. `isClosed`: it was us who ended it.
- */
-export function revive(client: Redis, isClosed: () => boolean): void {
-  client.on('end', () =>
-    setTimeout(() => {
-      if (!isClosed()) client.connect().catch(() => {});
-    }, RECONNECT_MAX_MS),
-  );
-}
-
-const retryStrategy = (times: number): number =>
+export const retryStrategy = (times: number): number =>
   Math.min(2 ** Math.min(times, 10) * 25, RECONNECT_MAX_MS) * (0.75 + Math.random() / 4);
 
-/** What a URL leads to that is no cluster. */
-export function endpointOf(target: Exclude<RedisTarget, { kind: 'cluster' }>, name: string): Endpoint {
-  if (target.kind === 'single')
-    return { name, inCluster: false, open: (options) => new Redis(target.url, options) };
-  const { nodes, name: masterName, db, login, sentinels, tls } = target;
-  const open = ({ commandTimeout, ...options }: ClientOptions) => {
-    let hasConnected = false;
-    const client = new Redis({
-      ...options,
-      ...(commandTimeout === undefined ? {} : { commandTimeout, sentinelCommandTimeout: commandTimeout }),
-      ...login,
-      db,
-      name: masterName,
-      sentinels: nodes.map((node) => ({ ...node })),
-      ...(sentinels.username === undefined ? {} : { sentinelUsername: sentinels.username }),
-      ...(sentinels.password === undefined ? {} : { sentinelPassword: sentinels.password }),
-      ...(tls ? { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
-      connectTimeout: NEXT_CONNECT_TIMEOUT_MS,
-      // Without it a master that was replaced and yet lives would be talked to on.
-      failoverDetector: true,
-      // The first time whoever connects is told that there are none.
-      sentinelRetryStrategy: (times) => (hasConnected ? retryStrategy(times) : null),
-      sentinelReconnectStrategy: () => SENTINEL_AGAIN_MS,
-    });
-    return client.once('ready', () => {
-      hasConnected = true;
-    });
-  };
-  return { name, inCluster: false, open };
+/** One server, or an address that leads to one. */
+export function urlEndpoint(url: string): Endpoint {
+  return { name: addressOf(url), inCluster: false, open: (options) => new Redis(url, options) };
 }
 
 export function nodeEndpoint(address: Address, { login, tls }: { login: Login; tls: boolean }): Endpoint {

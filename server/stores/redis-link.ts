@@ -7,7 +7,6 @@ import {
   clientOptions,
   type Endpoint,
   type RedisSettings,
-  revive,
   StoreUnavailable,
 } from './redis-client.ts';
 
@@ -69,7 +68,6 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   #runId: string | undefined;
   #problem = '';
   #isNew = true;
-  #closed = false;
   /** Until then whoever connects tells what is wrong, and the log nothing. */
   #logs = false;
 
@@ -82,7 +80,6 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
     // Forgotten before a new connection can carry anything: what is sent there must not claim to know its run.
     this.#client.on('close', () => this.#setRun(undefined));
     this.#client.on('ready', () => void this.#onReady());
-    revive(this.#client, () => this.#closed);
     this.#steps = this.#defineSteps();
   }
 
@@ -191,7 +188,6 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   }
 
   close(): void {
-    this.#closed = true;
     this.removeAllListeners();
     this.#client.disconnect();
   }

@@ -111,6 +111,8 @@ it('one server', async () => {
 it('a cluster', async () => {
   const { port } = await startSecured('cluster', {
     'cluster-enabled': 'yes',
+    // Else the node tells TLS clients its other port.
+    'tls-cluster': 'yes',
     'cluster-port': String(await freePort()),
   });
   const admin = new Redis({ port, password, tls: { ca: certificate } });

@@ -1,7 +1,8 @@
-import { endpointOf, type RedisSettings } from './redis-client.ts';
+import { type RedisSettings, urlEndpoint } from './redis-client.ts';
 import { RedisCluster } from './redis-cluster.ts';
 import { RedisLink, type RedisStore } from './redis-link.ts';
-import { addressOf, parseRedisUrl, REDIS_URL_FORMS } from './redis-url.ts';
+import { sentinelEndpoint } from './redis-sentinel.ts';
+import { parseRedisUrl, REDIS_URL_FORMS } from './redis-url.ts';
 
 export { type RedisSettings, StoreUnavailable } from './redis-client.ts';
 export type { RedisStore } from './redis-link.ts';
@@ -11,5 +12,8 @@ export function openRedis(settings: RedisSettings): RedisStore {
   const target = parseRedisUrl(settings.url);
   if (target === undefined) throw new Error(`the URL of Redis must be ${REDIS_URL_FORMS}`);
   if (target.kind === 'cluster') return new RedisCluster(target, settings);
-  return new RedisLink(endpointOf(target, addressOf(settings.url)), settings);
+  return new RedisLink(
+    target.kind === 'sentinel' ? sentinelEndpoint(target) : urlEndpoint(target.url),
+    settings,
+  );
 }

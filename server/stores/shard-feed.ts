@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { monotonicMs } from '../clock.ts';
-import { clientOptions, type RedisSettings, revive } from './redis-client.ts';
+import { clientOptions, type RedisSettings } from './redis-client.ts';
 import type { RedisLink } from './redis-link.ts';
 
 const BEAT_MS = 500;
@@ -27,7 +27,6 @@ export class ShardFeed {
   /** Subscribed, or to be subscribed when the connection stands. */
   readonly #channels = new Set<string>();
   #beatChannel: string;
-  #closed = false;
   #timer: NodeJS.Timeout | undefined;
   #lastBeatMs = monotonicMs();
   #cutAtMs = Number.NEGATIVE_INFINITY;
@@ -45,7 +44,6 @@ export class ShardFeed {
       settings.log.debug({ error: error.message, at: link.endpoint.name }, 'Redis subscriber'),
     );
     this.#client.on('ready', () => void this.#onReady());
-    revive(this.#client, () => this.#closed);
     this.#client.on('smessage', (channel: string, message: string) => this.#receive(channel, message));
     this.#client.on('moved', () => this.#onMoved());
   }
@@ -92,7 +90,6 @@ export class ShardFeed {
   }
 
   close(): void {
-    this.#closed = true;
     clearInterval(this.#timer);
     this.#client.disconnect();
   }

@@ -21,7 +21,7 @@ import {
 } from '../../leases/steps.ts';
 import { createLog } from '../../observability/log.ts';
 import { openRedis, type RedisSettings, type RedisStore } from '../../stores/redis.ts';
-import { endpointOf } from '../../stores/redis-client.ts';
+import { urlEndpoint } from '../../stores/redis-client.ts';
 import { startRedis } from './services.ts';
 
 export const silent = createLog('silent');
@@ -42,7 +42,7 @@ export const redisSettings = (url: string, timeoutMs = 10_000): RedisSettings =>
 /** From now on the store's feeds come by way of this URL; its commands go as before. */
 export function leadFeedsBy(url: string, store: RedisStore): void {
   for (const link of store.masters)
-    Object.assign(link, { endpoint: endpointOf({ kind: 'single', url }, link.endpoint.name) });
+    Object.assign(link, { endpoint: { ...urlEndpoint(url), name: link.endpoint.name } });
 }
 
 /** Tests that do something to a Redis of their own: not on the cluster, which all test files share. */

@@ -3,6 +3,7 @@ import { freePort } from '../../dev/process.ts';
 import { type RedisService, startRedis } from '../../dev/redis.ts';
 import { slotOf } from '../../stores/cluster-view.ts';
 import type { FaultProxy } from './proxy.ts';
+import { untilReplicated } from './replication.ts';
 import { until } from './until.ts';
 
 const SLOTS = 16_384;
@@ -70,7 +71,8 @@ export class TestCluster {
 
   /** Kills the master with -9; its replica takes its slots over, whatever the others say. They change places here. */
   async failOver(master: number): Promise<void> {
-    const { service } = this.#pair(master)[0];
+    const [{ service, admin }, heir] = this.#pair(master);
+    await untilReplicated(admin, heir.admin);
     service.signal('SIGKILL');
     await service.exited;
     await this.#change(master, ['FAILOVER', 'TAKEOVER']);

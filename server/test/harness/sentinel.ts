@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { freePort, launch, type Running } from '../../dev/process.ts';
 import { findServer, type RedisService, startRedis } from '../../dev/redis.ts';
+import { untilReplicated } from './replication.ts';
 import { until } from './until.ts';
 
 const NAME = 'main';
@@ -43,6 +44,9 @@ export class TestSentinel {
   /** The replica takes over, from a master that lives or from one that was killed. */
   async failOver({ kill }: { kill: boolean }): Promise<void> {
     const [master, replica] = this.#servers;
+    const admins = [new Redis(master.url), new Redis(replica.url)] as const;
+    await untilReplicated(...admins);
+    for (const admin of admins) admin.disconnect();
     if (kill) {
       master.signal('SIGKILL');
       await master.exited;
