@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
-import { type ClientOptions, type Endpoint, NEXT_CONNECT_TIMEOUT_MS, retryStrategy } from './redis-client.ts';
 import { nameOf } from './addresses.ts';
+import { type ClientOptions, type Endpoint, NEXT_CONNECT_TIMEOUT_MS, retryStrategy } from './redis-client.ts';
 import type { RedisTarget } from './redis-url.ts';
 
 type SentinelTarget = Extract<RedisTarget, { kind: 'sentinel' }>;

@@ -2,10 +2,10 @@ import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
+import { generate } from 'selfsigned';
 import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest';
 import { freePort, launch, type Running } from '../dev/process.ts';
 import { findServer, type RedisService, startRedis } from '../dev/redis.ts';
-import { certificate, privateKey } from '../test/harness/certificate.ts';
 import { Crowd } from '../test/harness/crowd.ts';
 import { endServers, startServer } from '../test/harness/server-process.ts';
 import { createDatabase, type TestDatabase } from '../test/harness/services.ts';
@@ -22,6 +22,8 @@ const project = fileURLToPath(new URL('../../', import.meta.url));
 
 let database: TestDatabase;
 let dir: string;
+/** Its own authority. */
+let certificate: string;
 let files: Readonly<Record<string, string>>;
 const started: Running[] = [];
 const crowd = new Crowd();
@@ -29,7 +31,15 @@ const crowd = new Crowd();
 beforeAll(async () => {
   dir = await mkdtemp(join(inject('runDir'), 'tls-'));
   const [cert, key] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
-  await Promise.all([writeFile(cert, certificate), writeFile(key, privateKey)]);
+  const altNames = [{ type: 7, ip: '127.0.0.1' } as const];
+  const extensions = [{ name: 'subjectAltName', altNames } as const];
+  const own = await generate([{ name: 'commonName', value: 'Redis' }], {
+    keyType: 'ec',
+    algorithm: 'sha256',
+    extensions,
+  });
+  certificate = own.cert;
+  await Promise.all([writeFile(cert, own.cert), writeFile(key, own.private)]);
   files = { 'tls-cert-file': cert, 'tls-key-file': key, 'tls-ca-cert-file': cert };
   database = await createDatabase();
 });
