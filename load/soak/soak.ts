@@ -8,6 +8,7 @@ import { describeMachine } from '../bench/kit/machine.ts';
 import { progress } from '../bench/kit/progress.ts';
 import { type Command, runCommand } from '../command.ts';
 import { soak } from './campaign.ts';
+import { chartOf } from './chart.ts';
 import { report } from './report.ts';
 
 const USAGE = 'usage: npm run soak -- [--minutes n] [--seed n]';
@@ -32,6 +33,7 @@ async function main(command: Command): Promise<number> {
   process.stdout.write(`${report(facts)}\n`);
   const file = join(dir, 'soak.json');
   await writeFile(file, `${JSON.stringify({ at: new Date(), machine, minutes, seed, facts }, null, 2)}\n`);
+  await writeFile(join(dir, 'soak.svg'), chartOf(facts.samples, facts.trends));
   return facts.wrongs.length === 0 ? 0 : 1;
 }
 
