@@ -37,15 +37,15 @@ test('a call that outlasts a deadline: unknown at the deadline, and what came of
   const submit = (seatId: string, ms: number) =>
     commits.submit(showId, request(seatId), within(ms), (late) => lateAnswers.push(late));
 
-  const first = submit('1', 1_400);
-  const startedMs = monotonicMs();
+  const first = submit('1', 5_000);
+  const order: string[] = [];
   const [impatient, patient] = await Promise.all([
-    submit('2', 150).then((commit) => ({ commit, afterMs: monotonicMs() - startedMs })),
-    submit('900', 1_400),
+    submit('2', 600).finally(() => order.push('impatient')),
+    submit('900', 5_000).finally(() => order.push('patient')),
   ]);
 
-  expect(impatient.commit).toEqual({ outcome: 'unknown' });
-  expect(impatient.afterMs).toBeLessThan(700);
+  expect(impatient).toEqual({ outcome: 'unknown' });
+  expect(order).toEqual(['impatient', 'patient']);
   expect([await first, patient]).toMatchObject([{ outcome: 'booked' }, { outcome: 'booked' }]);
   await vi.waitFor(() => expect(lateAnswers).toMatchObject([{ outcome: 'booked', replayed: false }]));
 });

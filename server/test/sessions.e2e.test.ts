@@ -337,7 +337,7 @@ describe('a socket that does not say hello', () => {
     const leases = [{ showId, seatIds: ['A1', 'A2'] }];
     await expect
       .poll(() => performance.now() - connectedMs, { ...POLL, timeout: 6_000 })
-      .toBeGreaterThan(4_000);
+      .toBeGreaterThan(3_300);
     proxy.blackHole('down');
     const id = tardy.send({ type: 'hello', session, userId, leases });
     for (const client of [silent, dripping]) {
