@@ -3,8 +3,11 @@ import { join } from 'node:path';
 import { generate } from 'selfsigned';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import type { PostgresService } from '../dev/postgres.ts';
+import { createLog } from '../observability/log.ts';
 import { startOwnPostgres } from '../test/harness/services.ts';
-import { PostgresConnection, PostgresUnavailable } from './postgres-connection.ts';
+import { migrate } from './migrate.ts';
+import { openPostgres } from './postgres.ts';
+import { PostgresConnection, PostgresUnavailable, PostgresUnknown } from './postgres-connection.ts';
 
 const DEADLINE_MS = 5_000;
 let postgres: PostgresService;
@@ -105,6 +108,19 @@ describe('a server with a certificate', () => {
       expect(await isEncrypted(`sslmode=verify-ca&sslrootcert=${ourAuthority}`, host)).toBe(true);
       expect(await isEncrypted(`sslmode=require&sslrootcert=${ourAuthority}`, host)).toBe(true);
     }
+  });
+
+  test('is migrated and asked like any other; one that is silent is cut at the deadline', async () => {
+    const url = `${postgres.url.replace('127.0.0.1', 'localhost')}?sslrootcert=${ourAuthority}`;
+    const log = createLog('silent');
+    await migrate({ url, log });
+    const timeouts = { statementTimeoutMs: 3_000, lockTimeoutMs: 500 };
+    const pool = openPostgres({ url, size: 1, maxWaiting: 10, log, ...timeouts });
+    const sleep = { name: 'sleep', text: 'SELECT pg_sleep(2)' };
+    await expect(pool.query(sleep, [], { deadlineMs: 200 })).rejects.toThrow(PostgresUnknown);
+    const shows = { name: 'shows', text: 'SELECT count(*)::int AS n FROM shows' };
+    expect(await pool.query(shows, [], { deadlineMs: DEADLINE_MS })).toEqual([{ n: 0 }]);
+    await pool.close();
   });
 
   test('is not when its authority is another, or none that is known', async () => {
