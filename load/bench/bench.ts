@@ -12,6 +12,7 @@ import { progress } from './kit/progress.ts';
 import { table } from './kit/table.ts';
 import { latencyBench } from './latency/latency.ts';
 import { metricsBench } from './metrics/metrics.ts';
+import { modelBench } from './model/model.ts';
 import { overloadBench } from './overload/overload.ts';
 import { renewBench } from './renew/renew.ts';
 import { scaleBench } from './scale/scale.ts';
@@ -27,6 +28,7 @@ const benches: ReadonlyMap<string, Bench> = new Map([
   ['scale', scaleBench],
   ['watch', watchBench],
   ['metrics', metricsBench],
+  ['model', modelBench],
 ]);
 const resultsDir = fileURLToPath(new URL('../results/', import.meta.url));
 

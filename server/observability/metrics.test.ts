@@ -44,3 +44,21 @@ it('counts what was counted once, however often it is scraped', async () => {
   expect(text).toContain('rowlock_holds_total{via="http",outcome="held"} 0');
   expect(text).toContain('rowlock_holds_total{via="http",outcome="limit_reached"} 1');
 });
+
+it('names its own by the conventions of Prometheus', async () => {
+  const text = await createMetrics().registry.metrics();
+  const typed = [...text.matchAll(/^# TYPE (rowlock_\w+) (\w+)$/gm)].map(([, name = '', type]) => ({
+    name,
+    type,
+  }));
+  expect(typed.length).toBeGreaterThan(30);
+  for (const { name, type } of typed) {
+    expect(name.endsWith('_total'), name).toBe(type === 'counter');
+    // Base units, and named: no milliseconds, no kilobytes, no time without its unit.
+    expect(name).toMatch(/^rowlock_[a-z]+(_[a-z]+)*$/);
+    expect(name).not.toMatch(/_(ms|millis\w*|micro\w*|minutes|kib|mib|kb|mb|percent)(_|$)/);
+    if (/duration|lag|latency|time/.test(name)) expect(name).toMatch(/_seconds(_total)?$/);
+  }
+  const described = [...text.matchAll(/^# HELP (rowlock_\w+) \S/gm)].map(([, name]) => name);
+  expect(described).toEqual(typed.map(({ name }) => name));
+});

@@ -1,0 +1,26 @@
+/** So many connections that hear of a show's changes, as servers do, and do nothing about them. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { feedChannel } from '../../../server/feed/channel.ts';
+import { serve } from '../kit/served.ts';
+
+interface Listening {
+  readonly redisPort: number;
+  readonly showId: string;
+  readonly count: number;
+}
+
+async function listen({ redisPort, showId, count }: Listening): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const socket = connect(redisPort, '127.0.0.1', () =>
+      socket.write(`SSUBSCRIBE ${feedChannel(showId)}\r\n`),
+    );
+    // Its answer; from then on it is told.
+    await once(socket, 'data');
+    socket.resume();
+  }
+}
+
+const handlers = { listen };
+export type ListenersHandlers = typeof handlers;
+serve(handlers);

@@ -1,0 +1,37 @@
+/*
+ * What other benches have measured, on two cores with Node 20 and Redis 7.0, and `npm run bench -- model` does not measure again: the medians of
+ * `watch`, `scale` and `renew` (load/bench/README.md).
+ */
+
+/** `watch`, 2 000 watchers: processors of the server, at two rates of changes of one seat. */
+export const watching = {
+  watchers: 2_000,
+  framesPerS: 40,
+  /** A seat in a delta there: names are longer than usual. */
+  seatBytes: 22,
+  calm: { changesPerS: 100, deliveriesPerCpuS: 168_000 },
+  busy: { changesPerS: 5_000, deliveriesPerCpuS: 161_000 },
+} as const;
+
+/** `scale`: a batch that the feed brings, applied; and a seat in it. */
+export const feed = { messageUs: 40, seatUs: 6 } as const;
+
+/** `watch`: a join without its bytes. */
+export const joinUs = 130;
+/** `watch`; with the young generation that has grown to its size meanwhile. */
+export const watcherKib = 12;
+
+/** `renew`: a beat of a session with four leases, when a thousand a second beat. */
+export const beat = { serverUs: 410, redisUs: 190 } as const;
+
+/** `watch` and `scale`, 100 changes/s: what was not calibrated with. */
+export const crowds = [
+  { watchers: 10_000, deliveriesPerCpuS: 155_000 },
+  { watchers: 8_000, deliveriesPerCpuS: 147_000 },
+] as const;
+
+/** `scale`: servers that follow the show, beside what goes to them, sweep it and ask for its position. */
+export const scaled = {
+  /** Redis, µs a change that comes alone, by the number of servers. */
+  redisUsPerChange: [102, 124, 152],
+} as const;

@@ -1,0 +1,128 @@
+import { median, percentile, short } from '../kit/numbers.ts';
+import type { Row } from '../kit/table.ts';
+import { medianOf, PLAYED_S, sampleAt, single } from './calibrate.ts';
+import { type Costs, costOf } from './costs.ts';
+import type { Measured } from './measure.ts';
+import { type Plan, playPlan } from './plan.ts';
+import { crowds, scaled, watching } from './recorded.ts';
+import { type Played, playClosed } from './simulation.ts';
+import { bytes, carriedBy, type Sizing, sizingOf } from './sizing.ts';
+
+/** Of the machine that all of it was measured on. */
+const CORES = 2;
+/** Of a hundred changes a second in forty frames. */
+const SMALL_FRAME_BYTES = bytes.delta + 2.5 * watching.seatBytes;
+
+const predicted = (measure: string, measured: number, said: number): Row => ({
+  ...{ measure, ours: short(said), beside: short(measured), ratio: short(said / measured) },
+});
+
+/** What the costs say of places that they were not taken from. */
+export function checkRows(all: readonly Measured[], costs: Costs): Row[] {
+  const between = all.map(({ stepBetween }) => stepBetween);
+  const stepUs = median(between.map(({ us, requests }) => us / requests));
+  const hearUs = medianOf(all, (one) => one.hearUs);
+  const sayStep = median(
+    between.map(
+      ({ calls, requests, listeners }) =>
+        (costOf(costs.redis.step, requests / calls) + hearUs * listeners) / (requests / calls),
+    ),
+  );
+  const calls = all.map(({ callBetween }) => callBetween);
+  const callUs = median(calls.map(({ us, requests }) => us / requests));
+  const sayCall = median(
+    calls.map(
+      ({ calls: count, requests }) => costOf(costs.postgres.call, requests / count) / (requests / count),
+    ),
+  );
+  return [
+    predicted('Redis µs a hold, batches between, all listeners', stepUs, sayStep),
+    predicted('PostgreSQL µs a confirm, batches between', callUs, sayCall),
+    ...closedRows(all, costs),
+    ...crowds.map(({ watchers, deliveriesPerCpuS }) =>
+      predicted(
+        `deliveries/s of CPU, ${short(watchers)} watchers`,
+        deliveriesPerCpuS,
+        1e6 / (costs.deliveryUs + (costs.deliveryUsPerKb * SMALL_FRAME_BYTES) / 1_000),
+      ),
+    ),
+    predicted(
+      'Redis µs more a change with 3 servers than with one',
+      scaled.redisUsPerChange[2] - scaled.redisUsPerChange[0],
+      costs.redis.publishUsPerServer * 2,
+    ),
+  ];
+}
+
+/** The throughput of so many purchases under way: the queues, played, on a machine that all processes share. */
+function closedRows(all: readonly Measured[], costs: Costs): Row[] {
+  const { othersUs } = sampleAt(all, -1);
+  return (all[0]?.closed ?? []).map(({ underWay }, i) => {
+    const { perS } = sampleAt(all, i);
+    const { purchases, tookS, calls } = playClosed(single(costs), underWay, PLAYED_S);
+    const { callUs, holdUs, confirmUs } = costs.server;
+    const most = (CORES * 1e6) / (calls * callUs + holdUs + confirmUs + othersUs);
+    return predicted(`purchases/s, ${underWay} under way`, perS, Math.min(purchases / tookS, most));
+  });
+}
+
+/** The sale as arithmetic has it, and as it is played. */
+export function planRows(plan: Plan, costs: Costs): { rows: Row[]; sizing: Sizing; played: Played } {
+  const sizing = sizingOf(plan.sale, plan.setting, costs, plan.machine);
+  const played = playPlan(plan, sizing, costs);
+  return { sizing, played, rows: [...sizingRows(plan, sizing, costs), ...playedRows(played)] };
+}
+
+const row = (measure: string, ...values: readonly number[]): Row => ({
+  measure,
+  ours: values.map((value) => (Number.isFinite(value) ? short(value) : 'too much')).join(', '),
+});
+
+function sizingRows({ sale, setting, machine }: Plan, sizing: Sizing, costs: Costs): Row[] {
+  const carried = carriedBy(sale, sizing, setting, costs);
+  const { peak, cores, redis, postgres, machines, comeback } = sizing;
+  return [
+    row(
+      `busiest second (${Math.floor(peak.atS)}): holds, grants, confirms`,
+      peak.holdsPerS,
+      peak.grantsPerS,
+      peak.confirmsPerS,
+    ),
+    row('seats that change a second', peak.seatChangesPerS),
+    row('frames/s of a watcher, bytes a frame', sizing.framesPerS, sizing.frameBytes),
+    row('Mbit/s of a watcher', sizing.mbitPerWatcher),
+    row('Gbit/s to all of them', sizing.egressGbitPerS),
+    row('deliveries/s', sizing.deliveriesPerS),
+    row(
+      'cores: deliveries, feed, buyers, beats, looks',
+      ...[cores.deliveries, cores.feed, cores.buyers, cores.beats, cores.looks],
+    ),
+    row(
+      `machines of ${machine.cores} cores and ${machine.gbitPerS} Gbit/s: by cores, by network`,
+      machines.byCores,
+      machines.byNetwork,
+    ),
+    row('GiB of memory for sockets', sizing.memoryGib),
+    row("the show's Redis: cores one by one, what no batch takes away", redis.oneByOne, redis.floor),
+    row('  the batch with which one core does it, publications/s then', redis.batch, redis.publicationsPerS),
+    row(
+      'PostgreSQL: cores, commits/s, MB/s of WAL',
+      postgres.cores,
+      postgres.commitsPerS,
+      postgres.walMbPerS,
+    ),
+    row('all come back within a minute: Gbit/s, cores', comeback.egressGbitPerS, comeback.cores),
+    row('1 Gbit/s carries watchers', carried.watchersPerGbitPerS),
+    row('1 core carries watchers', carried.watchersPerCore),
+    row("the show's core of Redis carries requests/s in full batches", carried.requestsPerRedisCore),
+  ];
+}
+
+const playedRows = ({ holdMs, confirmMs, purchases, batch, publicationsPerS, busy }: Played): Row[] => [
+  row('played: purchases in the first minute', purchases),
+  row('  hold ms: p50, p99', percentile(holdMs, 0.5), percentile(holdMs, 0.99)),
+  row('  confirm ms: p50, p99', percentile(confirmMs, 0.5), percentile(confirmMs, 0.99)),
+  row('  requests in a batch: holds, confirms', batch.holds, batch.confirms),
+  row('  publications/s', publicationsPerS),
+  row('  busy: servers, Redis, PostgreSQL', busy.server, busy.redis, busy.postgres),
+];

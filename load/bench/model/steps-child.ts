@@ -1,0 +1,79 @@
+/** A process that runs parts of a server by its own code, and nothing else: the step of a hold, so many under way; the look. */
+import { randomUUID } from 'node:crypto';
+import { Catalogue } from '../../../server/catalogue/catalogue.ts';
+import { Leases } from '../../../server/leases/leases.ts';
+import { createLog } from '../../../server/observability/log.ts';
+import { look } from '../../../server/seatmap/look.ts';
+import { openPostgres } from '../../../server/stores/postgres.ts';
+import { openRedis } from '../../../server/stores/redis.ts';
+import { serve } from '../kit/served.ts';
+import { named } from '../sockets/frames.ts';
+
+interface StepsWindow {
+  readonly redisUrl: string;
+  readonly showId: string;
+  /** The first seat that nobody has. */
+  readonly from: number;
+  readonly underWay: number;
+  readonly forMs: number;
+}
+
+/** Calls of the step, and requests in them. */
+export interface StepsCounts {
+  readonly calls: number;
+  readonly requests: number;
+}
+
+const TIMEOUT_MS = 10_000;
+const HOLD_MS = 120_000;
+
+async function steps({ redisUrl, showId, from, underWay, forMs }: StepsWindow): Promise<StepsCounts> {
+  const store = openRedis({ url: redisUrl, timeoutMs: TIMEOUT_MS, log: createLog('silent') });
+  await store.connect();
+  const counts = { calls: 0, requests: 0 };
+  const leases = new Leases({
+    ...{ store, seatVersions: async () => [], guardMs: 4_000, maxHoldMs: HOLD_MS, checkoutMs: HOLD_MS },
+    observeBatches: () => (requests) => {
+      counts.calls += 1;
+      counts.requests += requests;
+    },
+  });
+  const owner = { token: randomUUID(), conn: 1, userId: randomUUID() };
+  await leases.position(showId);
+  const untilMs = performance.now() + forMs;
+  let next = from;
+  const lane = async () => {
+    while (performance.now() < untilMs) await leases.hold(showId, owner, [named(next++)], HOLD_MS);
+  };
+  await Promise.all(Array.from({ length: underWay }, lane));
+  leases.close();
+  store.close();
+  return counts;
+}
+
+interface Looks {
+  readonly redisUrl: string;
+  readonly databaseUrl: string;
+  readonly showId: string;
+  readonly times: number;
+}
+
+/** One after the other, as a server has one every 5 s. */
+async function looks({ redisUrl, databaseUrl, showId, times }: Looks): Promise<void> {
+  const log = createLog('silent');
+  const store = openRedis({ url: redisUrl, timeoutMs: TIMEOUT_MS, log });
+  await store.connect();
+  const patience = { statementTimeoutMs: TIMEOUT_MS, lockTimeoutMs: TIMEOUT_MS };
+  const pool = openPostgres({ url: databaseUrl, size: 1, maxWaiting: 1, log, ...patience });
+  const catalogue = new Catalogue(pool, { deadlineMs: TIMEOUT_MS });
+  const seatVersions = (id: string) => catalogue.seatVersions(id);
+  const leases = new Leases({ store, seatVersions, guardMs: 4_000, maxHoldMs: HOLD_MS, checkoutMs: HOLD_MS });
+  for (let i = 0; i < times; i++) await look(leases, { seatVersions }, showId);
+  leases.close();
+  store.close();
+  await pool.close();
+}
+
+const handlers = { steps, looks };
+export type StepsHandlers = typeof handlers;
+serve(handlers);
