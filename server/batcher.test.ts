@@ -6,7 +6,7 @@ function handDriven(
   options: Partial<
     Pick<
       BatcherOptions<never, never>,
-      'maxBatch' | 'maxWaiting' | 'maxWaitMs' | 'maxQueueMs' | 'onCall' | 'nowMs'
+      'maxBatch' | 'maxWaiting' | 'maxWaitMs' | 'maxQueueMs' | 'shortQueue' | 'onCall' | 'nowMs'
     >
   > = {},
 ) {
@@ -135,7 +135,12 @@ describe('Batcher', () => {
 
   it('refuses at once who would wait too long behind the others, by the pace of the last calls', async () => {
     let nowMs = 0;
-    const { batcher, calls } = handDriven({ maxBatch: 2, maxQueueMs: 150, nowMs: () => nowMs });
+    const { batcher, calls } = handDriven({
+      maxBatch: 2,
+      maxQueueMs: 150,
+      shortQueue: 8,
+      nowMs: () => nowMs,
+    });
     const settled: string[] = [];
     const submit = (request: number) =>
       void batcher.submit('a', request).then(

@@ -22,6 +22,8 @@ export interface BatcherOptions<Request, Result> {
    * `BatcherFullError` at once: it would only wait, and those behind it longer still. Undefined: whoever fits may wait.
    */
   readonly maxQueueMs?: number | undefined;
+  /** So many may wait whatever their pace: clients who wait for their answers before they ask again make no longer queue. */
+  readonly shortQueue?: number;
   /** Hears how many requests each call takes, for metrics. */
   readonly onCall?: ((requests: number) => void) | undefined;
   readonly nowMs?: () => number;
@@ -31,8 +33,6 @@ export interface BatcherOptions<Request, Result> {
 const PACE_CALLS = 4;
 /** What a call is reckoned to take before some were made: the first of a show may take long, and everybody comes at once. */
 const FIRST_PACE_MS = 25;
-/** A queue that so many calls less one can take is short, whatever their pace: buyers who wait for their answers make no longer one. */
-const SHORT_QUEUE_CALLS = 4;
 
 interface Waiting<Request, Result> {
   readonly request: Request;
@@ -98,9 +98,10 @@ export class Batcher<Request, Result> {
 
   /** Of the calls that leave before one more request does. The one that is under way is not among them: an idle key has one too. */
   #queueMs({ waiting, callsMs }: Queue<Request, Result>): number {
-    const callsAhead = Math.floor(waiting.length / this.#options.maxBatch);
+    const { maxBatch, shortQueue = 0 } = this.#options;
+    const callsAhead = Math.floor(waiting.length / maxBatch);
     // The quickest: some slow calls (a checkpoint of the disk, a cold plan, garbage collected) are no pace.
-    return callsAhead < SHORT_QUEUE_CALLS ? 0 : callsAhead * Math.min(...callsMs);
+    return callsAhead === 0 || waiting.length < shortQueue ? 0 : callsAhead * Math.min(...callsMs);
   }
 
   #isFull(queue: Queue<Request, Result>): boolean {

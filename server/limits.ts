@@ -74,6 +74,8 @@ export const httpLimits = {
 export const loadLimits = {
   /** Of one show, by the pace of its last calls: holds are refused while holds or confirms wait longer than this. */
   maxQueueMs: 100,
+  /** So many of them are no queue, whatever their pace: who waits for answers before asking again is to be refused nothing. */
+  shortQueue: 4_096,
   /** Confirms themselves wait this long: who holds seats has waited for them already. */
   maxConfirmQueueMs: 500,
   /** A turn of the event loop longer than this is a long one: frames wait in the kernel meanwhile, where no queue sees them. */

@@ -66,6 +66,7 @@ export class Commits {
       maxBatch: MAX_BATCH,
       maxWaiting,
       maxQueueMs: loadLimits.maxConfirmQueueMs,
+      shortQueue: loadLimits.shortQueue,
       onCall: observeBatches('confirms', () => this.#batcher.waiting),
     });
   }

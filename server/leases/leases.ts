@@ -1,5 +1,6 @@
 import type { Position } from '../../protocol/index.ts';
 import { Batcher } from '../batcher.ts';
+import { loadLimits } from '../limits.ts';
 import { type ObserveBatches, unobserved } from '../observability/batches.ts';
 import { type RedisStore, StoreUnavailable } from '../stores/redis.ts';
 import { soldKey } from './keys.ts';
@@ -337,7 +338,9 @@ export class Leases {
     const { store, observeBatches = unobserved } = this.#options;
     const maxWaitMs = store.timeoutMs * callsWaitedFor;
     const onCall = observeBatches(name, () => batcher.waiting);
-    const batcher = new Batcher({ run, maxBatch: MAX_BATCH, maxWaiting: MAX_WAITING, maxWaitMs, onCall });
+    const { shortQueue } = loadLimits;
+    const bounds = { maxBatch: MAX_BATCH, maxWaiting: MAX_WAITING, maxWaitMs, shortQueue };
+    const batcher = new Batcher({ run, ...bounds, onCall });
     return batcher;
   }
 }
