@@ -79,9 +79,9 @@ export const loadLimits = {
   /** Confirms themselves wait this long: who holds seats has waited for them already. */
   maxConfirmQueueMs: 500,
   /** A turn of the event loop longer than this is a long one: frames wait in the kernel meanwhile, where no queue sees them. */
-  longTurnMs: 50,
+  longTurnMs: 100,
   /** Long turns on end for so long are no burst. */
-  burstMs: 200,
+  burstMs: 300,
 } as const;
 
 /** What may be set, as far as it is bounded by the wire. */
