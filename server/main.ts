@@ -1,5 +1,4 @@
 import { relative } from 'node:path';
-import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import { startApp } from './app.ts';
 import { type Config, readConfig, startedByNpm, withoutPassword } from './config.ts';
@@ -7,6 +6,7 @@ import { createDemoShow } from './dev/demo.ts';
 import { checkAddress } from './dev/port.ts';
 import { ServiceError } from './dev/process.ts';
 import { type Services, startServices } from './dev/start.ts';
+import { exit, isAtTerminal } from './dev/terminal.ts';
 import { createLog, type Log } from './observability/log.ts';
 import { reasons } from './observability/reasons.ts';
 import type { AppConfig } from './rooms.ts';
@@ -85,9 +85,9 @@ function greeting(config: Config, services: Services, port: number): string {
 /** Closes everything once and ends the process. A second request to hurry up is heard after a second. */
 function end(code: number, forceAfterMs: number): Promise<void> {
   ending ??= (async () => {
-    setTimeout(() => process.exit(1), forceAfterMs).unref();
+    setTimeout(() => exit(1), forceAfterMs).unref();
     for (const close of closers.splice(0).reverse()) await close().catch(complain);
-    process.exit(code);
+    exit(code);
   })();
   return ending;
 }
@@ -98,13 +98,12 @@ function endOnSignals(config: Config, log: Log): void {
   const endOrHurry = () => {
     firstMs ??= performance.now();
     // Ctrl-C under npm comes twice at once: from the terminal, and passed on by npm.
-    if (performance.now() - firstMs > 1000) process.exit(1);
+    if (performance.now() - firstMs > 1000) exit(1);
     void end(0, forceAfterMs);
   };
-  const atTerminal = [0, 1, 2].some((stream) => isatty(stream));
   process.on('SIGINT', endOrHurry);
   process.on('SIGTERM', endOrHurry);
-  process.on('SIGHUP', atTerminal ? endOrHurry : () => hangUp(log));
+  process.on('SIGHUP', isAtTerminal ? endOrHurry : () => hangUp(log));
   if (startedByNpm()) endWithParent(() => void end(0, forceAfterMs));
 }
 

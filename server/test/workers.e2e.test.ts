@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
@@ -100,6 +103,7 @@ describe('two workers', () => {
   beforeAll(async () => {
     server = await startServer({ project, env });
   });
+  afterAll(() => server.stop());
 
   it('are one server: whoever answers tells the metrics of both', async () => {
     await stage.createShow('shared');
@@ -294,3 +298,27 @@ it('one process alone is not ended by SIGHUP without a terminal, and keeps servi
   expect(code).toBe(0);
   expect(stdout).toContain('SIGHUP restarts workers in turn');
 });
+
+// `script` gives it a terminal; without `script` the terminal is gone.
+it.runIf(process.platform === 'linux').each(['1', '2'])(
+  'a terminal that goes away ends it in order, with WORKERS=%s',
+  async (workers) => {
+    const errors = join(project, `errors-${workers}`);
+    const variables = Object.entries({ ...env, PORT: '0', WORKERS: workers });
+    const set = variables.map(([name, value]) => `${name}='${value}'`).join(' ');
+    const command = `exec env ${set} '${process.execPath}' --import tsx server/main.ts 2>'${errors}'`;
+    const options = { cwd: project, stdio: ['ignore', 'pipe', 'ignore'] } as const;
+    const terminal = spawn('script', ['-qec', command, '/dev/null'], options);
+    let said = '';
+    terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    await expect.poll(() => said, PATIENT).toContain('try it');
+    const url = /HTTP +(http:\S+)\/\s/.exec(said)?.[1] ?? '';
+    expect((await fetch(`${url}/livez`)).status).toBe(200);
+    terminal.kill('SIGKILL');
+    await expect.poll(() => leftovers(project, ''), PATIENT).toEqual([]);
+    // Where Node aborts it says so.
+    expect(await readFile(errors, 'utf8')).toBe('');
+  },
+);

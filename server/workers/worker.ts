@@ -1,5 +1,6 @@
 import { type App, startApp } from '../app.ts';
 import { type Config, readConfig } from '../config.ts';
+import { exit } from '../dev/terminal.ts';
 import { createLog } from '../observability/log.ts';
 import { reasons } from '../observability/reasons.ts';
 import { type FromWorker, Questions, type ToWorker, toWorker } from './messages.ts';
@@ -31,17 +32,17 @@ async function start(config: Config, place: ToWorker & { type: 'serve' }): Promi
     await tell({ type: 'listening' });
   } catch (error) {
     await tell({ type: 'failed', reason: reasons(error) });
-    process.exit(1);
+    exit(1);
   }
 }
 
 function end(drainMs: number): Promise<void> {
   ending ??= (async () => {
-    setTimeout(() => process.exit(1), drainMs + timing.closeMs).unref();
+    setTimeout(() => exit(1), drainMs + timing.closeMs).unref();
     const app = await starting?.catch(() => undefined);
     await app?.stop();
     if (app) await tell({ type: 'last', samples: await app.samples() });
-    process.exit(0);
+    exit(0);
   })();
   return ending;
 }
