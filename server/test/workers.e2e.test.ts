@@ -307,8 +307,10 @@ it.runIf(process.platform === 'linux').each(['1', '2'])(
     const variables = Object.entries({ ...env, PORT: '0', WORKERS: workers });
     const set = variables.map(([name, value]) => `${name}='${value}'`).join(' ');
     const command = `exec env ${set} '${process.execPath}' --import tsx server/main.ts 2>'${errors}'`;
-    const options = { cwd: project, stdio: ['ignore', 'pipe', 'ignore'] } as const;
-    const terminal = spawn('script', ['-qec', command, '/dev/null'], options);
+    const terminal = spawn('script', ['-qec', command, '/dev/null'], {
+      cwd: project,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     let said = '';
     terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
       said += text;
