@@ -125,7 +125,7 @@ it('a cluster', async () => {
     'tls-cluster': 'yes',
     'cluster-port': String(await freePort()),
   });
-  const admin = new Redis({ port, password, tls: { ca: certificate } });
+  const admin = new Redis({ host: '127.0.0.1', port, password, tls: { ca: certificate } });
   await admin.cluster('ADDSLOTSRANGE', 0, 16_383);
   await until('the cluster to work', async () => /cluster_state:ok/.test(await admin.cluster('INFO')));
   admin.disconnect();
