@@ -93,10 +93,10 @@ class Sale {
   async goesOn(): Promise<void> {
     const { confirmed } = await players.call('tally');
     await expect
-      .poll(async () => (await players.call('tally')).confirmed, { timeout: 15_000 })
+      .poll(async () => (await players.call('tally')).confirmed, { timeout: 60_000 })
       .toBeGreaterThan(confirmed + 20);
     for (const { url } of this.#apps)
-      await expect.poll(async () => (await fetch(`${url}/readyz`)).status, { timeout: 15_000 }).toBe(200);
+      await expect.poll(async () => (await fetch(`${url}/readyz`)).status, { timeout: 60_000 }).toBe(200);
   }
 
   /** @param forgets what may have been lost: of this show, or undefined: nothing at all */
@@ -139,7 +139,7 @@ it('a cluster hands over, loses a master, and moves a slot', async () => {
   } finally {
     await cluster.stop();
   }
-}, 90_000);
+}, 240_000);
 
 it('sentinels replace a master that died', async () => {
   const sentinel = await TestSentinel.start(join(dir, 'sentinel'));
@@ -150,7 +150,7 @@ it('sentinels replace a master that died', async () => {
   } finally {
     await sentinel.stop();
   }
-}, 90_000);
+}, 240_000);
 
 function showAt(cluster: TestCluster, master: number): string {
   for (let n = 0; ; n++) if (cluster.masterOf(`show-${n}`) === master) return `show-${n}`;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { LeaseKit, leadFeedsBy, onCluster, session } from '../test/harness/lease-kit.ts';
+import { itAlone, LeaseKit, leadFeedsBy, onCluster, session } from '../test/harness/lease-kit.ts';
 import { FaultProxy } from '../test/harness/proxy.ts';
 import type { Entry, Superseded } from './entry.ts';
 import { Feed, type FeedListener } from './feed.ts';
@@ -78,7 +78,7 @@ it('distrusts what it cannot read', async () => {
   await expect.poll(() => follower.distrusted).toBe(before + 1);
 });
 
-it.skipIf(onCluster)('distrusts every show after a break', async () => {
+itAlone('distrusts every show after a break', async () => {
   await connected();
   const shows = [await kit.show(), await kit.show()];
   const followers = [new Follower(), new Follower()];

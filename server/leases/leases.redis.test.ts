@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { BatcherFullError } from '../batcher.ts';
 import { openRedis, StoreUnavailable } from '../stores/redis.ts';
-import { LeaseKit, onCluster, redisSettings, session } from '../test/harness/lease-kit.ts';
+import { describeAlone, itAlone, LeaseKit, redisSettings, session } from '../test/harness/lease-kit.ts';
 import { FaultProxy } from '../test/harness/proxy.ts';
 import { Leases } from './leases.ts';
 import type { SeatVersion } from './steps.ts';
@@ -112,26 +112,23 @@ describe('runs and epochs', () => {
 });
 
 describe('batches', () => {
-  it.skipIf(onCluster)(
-    'are not waited for longer than two calls may take, be Redis ever so slow',
-    async () => {
-      const { leases, proxy } = await proxied(1_000);
-      const showId = newShow();
-      await leases.position(showId);
-      proxy.delay(350);
-      const beganMs = performance.now();
-      const racers = Array.from({ length: 2_000 }, (_, i) => session(`racer-${i}`));
-      const held = await Promise.allSettled(
-        racers.map((racer, i) => leases.hold(showId, racer, [`S${i}`], 60_000)),
-      );
-      const tookMs = performance.now() - beganMs;
-      const refused = held.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
-      expect(refused.length).toBeGreaterThan(500);
-      expect(refused.length).toBeLessThan(2_000);
-      expect(refused.filter((error) => !(error instanceof BatcherFullError))).toEqual([]);
-      expect(tookMs).toBeLessThan(4_000);
-    },
-  );
+  itAlone('are not waited for longer than two calls may take, be Redis ever so slow', async () => {
+    const { leases, proxy } = await proxied(1_000);
+    const showId = newShow();
+    await leases.position(showId);
+    proxy.delay(350);
+    const beganMs = performance.now();
+    const racers = Array.from({ length: 2_000 }, (_, i) => session(`racer-${i}`));
+    const held = await Promise.allSettled(
+      racers.map((racer, i) => leases.hold(showId, racer, [`S${i}`], 60_000)),
+    );
+    const tookMs = performance.now() - beganMs;
+    const refused = held.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    expect(refused.length).toBeGreaterThan(500);
+    expect(refused.length).toBeLessThan(2_000);
+    expect(refused.filter((error) => !(error instanceof BatcherFullError))).toEqual([]);
+    expect(tookMs).toBeLessThan(4_000);
+  });
 
   it('leave together while one call is under way: one log entry for all of them', async () => {
     const leases = server();
@@ -156,7 +153,7 @@ describe('batches', () => {
   });
 });
 
-describe.skipIf(onCluster)('a hold without an answer', () => {
+describeAlone('a hold without an answer', () => {
   it('that landed is undone', async () => {
     const { leases, proxy } = await proxied();
     const showId = newShow();
@@ -249,7 +246,7 @@ describe.skipIf(onCluster)('a hold without an answer', () => {
   });
 });
 
-it.skipIf(onCluster)('what a session lets go is released, as soon as Redis answers', async () => {
+itAlone('what a session lets go is released, as soon as Redis answers', async () => {
   const { leases, proxy } = await proxied();
   const showId = newShow();
   await leases.hold(showId, alice, ['A1', 'A2'], 60_000);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
-import { inject } from 'vitest';
+import { describe, inject, it } from 'vitest';
 import type { RedisService } from '../../dev/redis.ts';
 import { feedChannel } from '../../feed/channel.ts';
 import { type Entry, parseEntry } from '../../feed/entry.ts';
@@ -45,8 +45,16 @@ export function leadFeedsBy(url: string, store: RedisStore): void {
     Object.assign(link, { endpoint: { ...urlEndpoint(url), name: link.endpoint.name } });
 }
 
-/** Tests that do something to a Redis of their own: not on the cluster, which all test files share. */
+/** On the cluster, which all test files share. */
 export const onCluster = inject('redisClusterUrl') !== '';
+
+/** Tests that do something to a Redis of their own: on the cluster there are none of them. */
+export const describeAlone = (name: string, tests: () => void): void => {
+  if (!onCluster) describe(name, tests);
+};
+export const itAlone = (name: string, test: () => Promise<void>): void => {
+  if (!onCluster) it(name, test);
+};
 
 /** Plain clients of one server, to look behind the steps. */
 interface Behind {

@@ -9,6 +9,7 @@ import { until } from './until.ts';
 const SLOTS = 16_384;
 /** Nobody is declared dead by a busy machine: tests say themselves when a replica takes over. */
 const NODE_TIMEOUT_MS = 60_000;
+const HAND_OVER_AGAIN_MS = 6_000;
 
 /** One server of a cluster, and a client that looks behind everybody's back. */
 export interface ClusterNode {
@@ -75,12 +76,27 @@ export class TestCluster {
     await untilReplicated(admin, heir.admin);
     service.signal('SIGKILL');
     await service.exited;
-    await this.#change(master, ['FAILOVER', 'TAKEOVER']);
+    await heir.admin.cluster('FAILOVER', 'TAKEOVER');
+    await until('the replica to take over', () => isMaster(heir));
+    this.#swap(master);
   }
 
-  /** The replica and its master change places in good order, as for an upgrade: nothing is lost. */
+  /**
+   * The replica and its master change places in good order, as for an upgrade: nothing is lost. A replica gives up after 5 s
+   * when it is not let in that time, so it is asked again until it is.
+   */
   async handOver(master: number): Promise<void> {
-    await this.#change(master, ['FAILOVER']);
+    const [, heir] = this.#pair(master);
+    let askedMs = Number.NEGATIVE_INFINITY;
+    await until('the replica to take over', async () => {
+      if (await isMaster(heir)) return true;
+      if (performance.now() - askedMs < HAND_OVER_AGAIN_MS) return false;
+      askedMs = performance.now();
+      // Refused when it has become the master in between.
+      await heir.admin.cluster('FAILOVER').catch(() => undefined);
+      return false;
+    });
+    this.#swap(master);
   }
 
   /**
@@ -120,11 +136,8 @@ export class TestCluster {
     return [before, heir];
   }
 
-  async #change(master: number, command: readonly string[]): Promise<void> {
+  #swap(master: number): void {
     const [before, heir] = this.#pair(master);
-    await heir.admin.call('CLUSTER', ...command);
-    const isMaster = async () => /role:master/.test(await heir.admin.info('replication'));
-    await until('the replica to take over', isMaster);
     [this.#masters[master], this.#replicas[master]] = [heir, before];
   }
 
@@ -165,6 +178,8 @@ export class TestCluster {
   }
 }
 
+const isMaster = async ({ admin }: ClusterNode): Promise<boolean> =>
+  /role:master/.test(await admin.info('replication'));
 const share = (masters: number): number => Math.ceil(SLOTS / masters);
 const busPorts = new WeakMap<RedisService, number>();
 const addressOf = (service: RedisService) => ['127.0.0.1', service.port, busPorts.get(service) ?? 0] as const;

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-const WITHIN_MS = 30_000;
+const WITHIN_MS = 60_000;
 const ASK_EVERY_MS = 20;
 
 /** Resolves when it holds: for states of services that only a question can show, outside of a test. */
