@@ -62,7 +62,7 @@ describe('what sentinels watch', () => {
   });
   afterAll(() => sentinel.stop());
 
-  // A master that was killed: server/test/failover.e2e.test.ts.
+  // A master that was killed: load/chaos/failover.e2e.test.ts.
   it('is served by another run once a replica has taken over, though the master before lives on', async () => {
     const store = await connected(sentinel.url);
     const heard = await subscribed(store);
