@@ -7,6 +7,8 @@ export interface RecordedSocketOptions {
   readonly recorder: HistoryRecorder;
   /** A name for each socket, unique over all files of the run. */
   readonly name: () => string;
+  /** Whether pushed maps are written down: too many to do so for everybody. */
+  readonly pushes?: boolean;
   readonly onOpen?: (socket: { vanish(): Promise<void> }) => void;
   readonly onSent?: () => void;
   readonly onClosed?: (socket: { vanish(): Promise<void> }) => void;
@@ -16,7 +18,7 @@ export interface RecordedSocketOptions {
 
 /** For the client (`rowlock/client`): a WebSocket of which everything is written into the history, as of a raw connection. */
 export function recordedSocket(options: RecordedSocketOptions): SocketConstructor {
-  const { recorder, onOpen, onSent, onClosed, onWrong } = options;
+  const { recorder, pushes = true, onOpen, onSent, onClosed, onWrong } = options;
   return class extends WebSocket {
     readonly #name = options.name();
 
@@ -25,7 +27,7 @@ export function recordedSocket(options: RecordedSocketOptions): SocketConstructo
       super(url, protocols, { perMessageDeflate: false });
       this.on('error', () => undefined);
       this.once('open', () => {
-        recorder.opened(this.#name);
+        recorder.opened(this.#name, { pushes });
         this.once('close', (code) => this.#closed(code));
         onOpen?.(this);
       });
@@ -52,9 +54,9 @@ export function recordedSocket(options: RecordedSocketOptions): SocketConstructo
     }
 
     #received(text: string): void {
-      const decoded: { ok: boolean; frame?: ServerFrame } = decodeServerFrame(text);
-      if (decoded.frame !== undefined) recorder.received(this.#name, decoded.frame);
-      else onWrong(`the server sent what is no frame: ${text.slice(0, 300)}`);
+      const decoded = decodeServerFrame(text);
+      if (!decoded.ok) onWrong(`the server sent what is no frame: ${text.slice(0, 300)}`);
+      else if (pushes || !isPushedMap(decoded.frame)) recorder.received(this.#name, decoded.frame);
     }
 
     #closed(code: number): void {
@@ -63,3 +65,6 @@ export function recordedSocket(options: RecordedSocketOptions): SocketConstructo
     }
   };
 }
+
+const isPushedMap = (frame: ServerFrame): boolean =>
+  (frame.type === 'snapshot' || frame.type === 'delta') && frame.id === undefined;

@@ -3,14 +3,16 @@ import { confirm, hold, isOver, keep, leftMs, letExpire, release } from '../flow
 import { refund } from '../flows/office.ts';
 import { about, pause } from '../flows/run-clock.ts';
 import { type FlowVariables, flowVariables, seatsOf } from '../flows/settings.ts';
-import type { Tally } from '../flows/tally.ts';
 import type { Visit } from '../flows/user-of.ts';
 import { VirtualUser } from '../flows/virtual-user.ts';
-import type { HistoryRecorder } from '../history.ts';
+import { comeByClient } from './by-client.ts';
 import type { Dice } from './dice.ts';
+import type { CustomersOptions, Sale } from './sale.ts';
 
 /** Of each show. */
 export const SHOPPERS = 20;
+/** Of the shoppers, those whose program is the client. */
+const BY_CLIENT = 6;
 const WATCHERS = 10;
 const SEATS = 120;
 const TTL_MS = 2_000;
@@ -18,21 +20,6 @@ const THINK_MS = 400;
 const MOST_TURNS = 12;
 /** Those whose every pushed map is written down and judged, of each show. */
 const RECORDED = 2;
-
-export interface Sale {
-  readonly target: string;
-  readonly adminToken: string;
-  readonly showId: string;
-  readonly minutes: number;
-  readonly historyDir: string;
-}
-
-export interface CustomersOptions {
-  readonly sale: Sale;
-  readonly recorder: HistoryRecorder;
-  readonly dice: Dice;
-  readonly tally: Tally;
-}
 
 export const variablesOf = ({ target, adminToken, showId, minutes, historyDir }: Sale): FlowVariables =>
   flowVariables.parse({
@@ -62,6 +49,7 @@ export async function crowdOf(options: CustomersOptions): Promise<void> {
 async function occupy(place: number, variables: FlowVariables, options: CustomersOptions): Promise<void> {
   const { sale, recorder, dice, tally } = options;
   const seatIds = seatsOf(variables);
+  if (place < BY_CLIENT) return comeByClient(`${sale.showId}-${place}`, variables, options);
   for (let guest = 0; ; guest++) {
     const user = new VirtualUser({
       url: sale.target,
@@ -70,7 +58,7 @@ async function occupy(place: number, variables: FlowVariables, options: Customer
       process: `${sale.showId}-${place}`,
       recorder,
       tally,
-      pushes: place % SHOPPERS < RECORDED,
+      pushes: (place - BY_CLIENT) % SHOPPERS < RECORDED,
     });
     const visit = { user, variables, tally, seatIds };
     if (isOver(visit)) return;
