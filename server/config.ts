@@ -122,7 +122,7 @@ export const variables = {
     'MAX_LEASES_PER_SESSION',
     '50',
     integer(0, 1e6),
-    'Leases per session; 0: no limit',
+    'Leases per session, and per user over HTTP; 0: no limit',
   ),
   maxWatchesPerSession: variable(
     'MAX_WATCHES_PER_SESSION',
@@ -134,7 +134,7 @@ export const variables = {
     'MAX_FRAMES_PER_S',
     '50',
     integer(0, 1e6),
-    'Frames per second and session, bursts of twice that; 0: no limit',
+    'Frames per second and session, or calls per second and user over HTTP; bursts of twice that; 0: no limit',
   ),
   maxSessionsPerUser: variable(
     'MAX_SESSIONS_PER_USER',

@@ -13,6 +13,7 @@ import { limits } from '../protocol/index.ts';
  * | connection | frames under way; replies that it does not read; silence | `busy`; 4008; cut |
  * | session | MAX_LEASES_PER_SESSION, MAX_WATCHES_PER_SESSION | `limit_reached` |
  * | user, address, server | MAX_SESSIONS_PER_USER, MAX_SESSIONS_PER_ADDRESS, MAX_SESSIONS | `limit_reached`, 4503; 429 at the upgrade |
+ * | user over HTTP | MAX_LEASES_PER_SESSION, MAX_FRAMES_PER_S | `limit_reached`, `rate_limited` |
  * | HTTP body | bytes, time | `too_large`, `timed_out` |
  * | HTTP requests at work | of all, of one path | `busy` |
  * | show, event loop | expected wait, long turns | `busy` |
@@ -54,6 +55,8 @@ export const showBody: BodyLimits = { maxBytes: limits.maxShowBodyBytes, totalMs
 export const httpLimits = {
   /** Requests at work at the same time; one more is answered `busy`. */
   maxUnderWay: 10_000,
+  /** Users whose leases and calls are counted; those who called the longest ago are forgotten beyond. */
+  maxUsers: 100_000,
   /** Bodies of `POST /shows` in memory at the same time. */
   maxShowsUnderWay: 2,
   /** How long a request waits for the map of a show that nobody here followed. */

@@ -36,7 +36,14 @@ export interface HttpCall {
 const unreadable = ['bad_frame', 'bad_id', 'timed_out', 'too_large', 'unsupported_media'] as const;
 const anyCall = ['forbidden', 'internal'] as const;
 const storeCall = [...anyCall, 'busy', 'unavailable'] as const;
-const seatCall = [...storeCall, ...unreadable, 'unauthorized', 'duplicate_seat', 'too_many_seats'] as const;
+const seatCall = [
+  ...storeCall,
+  ...unreadable,
+  'unauthorized',
+  'rate_limited',
+  'duplicate_seat',
+  'too_many_seats',
+] as const;
 const unknownSeats = ['unknown_show', 'unknown_seat'] as const;
 const document = { type: 'application/json', description: 'The document.' };
 
@@ -49,7 +56,7 @@ export const calls: Readonly<Record<string, HttpCall>> = {
     needs: 'user',
     body: seatLockBody,
     answer: seatLockResponse,
-    refusals: [...seatCall, ...unknownSeats, 'seat_unavailable'],
+    refusals: [...seatCall, ...unknownSeats, 'seat_unavailable', 'limit_reached'],
   },
   'POST /seat-unlock': {
     operationId: 'unlockSeats',

@@ -8,6 +8,7 @@ import {
   showId,
 } from '../../protocol/index.ts';
 import { httpLimits, showBody } from '../limits.ts';
+import { type Answer, refusal } from './answer.ts';
 import { clientEndpoint } from './client-module.ts';
 import type { HttpDeps } from './deps.ts';
 import { Dispatcher, type Route } from './dispatcher.ts';
@@ -19,6 +20,7 @@ import { pageRoutes } from './page.ts';
 import { findBooking, refundBooking } from './refunds.ts';
 import { confirmBooking, lockSeats, unlockSeats } from './seats.ts';
 import { createShow, listShows, readSeats, readShow } from './shows.ts';
+import { UserLimits } from './user-limits.ts';
 
 export type { HttpDeps } from './deps.ts';
 
@@ -34,14 +36,21 @@ export interface HttpRoom {
 export function routesOf(deps: HttpDeps): Record<string, Route> {
   const { livez, readyz, metrics } = opsEndpoints(deps);
   const admin = { needs: 'admin' } as const;
+  const users = new UserLimits(deps.config);
+  const paced =
+    <Body extends { readonly user_id: string }>(
+      run: (deps: HttpDeps, users: UserLimits, body: Body) => Promise<Answer>,
+    ) =>
+    async (body: Body): Promise<Answer> => {
+      const tooFast = users.called(body.user_id);
+      return tooFast === undefined ? run(deps, users, body) : refusal(tooFast);
+    };
   const newShow = { ...admin, body: showBody, maxUnderWay: httpLimits.maxShowsUnderWay };
   return {
-    '/seat-lock': { post: acting('user', seatLockBody, (body) => lockSeats(deps, body)) },
-    '/seat-unlock': { post: acting('user', seatUnlockBody, (body) => unlockSeats(deps, body)) },
+    '/seat-lock': { post: acting('user', seatLockBody, paced(lockSeats)) },
+    '/seat-unlock': { post: acting('user', seatUnlockBody, paced(unlockSeats)) },
     // The shop's backend books after the payment, when the token of its buyer may have expired.
-    '/booking/confirm': {
-      post: acting('user or admin', bookingConfirmBody, (body) => confirmBooking(deps, body)),
-    },
+    '/booking/confirm': { post: acting('user or admin', bookingConfirmBody, paced(confirmBooking)) },
     '/shows': {
       get: { run: ({ head }) => listShows(deps, head) },
       post: taking(createShowBody, (body) => createShow(deps, body), newShow),

@@ -11,16 +11,18 @@ import type {
 import { fault } from '../../protocol/index.ts';
 import type { Confirmed } from '../bookings/bookings.ts';
 import { confirmOwned } from '../bookings/confirm-owned.ts';
+import type { Show } from '../catalogue/catalogue.ts';
 import { findSeats } from '../catalogue/find-seats.ts';
 import type { Owner } from '../leases/leases.ts';
 import { belongsTo, userOverHttp } from '../leases/tokens.ts';
 import { faultOf, tooMuch } from '../refusals.ts';
 import { type Answer, json, refusal } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
+import type { UserLimits } from './user-limits.ts';
 
 /** Takes leases that end by their TTL alone: there is no connection whose end could end them. */
-export async function lockSeats(deps: HttpDeps, body: SeatLockBody): Promise<Answer> {
-  const held = await hold(deps, body).catch((error: unknown) => ({
+export async function lockSeats(deps: HttpDeps, users: UserLimits, body: SeatLockBody): Promise<Answer> {
+  const held = await hold(deps, users, body).catch((error: unknown) => ({
     ok: false as const,
     fault: faultOf(error, deps.log, '/seat-lock'),
   }));
@@ -28,14 +30,21 @@ export async function lockSeats(deps: HttpDeps, body: SeatLockBody): Promise<Ans
   return held.ok ? json(200, held.answer) : refusal(held.fault);
 }
 
-async function hold(deps: HttpDeps, body: SeatLockBody): Promise<Outcome<{ answer: SeatLockResponse }>> {
-  const { show_id: showId, seat_ids: seatIds, user_id: userId } = body;
-  const { config, catalogue, leases, seatMaps } = deps;
+type Locked = Outcome<{ answer: SeatLockResponse }>;
+
+async function hold(deps: HttpDeps, users: UserLimits, body: SeatLockBody): Promise<Locked> {
+  const { show_id: showId, seat_ids: seatIds } = body;
+  const { config, catalogue } = deps;
   if (!deps.admission.admits(showId)) return { ok: false, fault: tooMuch() };
   const found = await findSeats(catalogue, { showId, seatIds }, config.maxSeatsPerHold);
   if (!found.ok) return found;
+  return users.locking(body, () => take(deps, body, found.show));
+}
+
+async function take({ config, leases, seatMaps }: HttpDeps, body: SeatLockBody, show: Show): Promise<Locked> {
+  const { show_id: showId, seat_ids: seatIds, user_id: userId } = body;
   // A server that follows the show sweeps it: a lease that was left half confirmed is not in the way for long.
-  const followed = seatMaps.follow(found.show);
+  const followed = seatMaps.follow(show);
   try {
     const { result } = await leases.hold(showId, userOverHttp(userId), seatIds, config.leaseTtlMs);
     if (!result.granted)
@@ -47,16 +56,21 @@ async function hold(deps: HttpDeps, body: SeatLockBody): Promise<Outcome<{ answe
   }
 }
 
-export async function unlockSeats(deps: HttpDeps, body: SeatUnlockBody): Promise<Answer> {
+export async function unlockSeats(deps: HttpDeps, users: UserLimits, body: SeatUnlockBody): Promise<Answer> {
   const { show_id: showId, seat_ids: seatIds, user_id: userId } = body;
   const found = await findSeats(deps.catalogue, { showId, seatIds });
   if (!found.ok) return refusal(found.fault);
   const freed = await deps.leases.release(showId, userOverHttp(userId), seatIds, { named: true });
+  users.ended(userId, showId, freed);
   const answer: SeatUnlockResponse = { success: true, seat_ids: [...freed] };
   return json(200, answer);
 }
 
-export async function confirmBooking(deps: HttpDeps, body: BookingConfirmBody): Promise<Answer> {
+export async function confirmBooking(
+  deps: HttpDeps,
+  users: UserLimits,
+  body: BookingConfirmBody,
+): Promise<Answer> {
   const { show_id: showId, seat_ids: seatIds, user_id: userId, request_id: requestId, session } = body;
   const { maxSeatsPerHold } = deps.config;
   if (seatIds.length > maxSeatsPerHold) {
@@ -69,6 +83,7 @@ export async function confirmBooking(deps: HttpDeps, body: BookingConfirmBody): 
   const confirm = { showId, seatIds, requestId, owner, isGone };
   const confirmed = await confirmOwned(deps.bookings, deps.ownLeases, confirm);
   deps.metrics.confirms.http.count(outcomeOf(confirmed));
+  if (confirmed.ok && session === undefined) users.ended(userId, showId, seatIds);
   return confirmed.ok ? json(200, confirmation(confirmed)) : refusal(confirmed.fault);
 }
 

@@ -13,13 +13,13 @@ import {
 } from '../../protocol/index.ts';
 import { FRAMES_BURST_S, sessionLimits } from '../limits.ts';
 import type { FrameTiming } from '../observability/frame-times.ts';
+import { RateLimit } from '../rate-limit.ts';
 import { faultOf, tooMuch } from '../refusals.ts';
 import type { Rooms } from '../rooms.ts';
 import type { Connections } from './connections.ts';
 import { countOutcome, dispatch } from './dispatch.ts';
 import { endSession } from './ending.ts';
 import { adoptLeases, openSession, userOf, welcome } from './hello.ts';
-import { RateLimit } from './rate-limit.ts';
 import type { Sender } from './sender.ts';
 import type { Session } from './session.ts';
 

@@ -203,6 +203,40 @@ describe('sessions', () => {
   });
 });
 
+describe('a user over HTTP', () => {
+  const lock = (url: string, user_id: string, ...seat_ids: string[]) =>
+    call(url, '/seat-lock', { show_id: 'over-http', seat_ids, user_id });
+
+  it('of leases: what is extended is no further one; what is given back or booked makes room', async () => {
+    await stage.createShow('over-http');
+    const { url } = await stage.start({ MAX_LEASES_PER_SESSION: '3' });
+    const user_id = randomUUID();
+    expect((await lock(url, user_id, 'A1', 'A2', 'A3')).status).toBe(200);
+    const refused = await lock(url, user_id, 'A1', 'A4');
+    expect(refused).toMatchObject({ status: 429, body: { code: 'limit_reached', retryable: false } });
+    expect((await lock(url, user_id, 'A3')).status).toBe(200);
+    expect((await lock(url, randomUUID(), 'A4')).status).toBe(200);
+    await call(url, '/seat-unlock', { show_id: 'over-http', seat_ids: ['A1'], user_id });
+    const booking = { show_id: 'over-http', seat_ids: ['A2'], user_id, request_id: randomUUID() };
+    expect((await call(url, '/booking/confirm', booking)).status).toBe(200);
+    expect((await lock(url, user_id, 'A5', 'A6')).status).toBe(200);
+    expect(await lock(url, user_id, 'A7')).toMatchObject({ body: { code: 'limit_reached' } });
+  });
+
+  it('of calls per second: refused with retryInMs; other users of the address are served', async () => {
+    const { url } = await stage.start({ MAX_FRAMES_PER_S: '1' });
+    const user_id = randomUUID();
+    const body = { show_id: 'over-http', seat_ids: ['A8'], user_id };
+    const replies = await Promise.all(Array.from({ length: 10 }, () => call(url, '/seat-unlock', body)));
+    const refused = replies.filter(({ status }) => status !== 200);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { status, body } of refused)
+      expect({ status, ...body }).toMatchObject({ status: 429, code: 'rate_limited', retryable: true });
+    for (const { body } of refused) expect(body['retryInMs']).toBeGreaterThan(0);
+    expect((await call(url, '/seat-unlock', { ...body, user_id: randomUUID() })).status).toBe(200);
+  });
+});
+
 describe('a body over HTTP', () => {
   it('of more bytes than it may have is too_large, and nothing is done', async () => {
     const body = {

@@ -23,6 +23,8 @@ let toPostgres: FaultProxy;
 let app: TestApp;
 /** Users need tokens. */
 let known: TestApp;
+/** Takes one call of a user in a while. */
+let slow: TestApp;
 const crowd = new Crowd();
 
 beforeAll(async () => {
@@ -36,6 +38,7 @@ beforeAll(async () => {
   };
   app = await stage.start(small, { databaseUrl: toPostgres.urlFor(stage.database.url) });
   known = await stage.start({ AUTH_JWT_SECRET: secret });
+  slow = await stage.start({ MAX_FRAMES_PER_S: '1' });
   await Promise.all([stage.createShow(showId), stage.createShow('other')]);
   const owner = await crowd.join(app.url);
   await owner.request({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
@@ -134,6 +137,8 @@ interface Call {
   readonly headers?: Readonly<Record<string, string>>;
   readonly url?: () => string;
   readonly losesReplyOf?: string;
+  /** At once; any of them. */
+  readonly times?: number;
 }
 
 async function call(
@@ -152,6 +157,7 @@ async function call(
 }
 
 const forbidden: Call = { headers: { origin: 'https://elsewhere.example' } };
+const tooFast = { url: () => slow.url, times: 10 };
 const nobody = { url: () => known.url, headers: { authorization: '' } };
 const unreadable = (body: object) => ({
   bad_frame: { body: '{' },
@@ -163,6 +169,7 @@ const onSeats = (body: { readonly seat_ids: readonly string[] }) => ({
   forbidden: { ...forbidden, body },
   ...unreadable(body),
   unauthorized: { ...nobody, body },
+  rate_limited: { ...tooFast, body: { ...body, show_id: 'nowhere' } },
   duplicate_seat: { body: { ...body, seat_ids: ['A5', 'A5'] } },
   too_many_seats: { body: { ...body, seat_ids: many(10) } },
   unknown_show: { body: { ...body, show_id: 'nowhere' } },
@@ -176,7 +183,11 @@ const lostShow = `lost-${randomUUID()}`;
 const onPath = (path: string) => ({ forbidden, bad_id: { path: `${path}/no%20id` } });
 
 const requests: Readonly<Record<string, Partial<Record<FaultCode, Call>>>> = {
-  'POST /seat-lock': { ...onSeats(lock), seat_unavailable: { body: { ...lock, seat_ids: ['A1'] } } },
+  'POST /seat-lock': {
+    ...onSeats(lock),
+    seat_unavailable: { body: { ...lock, seat_ids: ['A1'] } },
+    limit_reached: { body: { ...lock, seat_ids: ['A5', 'A6', 'A7', 'A8', 'A12'] } },
+  },
   'POST /seat-unlock': {
     ...onSeats(lock),
     too_many_seats: { body: { ...lock, seat_ids: many(limits.maxSeatsPerFrame) } },
@@ -237,9 +248,11 @@ describe.each(Object.entries(calls))('%s', (name, { refusals }) => {
       headers,
       url,
       losesReplyOf,
+      times = 1,
     } = requests[name]?.[code] ?? expect.unreachable();
     if (losesReplyOf !== undefined) void toPostgres.dropNextReply((bytes) => bytes.includes(losesReplyOf));
-    const refused = await call(method, path.replace(/:\w+/, uuid), body, headers, url?.());
-    expect(refused.body).toMatchObject({ code });
+    const once = () => call(method, path.replace(/:\w+/, uuid), body, headers, url?.());
+    const replies = await Promise.all(Array.from({ length: times }, once));
+    expect(replies.map((reply) => reply.body)).toContainEqual(expect.objectContaining({ code }));
   });
 });

@@ -18,6 +18,7 @@ const LAYERS = [
     'server/limits.ts',
     'server/admission.ts',
     'server/batcher.ts',
+    'server/rate-limit.ts',
     'server/observability',
     'server/stores',
   ],

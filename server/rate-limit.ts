@@ -1,4 +1,4 @@
-import { monotonicMs } from '../clock.ts';
+import { monotonicMs } from './clock.ts';
 
 /** A bucket of tokens that fills at a steady rate: so many at once, so many a second for ever. */
 export class RateLimit {
