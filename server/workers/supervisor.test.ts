@@ -209,6 +209,24 @@ it('keeps the old ones when a successor cannot start', async () => {
   await until(4);
 });
 
+it('leaves a place alone that a restart filled while it waited to', async () => {
+  const supervisor = await started();
+  nth(1).ends();
+  await until(3);
+  nth(3).fails('no Redis');
+  // It waits, and the restart is there first: no timer runs in between.
+  await new Promise(process.nextTick);
+  const restart = supervisor.restart();
+  nth(4).listens();
+  await until(5);
+  nth(5).fails('no Redis');
+  await restart;
+  await turn();
+  expect(workers).toHaveLength(5);
+  nth(4).ends();
+  await until(6);
+});
+
 it('kills one that does not drain in time', async () => {
   const supervisor = await started({ drainMs: 1, times: { ...timing, closeMs: 1 } });
   await supervisor.stop();
@@ -252,6 +270,9 @@ it('shows the sum of those that answer, and of what the others once said', async
   nth(2).hears.last(nth(2), await samplesOf(metrics[1]?.registry ?? createMetrics().registry));
   nth(2).ends({ code: 0 });
   await until(3);
+  expect(await supervisor.scrape()).toContain('rowlock_connections_opened_total 17\n');
+  // What comes after its end does not count once more.
+  nth(2).hears.last(nth(2), await samplesOf(metrics[1]?.registry ?? createMetrics().registry));
   expect(await supervisor.scrape()).toContain('rowlock_connections_opened_total 17\n');
 });
 

@@ -96,7 +96,8 @@ export class Supervisor {
   #launch(number: number): Worker {
     const worker = this.#duties.launch(number, {
       scrape: () => this.scrape(),
-      last: (from, samples) => this.#ledger.heard(from, samples),
+      // After its end it would count twice: what it was last heard to say is added up already.
+      last: (from, samples) => this.#living.has(from) && this.#ledger.heard(from, samples),
     });
     this.#living.add(worker);
     void worker.ended.then(() => {
@@ -115,16 +116,17 @@ export class Supervisor {
       place.earlyDeaths = livedMs < this.#times.backoff.calmMs ? place.earlyDeaths + 1 : 0;
       this.#lost.inc();
       this.#duties.log.error({ worker: place.number, pid: worker.pid, code, signal }, 'a worker ended');
-      return this.#refill(place);
+      return this.#refill(place, worker);
     });
   }
 
-  async #refill(place: Place): Promise<void> {
-    for (;;) {
+  /** Done when the place has a worker that listens; a restart may have brought one meanwhile. */
+  async #refill(place: Place, ended: Worker): Promise<void> {
+    for (let last = ended; ; ) {
       // The first early death of a place costs nothing: most are alone.
       const waits = backoffMs(Math.max(0, place.earlyDeaths - 1), this.#times.backoff);
       await pause(waits, undefined, { signal: this.#ending.signal }).catch(() => undefined);
-      if (this.#isEnding) return;
+      if (this.#isEnding || place.worker !== last) return;
       const worker = this.#launch(place.number);
       this.#occupy(place, worker);
       const problem = await worker.listening.then(() => undefined, reasonOf);
@@ -134,6 +136,7 @@ export class Supervisor {
       if (this.#living.size === 0) return this.#giveUp(problem);
       this.#duties.log.error({ worker: place.number, problem }, 'a worker cannot be started');
       place.earlyDeaths += 1;
+      last = worker;
     }
   }
 
