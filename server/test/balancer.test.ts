@@ -34,6 +34,19 @@ it('finds the servers where the compose file has them', () => {
   expect(file('server/observability/prometheus.yml')).toContain(`names: [${name}]`);
 });
 
+it('finds the same servers twice: ready ones first, and those that live when none is', () => {
+  const backend = (name: string) =>
+    haproxy.split(new RegExp(`^backend ${name}$`, 'm'))[1]?.split(/^\w/m)[0] ?? '';
+  const serversOf = (name: string) => /server-template .*/.exec(backend(name))?.[0];
+  expect(serversOf('ready')).toBe(serversOf('living'));
+  expect(backend('ready')).toContain('uri /readyz ');
+  expect(backend('living')).toContain('uri /livez ');
+  expect(haproxy).toMatch(/use_backend living if \{ nbsrv\(ready\) eq 0 \}\n {2}default_backend ready\n/);
+  expect(haproxy).toContain('monitor fail if { nbsrv(living) eq 0 }');
+  // A store that is away is no reason to restart anything.
+  expect(file('server/Dockerfile')).toMatch(/^HEALTHCHECK .*\n.*\/livez'/m);
+});
+
 it('leaves everybody the time that they need', () => {
   const read = readConfig({});
   const drainMs = read.ok ? read.config.drainMs : 0;
