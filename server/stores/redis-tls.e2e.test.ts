@@ -106,7 +106,7 @@ async function sells(redisUrl: string, shown: string): Promise<void> {
   };
   const server = await startServer({ project, env });
   expect(server.greeting.get('Redis')).toBe(shown);
-  await expect.poll(async () => (await fetch(`${server.url}/readyz`)).status, { timeout: 5_000 }).toBe(200);
+  await expect.poll(async () => (await fetch(`${server.url}/readyz`)).status, { timeout: 40_000 }).toBe(200);
   const guest = await crowd.watch(server.url, 'demo');
   await guest.request<'held'>({ type: 'hold', showId: 'demo', seatIds: ['A1'] });
   // By way of the feed.

@@ -227,14 +227,15 @@ it('leaves a place alone that a restart filled while it waited to', async () => 
   await until(6);
 });
 
-it('kills one that does not drain in time', async () => {
-  const supervisor = await started({ drainMs: 1, times: { ...timing, closeMs: 1 } });
-  await supervisor.stop();
-  expect(workers.map(({ told }) => told)).toEqual([
-    ['drain', 'kill'],
-    ['drain', 'kill'],
-  ]);
-  expect(workers).toHaveLength(2);
+it('kills who does not drain in time, and says so', async () => {
+  const log = createLog('silent');
+  const said = vi.spyOn(log, 'error');
+  const supervisor = await started({ log, drainMs: 1, times: { ...timing, closeMs: 1 } });
+  const stop = supervisor.stop();
+  nth(1).ends({ code: 0 });
+  await stop;
+  expect(workers.map(({ told }) => told)).toEqual([['drain'], ['drain', 'kill']]);
+  expect(said.mock.calls).toEqual([[{ worker: 2, pid: 2 }, 'a worker did not end in time: it is killed']]);
 });
 
 it('kills one that is silent for long, and starts another', async () => {

@@ -164,7 +164,7 @@ export class Supervisor {
 
   /** False: the successor cannot start; the predecessor goes on. */
   async #replace(place: Place): Promise<boolean> {
-    const { log, drainMs } = this.#duties;
+    const { log } = this.#duties;
     const successor = this.#launch(place.number);
     const problem = await successor.listening.then(() => undefined, reasonOf);
     if (problem !== undefined) {
@@ -175,7 +175,7 @@ export class Supervisor {
     this.#occupy(place, successor);
     place.earlyDeaths = 0;
     this.#watch(place, successor);
-    await sendAway([predecessor], drainMs + this.#times.closeMs);
+    await this.#sendAway([predecessor]);
     return true;
   }
 
@@ -211,17 +211,23 @@ export class Supervisor {
   async #end(): Promise<void> {
     this.#ending.abort();
     clearInterval(this.#hearing);
-    await sendAway([...this.#living], this.#duties.drainMs + this.#times.closeMs);
+    await this.#sendAway([...this.#living]);
   }
-}
 
-async function sendAway(workers: readonly Worker[], killAfterMs: number): Promise<void> {
-  for (const worker of workers) worker.drain();
-  const late = setTimeout(() => {
-    for (const worker of workers) worker.kill();
-  }, killAfterMs);
-  await Promise.all(workers.map(({ ended }) => ended));
-  clearTimeout(late);
+  async #sendAway(workers: readonly Worker[]): Promise<void> {
+    for (const worker of workers) worker.drain();
+    const late = setTimeout(() => {
+      for (const worker of workers) if (this.#living.has(worker)) this.#killLate(worker);
+    }, this.#duties.drainMs + this.#times.closeMs);
+    await Promise.all(workers.map(({ ended }) => ended));
+    clearTimeout(late);
+  }
+
+  #killLate(worker: Worker): void {
+    const { number, pid } = worker;
+    this.#duties.log.error({ worker: number, pid }, 'a worker did not end in time: it is killed');
+    worker.kill();
+  }
 }
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
