@@ -4,8 +4,9 @@ import { Closers } from '../../server/closers.ts';
 import { type Child, startChild } from '../bench/kit/child.ts';
 import { progress } from '../bench/kit/progress.ts';
 import { openServices, type Services } from '../bench/kit/services.ts';
-import type { Usage, UsageHandlers } from '../bench/kit/usage.ts';
+import type { UsageHandlers } from '../bench/kit/usage.ts';
 import { BYSTANDER_SHOW, FUZZ_SHOW, SEATS } from './frames.ts';
+import { judgeGrowth, judgeNeighbour } from './judge.ts';
 import { type Fuzzed, fuzz } from './lanes.ts';
 import { type Lingered, linger } from './lingerers.ts';
 import { BYSTANDER_SEATS, NEIGHBOUR_SHOW } from './neighbour.ts';
@@ -13,6 +14,7 @@ import type { NeighbourHandlers } from './neighbour-child.ts';
 import { Seen } from './play.ts';
 import type { Kind } from './scenario.ts';
 import { SERVER_SETTINGS } from './settings.ts';
+import type { Shape } from './shape.ts';
 import { isQuiet, readState, type State, wrongs } from './state.ts';
 
 /** Alone first: that is what the neighbour is used to. */
@@ -37,13 +39,6 @@ export interface Order {
   readonly lanes: number;
 }
 
-/** The server when nobody but the neighbour is there. */
-interface Shape extends Usage {
-  readonly files: number;
-  readonly connections: number;
-  readonly redisKeys: number;
-}
-
 export interface Facts {
   readonly inputs: Readonly<Record<Kind, number>>;
   readonly connections: number;
@@ -59,6 +54,8 @@ export interface Facts {
   readonly late: Shape;
   readonly lingered: readonly Lingered[];
   readonly wrongs: readonly string[];
+  /** In words, what a run as short as this one says nothing about. */
+  readonly notJudged: readonly string[];
 }
 
 /** Everything that is hostile, against one server: what came of it, in figures and in words. */
@@ -94,16 +91,25 @@ export async function campaign({ inputs, seed, lanes }: Order, closers: Closers)
 
   const { shape: late, state: after } = await look(services, server, port);
   const parts = first === second ? [first] : [first, second];
+  const played = added(parts);
+  const total = Object.values(played.inputs).reduce((sum, count) => sum + count, 0);
+  const judged = [judgeNeighbour({ elsewhereMs, besideMs }), judgeGrowth(early, late, total)];
   const harm = [...wrongs(before, after, seen), ...leaks(late, lingered, await bugsOf(port))];
   return {
-    ...added(parts),
+    ...played,
     tookS,
     answers: Object.fromEntries(seen.answers),
     neighbour: { aloneMs, elsewhereMs, besideMs },
     early,
     late,
     lingered,
-    wrongs: [...elsewhere.wrongs, ...parts.flatMap((part) => part.wrongs), ...harm],
+    wrongs: [
+      ...elsewhere.wrongs,
+      ...parts.flatMap((part) => part.wrongs),
+      ...harm,
+      ...judged.flatMap((it) => it.wrongs),
+    ],
+    notJudged: judged.flatMap((it) => it.notJudged),
   };
 }
 
@@ -175,10 +181,8 @@ async function look(
   await server.call('settle');
   const [connections = 0] = await metric(port, /^rowlock_connections (\d+)/gm);
   const files = readdirSync(`/proc/${server.pid}/fd`).length;
-  return {
-    state,
-    shape: { ...(await server.call('usage')), files, connections, redisKeys: state.redis.size },
-  };
+  const { residentKib, heapKib } = await server.call('usage');
+  return { state, shape: { residentKib, heapKib, files, connections, redisKeys: state.redis.size } };
 }
 
 async function metric(port: number, pattern: RegExp): Promise<number[]> {

@@ -1,5 +1,6 @@
 import { percentile } from '../bench/kit/numbers.ts';
 import type { Facts } from './campaign.ts';
+import { ratioOf } from './judge.ts';
 
 const mib = (kib: number) => (kib / 1024).toFixed(1);
 
@@ -13,20 +14,16 @@ const counts = (of: Readonly<Record<string, number>>): string =>
 const spread = (latenciesMs: readonly number[]): string =>
   [0.5, 0.99].map((share) => `${percentile(latenciesMs, share).toFixed(1)} ms`).join(' / ');
 
-/** Of the server alone: what the machine does to the neighbour is in both. */
-const ratio = ({ besideMs, elsewhereMs }: Facts['neighbour']): number =>
-  percentile(besideMs, 0.99) / percentile(elsewhereMs, 0.99);
-
 /** What a campaign was, on one screen. */
 export function report(facts: Facts): string {
-  const { inputs, connections, tookS, answers, neighbour, early, late, lingered, wrongs } = facts;
+  const { inputs, connections, tookS, answers, neighbour, early, late, lingered, wrongs, notJudged } = facts;
   const total = Object.values(inputs).reduce((sum, count) => sum + count, 0);
   const change = (what: string, of: (shape: Facts['early']) => number | string) =>
     `${what} ${of(early)} → ${of(late)}`;
   return [
     `${total} inputs on ${connections} connections in ${tookS.toFixed(0)} s: ${counts(inputs)}`,
     `answers: ${counts(answers)}`,
-    `neighbour, p50 / p99: alone ${spread(neighbour.aloneMs)}, with hostile inputs elsewhere on the machine ${spread(neighbour.elsewhereMs)}, beside them ${spread(neighbour.besideMs)}: ${ratio(neighbour).toFixed(2)} of the p99 elsewhere`,
+    `neighbour, p50 / p99: alone ${spread(neighbour.aloneMs)}, with hostile inputs elsewhere on the machine ${spread(neighbour.elsewhereMs)}, beside them ${spread(neighbour.besideMs)}: ${ratioOf(neighbour).toFixed(2)} of the p99 elsewhere`,
     `server, after a fifth → at the end: ${[
       change('resident MiB', (shape) => mib(shape.residentKib)),
       change('heap MiB', (shape) => mib(shape.heapKib)),
@@ -35,6 +32,7 @@ export function report(facts: Facts): string {
       change('keys in Redis', (shape) => shape.redisKeys),
     ].join(', ')}`,
     ...lingered.map(({ name, longestS }) => `${name}: ended after ${longestS} s`),
+    ...notJudged.map((what) => `not judged: ${what}`),
     ...wrongs.map((wrong) => `WRONG: ${wrong}`),
     wrongs.length === 0 ? 'nothing broke' : `${wrongs.length} wrong`,
   ].join('\n');
