@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BatcherFullError } from './batcher.ts';
 import { DeadlineError } from './clock.ts';
 import { createLog, type Log } from './observability/log.ts';
-import { faultOf } from './refusals.ts';
+import { faultOf, tooMuch } from './refusals.ts';
 import { PostgresBusy, PostgresUnavailable, PostgresUnknown } from './stores/postgres.ts';
 import { StoreUnavailable } from './stores/redis.ts';
 
@@ -12,6 +12,12 @@ const refusal = (code: string) =>
   Object.assign(new postgres.PostgresError(`refused with ${code}`), { code, severity: 'ERROR' });
 
 const silent = createLog('silent');
+
+it('those who are refused together come back at different times, soon', () => {
+  const times = Array.from({ length: 100 }, () => tooMuch()).map((it) => 'retryInMs' in it && it.retryInMs);
+  for (const ms of times) expect(Math.abs(Number(ms) - 1_000)).toBeLessThanOrEqual(500);
+  expect(new Set(times).size).toBeGreaterThan(20);
+});
 
 describe('faultOf', () => {
   it.each([
@@ -25,7 +31,11 @@ describe('faultOf', () => {
     ['unavailable', refusal('53100')],
     ['unavailable', refusal('25006')],
   ])('is %s, and says when to come back, for %s', (code, error) => {
-    expect(faultOf(error, silent, '/x')).toMatchObject({ code, retryable: true, retryInMs: 1_000 });
+    expect(faultOf(error, silent, '/x')).toMatchObject({
+      code,
+      retryable: true,
+      retryInMs: expect.any(Number),
+    });
   });
 
   it('gives a bug a reference that the log has too, and keeps what the error carries to itself', () => {

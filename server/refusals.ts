@@ -6,10 +6,20 @@ import type { Log } from './observability/log.ts';
 import { failureKind } from './stores/postgres.ts';
 import { StoreUnavailable } from './stores/redis.ts';
 
-const RETRY_IN_MS = 1_000;
+const RETRY_FROM_MS = 500;
+const RETRY_SPREAD_MS = 1_000;
+
+/**
+ * The same request may succeed later; when is spread out, for those who are refused together must not come back as the same burst.
+ * @param message undefined: that of the code
+ */
+export function later(code: 'busy' | 'unavailable' | 'outcome_unknown', message?: string): Fault {
+  const retryInMs = RETRY_FROM_MS + Math.floor(Math.random() * RETRY_SPREAD_MS);
+  return fault(code, { retryInMs }, message);
+}
 
 /** Nothing was begun: there is more to do than time. */
-export const tooMuch = (): Fault => fault('busy', { retryInMs: RETRY_IN_MS });
+export const tooMuch = (): Fault => later('busy');
 
 /**
  * What the caller is told when a service rejected: broken pipes are `busy` or `unavailable`, anything else is a bug, logged
@@ -19,7 +29,7 @@ export const tooMuch = (): Fault => fault('busy', { retryInMs: RETRY_IN_MS });
  */
 export function faultOf(error: unknown, log: Log, place: string): Fault {
   const code = brokenPipe(error);
-  if (code !== undefined) return fault(code, { retryInMs: RETRY_IN_MS });
+  if (code !== undefined) return later(code);
   const reference = randomBytes(9).toString('base64url');
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   log.error({ reference, place, error: stack }, 'a request failed');

@@ -6,6 +6,7 @@ import {
   type SeatState,
   type SeatStates,
 } from '../../protocol/index.ts';
+import { BatcherFullError } from '../batcher.ts';
 import type { Catalogue, SeatVersion } from '../catalogue/catalogue.ts';
 import { findSeats } from '../catalogue/find-seats.ts';
 import { monotonicMs } from '../clock.ts';
@@ -14,6 +15,7 @@ import type { Owner } from '../leases/leases.ts';
 import { loadLimits } from '../limits.ts';
 import type { ObserveBatches } from '../observability/batches.ts';
 import type { Log } from '../observability/log.ts';
+import { later, tooMuch } from '../refusals.ts';
 import type { PostgresPool } from '../stores/postgres.ts';
 import { type Commit, Commits } from './commit.ts';
 import type { LeaseMode } from './confirm-call.ts';
@@ -145,7 +147,7 @@ export class Bookings {
     const name = `${owner.userId} ${showId} ${seatIds.toSorted().join(' ')}`;
     return (
       this.#inFlight.join(requestId, name, () => this.#confirm(confirm)) ??
-      Promise.resolve({ ok: false, fault: fault('busy') })
+      Promise.resolve({ ok: false, fault: later('busy') })
     );
   }
 
@@ -178,8 +180,7 @@ export class Bookings {
     const unknown = await this.#unknownPlace(confirm);
     if (unknown !== undefined) return { ok: false, fault: unknown };
     // Before the guard: Redis need not take part in what is refused anyway.
-    if (this.queueMs(confirm.showId) > loadLimits.maxConfirmQueueMs)
-      return { ok: false, fault: fault('busy') };
+    if (this.queueMs(confirm.showId) > loadLimits.maxConfirmQueueMs) return { ok: false, fault: tooMuch() };
     const guarded = await this.#guard(confirm);
     // Without a guard there is none to outlive.
     const times = { endsMs, beginBeforeMs: guarded.isKept ? beganMs + transactionStartMs : endsMs };
@@ -204,7 +205,7 @@ export class Bookings {
       return found.ok ? undefined : found.fault;
     } catch (error) {
       this.#options.log.warn({ err: error, showId: confirm.showId }, 'the catalogue gave no answer');
-      return fault('unavailable');
+      return later('unavailable');
     }
   }
 
@@ -217,7 +218,9 @@ export class Bookings {
         : { mode: 'lost', isKept: false, guardId, leaseIds: [], states: guard.states };
     } catch (error) {
       // Redis is advisory, Postgres decides: what this server granted and has not seen end is good enough.
-      this.#options.log.warn({ err: error, showId }, 'Redis gave no answer to a guard');
+      const why =
+        error instanceof BatcherFullError ? 'too many guards wait' : 'Redis gave no answer to a guard';
+      this.#options.log.warn({ err: error, showId }, why);
       const leaseIds = ownLeases?.();
       const mode = leaseIds ? 'good' : 'unsure';
       return { mode, isKept: false, guardId, leaseIds: leaseIds ?? [], states: {} };
@@ -293,12 +296,12 @@ function answer({ seatIds, requestId }: Confirm, guarded: Guarded, commit: Commi
     case 'mismatch':
       return { ok: false, fault: fault('request_mismatch') };
     case 'busy':
-      return { ok: false, fault: fault('busy') };
+      return { ok: false, fault: later('busy') };
     case 'unsure':
     case 'unavailable':
-      return { ok: false, fault: fault('unavailable') };
+      return { ok: false, fault: later('unavailable') };
     case 'unknown':
-      return { ok: false, fault: fault('outcome_unknown') };
+      return { ok: false, fault: later('outcome_unknown') };
   }
 }
 

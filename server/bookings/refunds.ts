@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type BookingResponse, type Fault, fault, type Outcome } from '../../protocol/index.ts';
 import type { SeatVersion } from '../catalogue/catalogue.ts';
+import { later } from '../refusals.ts';
 import { failureKind, type PostgresPool } from '../stores/postgres.ts';
 import { statement } from '../stores/sql-files.ts';
 
@@ -71,5 +72,5 @@ function bookingOf(requestId: string, row: z.infer<typeof bookingRow>): BookingR
 function faultOf(error: unknown, unknown: 'outcome_unknown' | 'unavailable'): Fault {
   const kind = failureKind(error);
   if (kind === undefined) throw error;
-  return fault(kind === 'unknown' ? unknown : kind);
+  return later(kind === 'unknown' ? unknown : kind);
 }

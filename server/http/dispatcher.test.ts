@@ -29,7 +29,10 @@ it('a request too many is busy, of whichever path; a probe is answered all the s
   const { call, finish, slow } = stage();
   const quick: Route = { get: { run: () => done } };
   const underWay = Array.from({ length: httpLimits.maxUnderWay }, () => call(slow));
-  expect(await call(quick)).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+  expect(await call(quick)).toMatchObject({
+    status: 503,
+    headers: { 'retry-after': expect.stringMatching(/^[12]$/) },
+  });
   expect(await call({ get: { vital: true, run: () => done } })).toBe(done);
   finish(done);
   await Promise.all(underWay);

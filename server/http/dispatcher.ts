@@ -3,7 +3,7 @@ import { fault } from '../../protocol/index.ts';
 import { isForeign } from '../auth/origins.ts';
 import { monotonicMs } from '../clock.ts';
 import { httpLimits } from '../limits.ts';
-import { faultOf } from '../refusals.ts';
+import { faultOf, tooMuch } from '../refusals.ts';
 import { type Answer, refusal } from './answer.ts';
 import { Callers } from './callers.ts';
 import type { HttpDeps } from './deps.ts';
@@ -65,7 +65,7 @@ export class Dispatcher {
     if (!admitted.ok) return admitted.answer;
     const { endpoint } = admitted;
     const underWay = this.#underWay.get(endpoint) ?? 0;
-    if (underWay >= (endpoint.maxUnderWay ?? httpLimits.maxUnderWay)) return busy;
+    if (underWay >= (endpoint.maxUnderWay ?? httpLimits.maxUnderWay)) return refusal(tooMuch());
     this.#underWay.set(endpoint, underWay + 1);
     try {
       return await this.#run(name, endpoint, exchange);
@@ -82,7 +82,7 @@ export class Dispatcher {
     if (route === undefined) return refuse(noSuchPath);
     const endpoint = endpointOf(route, head.method);
     if (endpoint === undefined) return refuse(wrongMethod(route));
-    if (!endpoint.vital && this.#allUnderWay > httpLimits.maxUnderWay) return refuse(busy);
+    if (!endpoint.vital && this.#allUnderWay > httpLimits.maxUnderWay) return refuse(refusal(tooMuch()));
     const unfit =
       this.#callers.refused(head, needsOf(endpoint)) ?? (endpoint.body && headFault(head, endpoint.body));
     return unfit === undefined ? { ok: true, endpoint } : refuse(refusal(unfit));
@@ -121,7 +121,6 @@ const closing = (answer: Answer): Answer => ({
 const needsOf = ({ needs = 'nobody' }: Endpoint) => needs;
 const NO_BODY = { ok: true, bytes: new Uint8Array(0) } as const;
 const foreignOrigin = refusal(fault('forbidden', {}, 'This origin is not allowed.'));
-const busy = refusal(fault('busy', { retryInMs: 1_000 }));
 const KNOWN_METHODS = new Set(['get', 'head', 'post', 'delete']);
 
 function endpointOf(route: Route, method: string): Endpoint | undefined {

@@ -209,8 +209,8 @@ describe('a large body', () => {
     const third = () => kit.call('/shows', { body, admin: true });
     await expect.poll(async () => (await third()).status).toBe(503);
     const refused = await third();
-    expectFault(refused, 'busy', { retryInMs: 1_000 });
-    expect(refused.headers.get('retry-after')).toBe('1');
+    expectFault(refused, 'busy', { retryInMs: expect.any(Number) });
+    expect(refused.headers.get('retry-after')).toMatch(/^[12]$/);
     for (const connection of uploads) connection.reset();
     await expect.poll(async () => (await third()).status).toBe(400);
   });

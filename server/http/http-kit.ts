@@ -125,7 +125,7 @@ async function send(port: number, path: string, options: Call = {}): Promise<Rep
   const text = await response.text();
   const reply = { status: response.status, headers: response.headers, text, body: parsed(text) };
   const refused = errorBody.safeParse(reply.body);
-  if (refused.success) expectDocumented(`${method} ${path}`, refusalsOfCall(method, path), refused.data.code);
+  if (refused.success) expectDocumented(`${method} ${path}`, refusalsOfCall(method, path), refused.data);
   return reply;
 }
 

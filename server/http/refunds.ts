@@ -1,4 +1,4 @@
-import { fault } from '../../protocol/index.ts';
+import { later } from '../refusals.ts';
 import { type Answer, json, refusal } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
 
@@ -12,7 +12,5 @@ export async function refundBooking({ bookings }: HttpDeps, requestId: string): 
   const refunded = await bookings.refund(requestId);
   if (refunded.ok) return json(200, refunded.booking);
   if (refunded.fault.code !== 'outcome_unknown') return refusal(refunded.fault);
-  return refusal(
-    fault('outcome_unknown', {}, 'Whether it was refunded is not known: send the same call again.'),
-  );
+  return refusal(later('outcome_unknown', 'Whether it was refunded is not known: send the same call again.'));
 }

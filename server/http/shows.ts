@@ -9,6 +9,7 @@ import {
 } from '../../protocol/index.ts';
 import type { Show } from '../catalogue/catalogue.ts';
 import { httpLimits } from '../limits.ts';
+import { later, tooMuch } from '../refusals.ts';
 import type { FollowedShow } from '../seatmap/followed-show.ts';
 import type { SeatMap } from '../seatmap/seat-map.ts';
 import { PostgresUnknown } from '../stores/postgres.ts';
@@ -40,12 +41,10 @@ export async function readSeats({ catalogue, seatMaps }: HttpDeps, showId: strin
   const show = await catalogue.show(showId);
   if (show === undefined) return refusal(fault('unknown_show'));
   const followed = seatMaps.follow(show);
-  if (followed === undefined) return refusal(fault('busy', { retryInMs: 1_000 }));
+  if (followed === undefined) return refusal(tooMuch());
   try {
     const map = await mapOf(followed);
-    return map === undefined
-      ? refusal(fault('unavailable', { retryInMs: 1_000 }))
-      : encoded(seatsBody(showId, map));
+    return map === undefined ? refusal(later('unavailable')) : encoded(seatsBody(showId, map));
   } finally {
     seatMaps.unfollow(showId);
   }
@@ -62,9 +61,7 @@ export async function createShow({ catalogue }: HttpDeps, body: CreateShowBody):
     return json(201, answer, { location: `/shows/${id}` });
   } catch (error) {
     if (!(error instanceof PostgresUnknown)) throw error;
-    return refusal(
-      fault('outcome_unknown', {}, `Whether the show was made is not known: read /shows/${id}.`),
-    );
+    return refusal(later('outcome_unknown', `Whether the show was made is not known: read /shows/${id}.`));
   }
 }
 

@@ -23,8 +23,9 @@ import { adoptLeases, openSession, userOf, welcome } from './hello.ts';
 import type { Sender } from './sender.ts';
 import type { Session } from './session.ts';
 
-/** What follows the id. */
-const tooMuchJson = JSON.stringify(tooMuch()).slice(1, -1);
+/** What follows the id, ready made: so many different times to come back. */
+const turnedDown = Array.from({ length: 64 }, () => JSON.stringify(tooMuch()).slice(1, -1));
+let turnedDownCount = 0;
 
 /**
  * One socket.
@@ -95,7 +96,7 @@ export class Connection {
     }
     const session = this.#session;
     if (this.#state !== 'live' || session === undefined) this.#offend(frame.id, fault('hello_required'));
-    else if (this.#underWay >= sessionLimits.maxUnderWay) this.#refuse(frame.id, fault('busy', {}));
+    else if (this.#underWay >= sessionLimits.maxUnderWay) this.#refuse(frame.id, tooMuch());
     else if (frame.type === 'hold' && !this.#rooms.admission.admits(frame.showId)) this.#turnDown(frame);
     else void this.#answer(frame, timing, () => dispatch(this.#rooms, session, frame));
   }
@@ -104,7 +105,8 @@ export class Connection {
   #turnDown({ id }: HoldFrame): void {
     this.#rooms.metrics.replies.count('busy');
     this.#rooms.metrics.holds.ws.count('busy');
-    this.sender.send(`{"type":"error","id":${JSON.stringify(id)},${tooMuchJson}}`);
+    const told = turnedDown[turnedDownCount++ % turnedDown.length];
+    this.sender.send(`{"type":"error","id":${JSON.stringify(id)},${told}}`);
   }
 
   /** Exactly one reply, whatever happens. */

@@ -9,6 +9,7 @@ import {
 import { monotonicMs } from '../clock.ts';
 import type { OwnLease } from '../leases/own-leases.ts';
 import type { GrantedLease } from '../leases/steps.ts';
+import { later, tooMuch } from '../refusals.ts';
 import type { Rooms } from '../rooms.ts';
 import type { FollowedShow } from '../seatmap/followed-show.ts';
 import { type Answer, refuse } from './answer.ts';
@@ -40,7 +41,7 @@ export async function hold(rooms: Rooms, session: Session, frame: HoldFrame): Pr
   if (refusal !== undefined) return refusal;
   // Followed before it is held: the feed then tells when the lease is lost.
   const show = session.follow(found.show);
-  if (show === undefined) return refuse(fault('busy', {}));
+  if (show === undefined) return refuse(tooMuch());
   session.seatsUnderWay += frame.seatIds.length;
   try {
     return await take(rooms, session, show, frame);
@@ -61,7 +62,7 @@ async function take(rooms: Rooms, session: Session, show: FollowedShow, frame: H
   if (!result.granted) return refuse(fault('seat_unavailable', { conflicts: result.conflicts }));
   if (session.gone) {
     giveBack(rooms, session, { showId, before, granted: result.leases, ttlMs });
-    return refuse(fault('unavailable', {}));
+    return refuse(later('unavailable'));
   }
   recordGrant(rooms, session, show, { position, leases: result.leases, sentMs });
   const expiresInMs = Math.min(...result.leases.map((lease) => lease.expiresInMs));

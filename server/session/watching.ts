@@ -1,4 +1,5 @@
 import { fault, limits, type UnwatchFrame, type WatchFrame } from '../../protocol/index.ts';
+import { later, tooMuch } from '../refusals.ts';
 import type { Rooms } from '../rooms.ts';
 import { type Answer, refuse } from './answer.ts';
 import { knownSeats } from './known-seats.ts';
@@ -14,10 +15,10 @@ export async function watch(rooms: Rooms, session: Session, frame: WatchFrame): 
   const found = await knownSeats(rooms, { showId, seatIds: [] });
   if (!found.ok) return found;
   const show = session.follow(found.show);
-  if (show === undefined) return refuse(fault('busy', {}));
+  if (show === undefined) return refuse(tooMuch());
   try {
     const loaded = await show.until(() => show.map !== undefined, LOAD_DEADLINE_MS);
-    if (!loaded) return refuse(fault('unavailable', {}));
+    if (!loaded) return refuse(later('unavailable'));
     const caughtUp = () =>
       since === undefined || since.epoch !== show.map?.epoch || show.map.seq >= since.seq;
     if (!caughtUp()) await show.until(caughtUp, limits.sinceWaitMs);

@@ -1,4 +1,4 @@
-import { monotonicMs, withDeadline } from '../clock.ts';
+import { fairTimeout, monotonicMs, withDeadline } from '../clock.ts';
 import type { Log } from '../observability/log.ts';
 import type { Address } from './addresses.ts';
 import {
@@ -158,7 +158,7 @@ export class PostgresPool {
   #inLine(deadlineMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = () => {
-        clearTimeout(timer);
+        cancel();
         this.#waiting.delete(waiter);
       };
       const waiter: Waiter = {
@@ -171,7 +171,7 @@ export class PostgresPool {
           reject(error);
         },
       };
-      const timer = setTimeout(
+      const cancel = fairTimeout(
         () => waiter.refuse(new PostgresBusy('no free connection in time')),
         deadlineMs,
       );

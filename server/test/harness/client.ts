@@ -172,8 +172,7 @@ export class TestClient {
 
   #expectDocumented(frame: ServerFrame): void {
     const asked = frame.type === 'error' ? this.#asked.get(frame.id ?? '') : undefined;
-    if (frame.type === 'error' && asked !== undefined)
-      expectDocumented(asked, refusalsOfFrame(asked), frame.code);
+    if (frame.type === 'error' && asked !== undefined) expectDocumented(asked, refusalsOfFrame(asked), frame);
   }
 
   #nextEvent(): Promise<void> {

@@ -25,8 +25,20 @@ export function refusalsOfCall(method: string, path: string): ReadonlySet<FaultC
   return patterns.find((call) => call.method === asked && call.path.test(bare))?.refusals;
 }
 
-/** Throws when the documents do not tell of this refusal. */
-export function expectDocumented(what: string, told: ReadonlySet<string> | undefined, code: unknown): void {
-  if (told === undefined || typeof code !== 'string' || told.has(code)) return;
-  throw new Error(`${what} was refused with ${code}, which protocol/documents does not tell`);
+/** Refusals after which the same request may succeed: they say when. */
+const TOLD_WHEN: ReadonlySet<string> = new Set<FaultCode>([
+  'rate_limited',
+  'busy',
+  'unavailable',
+  'outcome_unknown',
+]);
+
+/** Throws when the documents do not tell of this refusal, and when it does not say when to come back though it should. */
+export function expectDocumented(what: string, told: ReadonlySet<string> | undefined, body: object): void {
+  const { code, retryInMs } = body as { code?: unknown; retryInMs?: unknown };
+  if (typeof code !== 'string') return;
+  if (told !== undefined && !told.has(code))
+    throw new Error(`${what} was refused with ${code}, which protocol/documents does not tell`);
+  if (TOLD_WHEN.has(code) && typeof retryInMs !== 'number')
+    throw new Error(`${what} was refused with ${code}, which does not say when to come back`);
 }

@@ -16,6 +16,6 @@ export async function call(url: string, path: string, body?: object, method?: st
   });
   // Tests compare it with what they expect: that is its check.
   const answered = { status: response.status, body: (await response.json()) as Record<string, unknown> };
-  expectDocumented(`${verb} ${path}`, refusalsOfCall(verb, path), answered.body['code']);
+  expectDocumented(`${verb} ${path}`, refusalsOfCall(verb, path), answered.body);
   return answered;
 }
