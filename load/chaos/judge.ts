@@ -1,3 +1,4 @@
+import { replyTimes } from '../../server/reply-times.ts';
 import { percentile } from '../bench/kit/numbers.ts';
 import { times } from './ground/server-stand.ts';
 import type { Paces } from './players/pace.ts';
@@ -5,18 +6,15 @@ import type { Paces } from './players/pace.ts';
 /** What a row is held to that no history shows: a problem, a reason why nothing can be said, or nothing. */
 export type Judged = { readonly problem: string } | { readonly notJudged: string } | undefined;
 
-const { redisTimeoutMs, confirmDeadlineMs, statementTimeoutMs } = times;
-/** A confirm whose call is under way lets it have its own word. */
-const OWN_WORD_MS = 25;
-/** A call that waits for the one under way, and has its own deadline. */
-const callMs = 2 * redisTimeoutMs;
+const { redisTimeoutMs, statementTimeoutMs } = times;
+const { holdMs, confirmMs } = replyTimes(times);
 /** When Redis has forgotten a show somebody begins its next epoch first: what Postgres knows, laid aside and put in place. */
-const rotationMs = statementTimeoutMs + 2 * redisTimeoutMs + callMs;
+const rotationMs = statementTimeoutMs + 2 * redisTimeoutMs + holdMs;
 
 /** By when the configuration of the servers says that a hold, and a confirm, is answered. */
-export const bounds = (fault: { readonly forgets?: boolean | undefined }) => ({
-  holdMs: callMs + (fault.forgets ? rotationMs : 0),
-  confirmMs: confirmDeadlineMs + OWN_WORD_MS + callMs + (fault.forgets ? rotationMs : 0),
+export const bounds = ({ forgets }: { readonly forgets?: boolean | undefined }) => ({
+  holdMs: holdMs + (forgets ? rotationMs : 0),
+  confirmMs: confirmMs + (forgets ? rotationMs : 0),
 });
 
 /** Sending, the way of a frame and writing it down, three processes of them on a machine that does all of this at once. */

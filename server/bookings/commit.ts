@@ -3,6 +3,7 @@ import { fairTimeout, monotonicMs } from '../clock.ts';
 import { loadLimits } from '../limits.ts';
 import { type ObserveBatches, unobserved } from '../observability/batches.ts';
 import type { Log } from '../observability/log.ts';
+import { OWN_WORD_MS } from '../reply-times.ts';
 import { failureKind, isRefusal, type PostgresPool } from '../stores/postgres.ts';
 import { type ConfirmAnswer, ConfirmCall, type ConfirmRequest } from './confirm-call.ts';
 
@@ -44,8 +45,6 @@ type Attempt =
 export const MAX_BATCH = 256;
 /** How long a request waits whose row somebody else has locked. */
 const BLOCKED_MS = 25;
-/** A call that ends at its deadline knows better than we do whether it was sent: it may say so first. */
-const OWN_WORD_MS = 25;
 /** A request with less time left than this is not worth a call: it would make the whole batch late. */
 const MIN_CALL_MS = 50;
 

@@ -2,6 +2,7 @@ import type { Position } from '../../protocol/index.ts';
 import { Batcher } from '../batcher.ts';
 import { loadLimits } from '../limits.ts';
 import { type ObserveBatches, unobserved } from '../observability/batches.ts';
+import { CALLS_WAITED_FOR } from '../reply-times.ts';
 import { type RedisStore, StoreUnavailable } from '../stores/redis.ts';
 import { soldKey } from './keys.ts';
 import { mintEpoch, mintLeaseId } from './lease-ids.ts';
@@ -333,7 +334,7 @@ export class Leases {
   #batcher<Request, Result>(
     name: string,
     run: (showId: string, requests: readonly Request[]) => Promise<readonly Result[]>,
-    callsWaitedFor = 2,
+    callsWaitedFor = CALLS_WAITED_FOR,
   ): Batcher<Request, Result> {
     const { store, observeBatches = unobserved } = this.#options;
     const maxWaitMs = store.timeoutMs * callsWaitedFor;

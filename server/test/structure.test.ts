@@ -19,6 +19,7 @@ const LAYERS = [
     'server/admission.ts',
     'server/batcher.ts',
     'server/rate-limit.ts',
+    'server/reply-times.ts',
     'server/observability',
     'server/stores',
   ],
