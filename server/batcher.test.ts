@@ -4,15 +4,15 @@ import { Batcher, BatcherFullError, type BatcherOptions } from './batcher.ts';
 /** A batcher whose calls are ended by hand, and the calls it has made so far. */
 function handDriven(
   options: Partial<
-    Pick<
-      BatcherOptions<never, never>,
-      'maxBatch' | 'maxWaiting' | 'maxWaitMs' | 'maxQueueMs' | 'shortQueue' | 'onCall' | 'nowMs'
-    >
+    Pick<BatcherOptions<never, never>, 'maxBatch' | 'maxWaiting' | 'maxWaitMs' | 'onCall'>
   > = {},
 ) {
   const calls: { key: string; requests: readonly number[]; end: (error?: Error) => void }[] = [];
   const batcher = new Batcher<number, string>({
-    ...{ maxBatch: 100, maxWaiting: 100, ...options },
+    maxBatch: options.maxBatch ?? 100,
+    maxWaiting: options.maxWaiting ?? 100,
+    maxWaitMs: options.maxWaitMs,
+    onCall: options.onCall,
     run: (key, requests) =>
       new Promise((resolve, reject) => {
         calls.push({
@@ -131,67 +131,6 @@ describe('Batcher', () => {
     expect((await answers).map(({ status }) => status)).toEqual([
       ...['fulfilled', 'fulfilled', 'fulfilled', 'rejected'],
     ]);
-  });
-
-  it('refuses at once who would wait too long behind the others, by the pace of the last calls', async () => {
-    let nowMs = 0;
-    const { batcher, calls } = handDriven({
-      maxBatch: 2,
-      maxQueueMs: 150,
-      shortQueue: 8,
-      nowMs: () => nowMs,
-    });
-    const settled: string[] = [];
-    const submit = (request: number) =>
-      void batcher.submit('a', request).then(
-        (result) => settled.push(result),
-        (error) => settled.push(`${request} ${error instanceof BatcherFullError}`),
-      );
-    const endAfter = async (call: number, ms: number) => {
-      nowMs += ms;
-      calls[call]?.end();
-      await expect.poll(() => calls.length).toBe(call + 2);
-    };
-    const refused = () => settled.filter((outcome) => outcome.endsWith('true'));
-    const submitMany = (from: number, to: number) => {
-      for (let request = from; request <= to; request++) submit(request);
-    };
-    // Before some calls were made each is reckoned to take 25 ms: seven of them are too many.
-    submitMany(1, 15);
-    expect([batcher.queueMs('a'), batcher.queueMs('b')]).toEqual([175, 0]);
-    submit(16);
-    await expect.poll(refused).toEqual(['16 true']);
-    for (const call of [0, 1, 2]) {
-      await endAfter(call, 60);
-      submitMany(100 + 2 * call, 101 + 2 * call);
-    }
-    await endAfter(3, 60);
-    // Now their pace is known.
-    expect(batcher.queueMs('a')).toBe(6 * 60);
-    submit(17);
-    await expect.poll(refused).toEqual(['16 true', '17 true']);
-    // As long as one of the last calls was quick, slow ones are no pace.
-    await endAfter(4, 10);
-    submitMany(110, 113);
-    for (const call of [5, 6, 7]) {
-      await endAfter(call, 200);
-      expect(batcher.queueMs('a')).toBe(6 * 10);
-      submitMany(110 + 2 * call, 111 + 2 * call);
-    }
-    await endAfter(8, 200);
-    expect(batcher.queueMs('a')).toBe(6 * 200);
-    submit(31);
-    await expect.poll(refused).toEqual(['16 true', '17 true', '31 true']);
-    // A short queue is never full, be the pace ever so slow.
-    for (const call of [9, 10, 11]) await endAfter(call, 200);
-    expect(batcher.queueMs('a')).toBe(0);
-    submit(32);
-    for (let call = 12; calls.length > call; call++) {
-      calls[call]?.end();
-      await expect.poll(() => calls.length > call + 1 || settled.includes('a32')).toBe(true);
-    }
-    expect(settled).toContain('a32');
-    expect(refused()).toEqual(['16 true', '17 true', '31 true']);
   });
 
   it('tells how many wait, and how many each call takes', async () => {

@@ -1,4 +1,4 @@
-import { monotonicMs } from './clock.ts';
+import { fairTimeout, monotonicMs } from './clock.ts';
 
 /** The queue of a key is full, or moves too slowly for this request: nothing of it was sent. */
 export class BatcherFullError extends Error {
@@ -17,22 +17,9 @@ export interface BatcherOptions<Request, Result> {
   readonly maxWaiting: number;
   /** Who still waits after this is refused with `BatcherFullError`. Undefined: the callers see to it themselves. */
   readonly maxWaitMs?: number | undefined;
-  /**
-   * Who comes when those in front already need longer than this, by the pace of the last calls, is refused with
-   * `BatcherFullError` at once: it would only wait, and those behind it longer still. Undefined: whoever fits may wait.
-   */
-  readonly maxQueueMs?: number | undefined;
-  /** So many may wait whatever their pace: clients who wait for their answers before they ask again make no longer queue. */
-  readonly shortQueue?: number;
   /** Hears how many requests each call takes, for metrics. */
   readonly onCall?: ((requests: number) => void) | undefined;
-  readonly nowMs?: () => number;
 }
-
-/** By so many calls the pace of a queue is told: slow is what all of them were. */
-const PACE_CALLS = 4;
-/** What a call is reckoned to take before some were made: the first of a show may take long, and everybody comes at once. */
-const FIRST_PACE_MS = 25;
 
 interface Waiting<Request, Result> {
   readonly request: Request;
@@ -44,9 +31,7 @@ interface Waiting<Request, Result> {
 
 interface Queue<Request, Result> {
   readonly waiting: Waiting<Request, Result>[];
-  timer: NodeJS.Timeout | undefined;
-  /** What each of the last calls took, the latest last. */
-  readonly callsMs: number[];
+  cancelTimeout: (() => void) | undefined;
 }
 
 /**
@@ -58,85 +43,77 @@ export class Batcher<Request, Result> {
   readonly #options: BatcherOptions<Request, Result>;
   /** Keys with a call under way; a key leaves when nobody waits for it any more. */
   readonly #queues = new Map<string, Queue<Request, Result>>();
-  readonly #nowMs: () => number;
+  #waiting = 0;
 
   constructor(options: BatcherOptions<Request, Result>) {
     this.#options = options;
-    this.#nowMs = options.nowMs ?? monotonicMs;
   }
 
-  /** Requests that wait, of all keys together, for metrics. */
+  /** Requests that wait, of all keys together. */
   get waiting(): number {
-    let waiting = 0;
-    for (const queue of this.#queues.values()) waiting += queue.waiting.length;
-    return waiting;
+    return this.#waiting;
   }
 
-  /** How long a request for this key would wait for those in front of it, by the pace of the last calls. */
-  queueMs(key: string): number {
-    const queue = this.#queues.get(key);
-    return queue === undefined ? 0 : this.#queueMs(queue);
+  /** One more request for this key would be refused. */
+  isFull(key: string): boolean {
+    return (this.#queues.get(key)?.waiting.length ?? 0) >= this.#options.maxWaiting;
   }
 
   submit(key: string, request: Request): Promise<Result> {
     const { maxWaitMs = Number.POSITIVE_INFINITY } = this.#options;
     return new Promise((resolve, reject) => {
-      const waiting = { request, endsMs: this.#nowMs() + maxWaitMs, resolve, reject };
+      const waiting = { request, endsMs: monotonicMs() + maxWaitMs, resolve, reject };
       const queue = this.#queues.get(key);
       if (queue === undefined) {
-        const opened = { waiting: [], timer: undefined, callsMs: [FIRST_PACE_MS] };
+        const opened = { waiting: [], cancelTimeout: undefined };
         this.#queues.set(key, opened);
         void this.#drain(key, opened, [waiting]);
-      } else if (this.#isFull(queue)) {
+      } else if (this.isFull(key)) {
         reject(new BatcherFullError());
       } else {
         queue.waiting.push(waiting);
+        this.#waiting += 1;
         this.#watch(queue);
       }
     });
   }
 
-  /** Of the calls that leave before one more request does. The one that is under way is not among them: an idle key has one too. */
-  #queueMs({ waiting, callsMs }: Queue<Request, Result>): number {
-    const { maxBatch, shortQueue = 0 } = this.#options;
-    const callsAhead = Math.floor(waiting.length / maxBatch);
-    // The quickest: some slow calls (a checkpoint of the disk, a cold plan, garbage collected) are no pace.
-    return callsAhead === 0 || waiting.length < shortQueue ? 0 : callsAhead * Math.min(...callsMs);
-  }
-
-  #isFull(queue: Queue<Request, Result>): boolean {
-    const { maxWaiting, maxQueueMs = Number.POSITIVE_INFINITY } = this.#options;
-    return queue.waiting.length >= maxWaiting || this.#queueMs(queue) > maxQueueMs;
-  }
-
   async #drain(key: string, queue: Queue<Request, Result>, first: Waiting<Request, Result>[]): Promise<void> {
-    for (let batch = first; batch.length > 0; batch = this.#next(queue)) {
-      const fromMs = this.#nowMs();
-      await this.#call(key, batch);
-      if (queue.callsMs.push(this.#nowMs() - fromMs) > PACE_CALLS) queue.callsMs.shift();
-    }
-    clearTimeout(queue.timer);
+    for (let batch = first; batch.length > 0; batch = this.#next(queue)) await this.#call(key, batch);
+    queue.cancelTimeout?.();
     this.#queues.delete(key);
   }
 
-  #next({ waiting }: Queue<Request, Result>): Waiting<Request, Result>[] {
-    refuseLate(waiting, this.#nowMs());
-    return waiting.splice(0, this.#options.maxBatch);
+  #next(queue: Queue<Request, Result>): Waiting<Request, Result>[] {
+    this.#refuseLate(queue);
+    return this.#take(queue, this.#options.maxBatch);
   }
 
-  /** One timer a queue, for whoever waits longest: all wait equally long, so ends come in the order of arrival. */
+  /** Those in front. */
+  #take({ waiting }: Queue<Request, Result>, count: number): Waiting<Request, Result>[] {
+    const taken = waiting.splice(0, count);
+    this.#waiting -= taken.length;
+    return taken;
+  }
+
+  /** One timeout a queue, for whoever waits longest: all wait equally long, so ends come in the order of arrival. */
   #watch(queue: Queue<Request, Result>): void {
     const [longest] = queue.waiting;
-    if (queue.timer !== undefined || longest === undefined || longest.endsMs === Number.POSITIVE_INFINITY)
-      return;
-    queue.timer = setTimeout(
-      () => {
-        queue.timer = undefined;
-        refuseLate(queue.waiting, this.#nowMs());
-        this.#watch(queue);
-      },
-      Math.max(1, longest.endsMs - this.#nowMs()),
-    );
+    if (queue.cancelTimeout !== undefined || longest === undefined) return;
+    if (longest.endsMs === Number.POSITIVE_INFINITY) return;
+    const end = () => {
+      queue.cancelTimeout = undefined;
+      this.#refuseLate(queue);
+      this.#watch(queue);
+    };
+    queue.cancelTimeout = fairTimeout(end, Math.max(1, longest.endsMs - monotonicMs()));
+  }
+
+  #refuseLate(queue: Queue<Request, Result>): void {
+    const nowMs = monotonicMs();
+    const inTime = queue.waiting.findIndex(({ endsMs }) => endsMs > nowMs);
+    const late = this.#take(queue, inTime < 0 ? queue.waiting.length : inTime);
+    for (const { reject } of late) reject(new BatcherFullError());
   }
 
   async #call(key: string, batch: readonly Waiting<Request, Result>[]): Promise<void> {
@@ -153,11 +130,4 @@ export class Batcher<Request, Result> {
       for (const waiting of batch) waiting.reject(error);
     }
   }
-}
-
-/** Those whose time is over stand in front. */
-function refuseLate<Request, Result>(waiting: Waiting<Request, Result>[], nowMs: number): void {
-  const inTime = waiting.findIndex(({ endsMs }) => endsMs > nowMs);
-  const late = waiting.splice(0, inTime < 0 ? waiting.length : inTime);
-  for (const { reject } of late) reject(new BatcherFullError());
 }

@@ -75,16 +75,12 @@ export const httpLimits = {
  * goes on; so those who are served are served as fast as ever, instead of all of them slowly.
  */
 export const loadLimits = {
-  /** Of one show, by the pace of its last calls: holds are refused while holds or confirms wait longer than this. */
-  maxQueueMs: 100,
-  /** So many of them are no queue, whatever their pace: who waits for answers before asking again is to be refused nothing. */
-  shortQueue: 4_096,
-  /** Confirms themselves wait this long: who holds seats has waited for them already. */
-  maxConfirmQueueMs: 500,
-  /** A turn of the event loop longer than this is a long one: frames wait in the kernel meanwhile, where no queue sees them. */
-  longTurnMs: 100,
-  /** Long turns on end for so long are no burst. */
-  burstMs: 300,
+  /** Without an answer, counted in holds: what comes in one moment when a sale begins is served. */
+  maxWork: 4_096,
+  /** What a confirm takes, in holds: of those about four times as many are done in a second. */
+  holdsAConfirm: 4,
+  /** Of one show. Confirms are the last to be refused: who holds seats has waited for them already. */
+  maxConfirmsWaiting: 2_048,
 } as const;
 
 /** What may be set, as far as it is bounded by the wire. */

@@ -115,7 +115,8 @@ export async function openRooms(
       streamLagMs: () => Math.max(seatMaps.lagMs, feed.lagMs),
     });
   const admission = new Admission({
-    queueMs: (showId) => Math.max(leases.queueMs(showId), bookings.queueMs(showId)),
+    holdsWaiting: () => leases.holdsWaiting,
+    confirmsUnderWay: () => bookings.underWay,
   });
   const services = { catalogue, leases, ownLeases, bookings, broadcaster, seatMaps };
   return { config, admission, log, metrics, ...services, readiness };

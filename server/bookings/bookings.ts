@@ -12,7 +12,6 @@ import { findSeats } from '../catalogue/find-seats.ts';
 import { monotonicMs } from '../clock.ts';
 import { mintLeaseId } from '../leases/lease-ids.ts';
 import type { Owner } from '../leases/leases.ts';
-import { loadLimits } from '../limits.ts';
 import type { ObserveBatches } from '../observability/batches.ts';
 import type { Log } from '../observability/log.ts';
 import { later, tooMuch } from '../refusals.ts';
@@ -133,11 +132,6 @@ export class Bookings {
     return this.#settlements.kept;
   }
 
-  /** How long a confirm would wait for those in front of it. */
-  queueMs(showId: string): number {
-    return this.#commits.queueMs(showId);
-  }
-
   /**
    * Answers within `confirmDeadlineMs` and the time that Redis may take. The same confirm while one is under way joins
    * it. Rejects for bugs alone.
@@ -180,7 +174,7 @@ export class Bookings {
     const unknown = await this.#unknownPlace(confirm);
     if (unknown !== undefined) return { ok: false, fault: unknown };
     // Before the guard: Redis need not take part in what is refused anyway.
-    if (this.queueMs(confirm.showId) > loadLimits.maxConfirmQueueMs) return { ok: false, fault: tooMuch() };
+    if (this.#commits.isFull(confirm.showId)) return { ok: false, fault: tooMuch() };
     const guarded = await this.#guard(confirm);
     // Without a guard there is none to outlive.
     const times = { endsMs, beginBeforeMs: guarded.isKept ? beganMs + transactionStartMs : endsMs };

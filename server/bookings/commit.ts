@@ -57,22 +57,25 @@ export class Commits {
   readonly #log: Log;
   readonly #batcher: Batcher<Ticket, Attempt>;
 
-  constructor({ pool, log, maxWaiting = 10_000, observeBatches = unobserved }: CommitOptions) {
+  constructor({
+    pool,
+    log,
+    maxWaiting = loadLimits.maxConfirmsWaiting,
+    observeBatches = unobserved,
+  }: CommitOptions) {
     this.#call = new ConfirmCall(pool);
     this.#log = log;
     this.#batcher = new Batcher({
       run: (showId, tickets) => this.#run(showId, tickets),
       maxBatch: MAX_BATCH,
       maxWaiting,
-      maxQueueMs: loadLimits.maxConfirmQueueMs,
-      shortQueue: loadLimits.shortQueue,
       onCall: observeBatches('confirms', () => this.#batcher.waiting),
     });
   }
 
-  /** How long whoever came now would wait for those in front of it. */
-  queueMs(showId: string): number {
-    return this.#batcher.queueMs(showId);
+  /** Whoever came now would be answered `busy`. */
+  isFull(showId: string): boolean {
+    return this.#batcher.isFull(showId);
   }
 
   /**

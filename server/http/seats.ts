@@ -35,7 +35,7 @@ type Locked = Outcome<{ answer: SeatLockResponse }>;
 async function hold(deps: HttpDeps, users: UserLimits, body: SeatLockBody): Promise<Locked> {
   const { show_id: showId, seat_ids: seatIds } = body;
   const { config, catalogue } = deps;
-  if (!deps.admission.admits(showId)) return { ok: false, fault: tooMuch() };
+  if (!deps.admission.admits()) return { ok: false, fault: tooMuch() };
   const found = await findSeats(catalogue, { showId, seatIds }, config.maxSeatsPerHold);
   if (!found.ok) return found;
   return users.locking(body, () => take(deps, body, found.show));

@@ -1,6 +1,5 @@
 import type { Position } from '../../protocol/index.ts';
 import { Batcher } from '../batcher.ts';
-import { loadLimits } from '../limits.ts';
 import { type ObserveBatches, unobserved } from '../observability/batches.ts';
 import { CALLS_WAITED_FOR } from '../reply-times.ts';
 import { type RedisStore, StoreUnavailable } from '../stores/redis.ts';
@@ -116,9 +115,9 @@ export class Leases {
     this.#onPosition = listener;
   }
 
-  /** How long a hold would wait for those in front of it. */
-  queueMs(showId: string): number {
-    return this.#holds.queueMs(showId);
+  /** Holds that wait for Redis. */
+  get holdsWaiting(): number {
+    return this.#holds.waiting;
   }
 
   /**
@@ -339,9 +338,7 @@ export class Leases {
     const { store, observeBatches = unobserved } = this.#options;
     const maxWaitMs = store.timeoutMs * callsWaitedFor;
     const onCall = observeBatches(name, () => batcher.waiting);
-    const { shortQueue } = loadLimits;
-    const bounds = { maxBatch: MAX_BATCH, maxWaiting: MAX_WAITING, maxWaitMs, shortQueue };
-    const batcher = new Batcher({ run, ...bounds, onCall });
+    const batcher = new Batcher({ run, maxBatch: MAX_BATCH, maxWaiting: MAX_WAITING, maxWaitMs, onCall });
     return batcher;
   }
 }

@@ -97,7 +97,7 @@ export class Connection {
     const session = this.#session;
     if (this.#state !== 'live' || session === undefined) this.#offend(frame.id, fault('hello_required'));
     else if (this.#underWay >= sessionLimits.maxUnderWay) this.#refuse(frame.id, tooMuch());
-    else if (frame.type === 'hold' && !this.#rooms.admission.admits(frame.showId)) this.#turnDown(frame);
+    else if (frame.type === 'hold' && !this.#rooms.admission.admits()) this.#turnDown(frame);
     else void this.#answer(frame, timing, () => dispatch(this.#rooms, session, frame));
   }
 
