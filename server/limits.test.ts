@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { clientFrame, limits, seatLockBody } from '../protocol/index.ts';
 import { readConfig } from './config.ts';
-import { httpLimits, limitRelations, sessionLimits, showBody, smallBody } from './limits.ts';
+import { httpLimits, limitRelations, loadLimits, sessionLimits, showBody, smallBody } from './limits.ts';
 
 const read = readConfig({});
 if (!read.ok) throw new Error(read.problems.join('\n'));
@@ -73,4 +73,10 @@ it('what bodies, and answers to probes, may take is bounded', () => {
   expect(httpLimits.maxUnderWay * smallBody.maxBytes).toBeLessThanOrEqual(256 * 1024 ** 2);
   expect(httpLimits.maxShowsUnderWay * showBody.maxBytes).toBeLessThanOrEqual(64 * 1024 ** 2);
   expect(httpLimits.readinessDeadlineMs).toBeLessThanOrEqual(2_000);
+});
+
+it('new holds are refused long before any confirm is', () => {
+  expect(loadLimits.maxWork / loadLimits.holdsAConfirm).toBeLessThanOrEqual(
+    loadLimits.maxConfirmsWaiting / 2,
+  );
 });

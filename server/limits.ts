@@ -16,7 +16,7 @@ import { limits } from '../protocol/index.ts';
  * | user over HTTP | MAX_LEASES_PER_SESSION, MAX_FRAMES_PER_S | `limit_reached`, `rate_limited` |
  * | HTTP body | bytes, time | `too_large`, `timed_out` |
  * | HTTP requests at work | of all, of one path | `busy` |
- * | show, event loop | expected wait, long turns | `busy` |
+ * | server | work without an answer | `busy` |
  */
 
 export const sessionLimits = {
