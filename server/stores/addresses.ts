@@ -17,11 +17,13 @@ export const nameOf = ({ host, port }: Address): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
 export function parseHost(text: string, defaultPort: number): Address | undefined {
-  const { host, port } = HOST.exec(text)?.groups ?? {};
-  return host === undefined
-    ? undefined
-    : { host: host.replace(/^\[|\]$/g, ''), port: Number(port ?? defaultPort) };
+  const { host, port = String(defaultPort) } = HOST.exec(text)?.groups ?? {};
+  if (host === undefined || !isPort(port)) return undefined;
+  return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
 }
+
+/** One that can be connected to. */
+export const isPort = (digits: string): boolean => Number(digits) >= 1 && Number(digits) <= 65_535;
 
 export function parseLogin(text: string): Login | undefined {
   const [, name = '', password = ''] = /^([^:]*):?(.*)$/.exec(text) ?? [];

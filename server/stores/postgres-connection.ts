@@ -91,7 +91,7 @@ export class PostgresConnection {
       host: host.host,
       port: host.port,
       ssl: target.tlsTo(host.host),
-      connection: { ...target.parameters, ...session },
+      connection: { application_name: 'rowlock', ...target.parameters, ...session },
       // What its types do not know, it takes.
       socket: () => this.#connect(),
       onclose: () => {
@@ -226,7 +226,6 @@ const clientSettings = ({ statementTimeoutMs, lockTimeoutMs }: ConnectionOptions
   connect_timeout: 0,
   onnotice: () => undefined,
   session: {
-    application_name: 'rowlock',
     statement_timeout: statementTimeoutMs,
     lock_timeout: lockTimeoutMs,
     // The confirm function needs each of its statements to see what was committed before it.

@@ -39,6 +39,11 @@ test('tells the server what is meant for it, and heeds the rest itself', () => {
     'postgres://a/b?sslmode=require&target_session_attrs=primary&connect_timeout=5&search_path=sales',
   );
   expect(parameters).toEqual({ search_path: 'sales' });
+  const asManagedOnesGiveIt =
+    'keepalives=1&keepalives_idle=30&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=9&gssencmode=disable&channel_binding=prefer';
+  expect(targetOf(`postgres://a/b?${asManagedOnesGiveIt}&constructor=x`).parameters).toEqual({
+    constructor: 'x',
+  });
 });
 
 test('says about TLS what libpq does', async () => {
@@ -63,6 +68,19 @@ test.each([
   ['postgres://a:port/b', 'must be a URL'],
   ['postgres://a,,b:1:2/c', 'must be a URL'],
   ['postgres://a/%zz', 'must be a URL'],
+  ['postgres://a:0/b', 'must be a URL'],
+  ['postgres://a:99999/b', 'must be a URL'],
+  ['postgres://%2Fvar:65536/b', 'must be a URL'],
+  ['postgres://a/b?user=x', 'must do without user,'],
+  ['postgres://a/b?password=hidden', 'must do without password,'],
+  ['postgres://a/b?host=x', 'must do without host,'],
+  ['postgres://a/b?port=hidden', 'must do without port,'],
+  ['postgres://a/b?dbname=x', 'must do without dbname,'],
+  ['postgres://a/b?sslcert=hidden', 'must do without sslcert,'],
+  ['postgres://a/b?sslkey=hidden', 'must do without sslkey,'],
+  ['postgres://a/b?passfile=hidden', 'must do without passfile,'],
+  ['postgres://a/b?channel_binding=require', 'must do without channel_binding,'],
+  ['postgres://a/b?gssencmode=require', 'must do without gssencmode,'],
   ['postgres://%2Fvar%zz/b', 'must be a URL'],
   ['postgres://a/b?sslmode=verify', 'must have an sslmode among disable, prefer'],
   ['postgres://a/b?sslmode=require&sslrootcert=system', 'must have sslmode=verify-full'],

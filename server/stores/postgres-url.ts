@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { checkServerIdentity, type ConnectionOptions as TlsOptions } from 'node:tls';
-import { type Address, type Login, nameOf, parseHost, parseLogin } from './addresses.ts';
+import { type Address, isPort, type Login, nameOf, parseHost, parseLogin } from './addresses.ts';
 
 const MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 type TlsMode = (typeof MODES)[number];
 
-/** Where PostgreSQL is reached, as DATABASE_URL tells it: in the words of libpq, all of them read here. */
+/** Where PostgreSQL is reached, as DATABASE_URL tells it: in the words of libpq. What none of them is (`search_path`) is told to the server. */
 export interface PostgresTarget {
   /** One of them takes writes. A host that begins with `/` is the directory of a Unix socket. */
   readonly hosts: readonly Address[];
@@ -14,7 +14,7 @@ export interface PostgresTarget {
   readonly database: string | undefined;
   /** What a connection to this host does about TLS, as postgres.js takes it. */
   readonly tlsTo: (host: string) => false | 'prefer' | TlsOptions;
-  /** Of the session, to be told to the server as they are. */
+  /** Settings of the session, which the server is told as they are. */
   readonly parameters: Readonly<Record<string, string>>;
 }
 
@@ -27,8 +27,24 @@ interface Refused {
 
 const FORM =
   /^postgres(?:ql)?:\/\/(?:(?<login>[^/?#]*)@)?(?<hosts>[^/?#@]*)(?:\/(?<database>[^/?#]*))?(?:\?(?<query>[^#]*))?$/;
-/** Ours to heed rather than the server's. Connecting has deadlines of ours. */
-const OURS = new Set(['sslmode', 'sslrootcert', 'target_session_attrs', 'connect_timeout']);
+/**
+ * Words of libpq that are no settings of the server. These are heeded here, or make no difference: connecting and every call
+ * have deadlines of ours, which find out before the kernel does.
+ */
+const OURS = new Set(
+  (
+    'sslmode sslrootcert target_session_attrs connect_timeout tcp_user_timeout ' +
+    'keepalives keepalives_idle keepalives_interval keepalives_count'
+  ).split(' '),
+);
+/** These are not built in, so nobody may insist on them. */
+const OPTIONAL = new Set(['gssencmode', 'channel_binding']);
+/** These stand elsewhere in the URL or are not built in. A server that is told them refuses, and has read a password in the clear. */
+const REFUSED = new Set(
+  'user password host hostaddr port dbname database passfile service sslcert sslkey sslpassword sslcrl'.split(
+    ' ',
+  ),
+);
 /** A server that books needs one that takes writes; that is looked for unasked. */
 const WRITERS = new Set(['read-write', 'primary']);
 
@@ -49,6 +65,8 @@ export function readPostgresUrl(url: string): Read {
       'must be a URL such as postgres://user:password@host:port/database; several hosts: host:port,host:port',
     );
   const given = new URLSearchParams(query);
+  const refused = [...given].find(([name, value]) => isRefused(name, value))?.[0];
+  if (refused !== undefined) return no(`must do without ${refused}, or this value of it, in its query`);
   const writer = given.get('target_session_attrs') ?? 'read-write';
   if (!WRITERS.has(writer))
     return no('must leave target_session_attrs at read-write: a server that books has to write');
@@ -59,7 +77,7 @@ export function readPostgresUrl(url: string): Read {
     login: parsedLogin,
     database: name || undefined,
     tlsTo: tls.tlsTo,
-    parameters: Object.fromEntries([...given].filter(([name]) => !OURS.has(name))),
+    parameters: Object.fromEntries([...given].filter(([name]) => !OURS.has(name) && !OPTIONAL.has(name))),
   };
   return { ok: true, target };
 }
@@ -70,12 +88,15 @@ export function postgresHosts(url: string): string {
   return read.ok ? read.target.hosts.map(nameOf).join(', ') : 'a URL that is none';
 }
 
+const isRefused = (name: string, value: string): boolean =>
+  REFUSED.has(name) || (OPTIONAL.has(name) && value !== 'prefer' && value !== 'disable');
+
 function parseAddress(text: string): Address | undefined {
   if (text === '') return { host: 'localhost', port: 5432 };
   const [, directory, port = '5432'] = /^(%2F[^:]*)(?::(\d+))?$/i.exec(text) ?? [];
   if (directory === undefined) return parseHost(text, 5432);
   const host = decoded(directory);
-  return host === undefined ? undefined : { host, port: Number(port) };
+  return host === undefined || !isPort(port) ? undefined : { host, port: Number(port) };
 }
 
 /**

@@ -184,6 +184,17 @@ test('nobody listening: unavailable at once; no connection left: busy', async ()
   }
 });
 
+test('goes by the name that the URL gives it', async () => {
+  const nameOf = async (url: string) =>
+    (
+      await open({ url }).query(sql("SELECT current_setting('application_name') AS name"), [], { deadlineMs })
+    )[0];
+  const named = new URL(database.url);
+  named.searchParams.set('application_name', 'box office');
+  expect(await nameOf(database.url)).toEqual({ name: 'rowlock' });
+  expect(await nameOf(named.href)).toEqual({ name: 'box office' });
+});
+
 test('closing lets the call under way finish, refuses those in line, and cuts what does not end', async () => {
   const pool = open();
   const call = pool.query(sleep, [0.1], { deadlineMs });

@@ -1,4 +1,4 @@
-import { type Address, type Login, login, nameOf, parseHost, parseLogin } from './addresses.ts';
+import { type Address, isPort, type Login, login, nameOf, parseHost, parseLogin } from './addresses.ts';
 
 /** Where a Redis is reached, as REDIS_URL tells it. */
 export type RedisTarget =
@@ -33,18 +33,22 @@ const SENTINEL_PATH = /^\/(?<name>[\w.-]+)(?:\/(?<db>\d{1,5}))?$/;
 export function parseRedisUrl(url: string): RedisTarget | undefined {
   const { tls, kind, login = '', hosts = '', path = '', query } = FORM.exec(url)?.groups ?? {};
   if (tls === undefined) return undefined;
-  if (kind === undefined)
-    return hosts.includes(',') || !URL.canParse(url) ? undefined : { kind: 'single', url };
+  const parsedLogin = parseLogin(login);
+  if (parsedLogin === undefined) return undefined;
+  if (kind === undefined) return isSingle(url, hosts) ? { kind: 'single', url } : undefined;
   const nodes = hosts.split(',').map((host) => parseHost(host, kind === 'cluster' ? 6379 : 26379));
   const known = nodes.filter((node) => node !== undefined);
-  const parsedLogin = parseLogin(login);
-  if (known.length !== nodes.length || parsedLogin === undefined) return undefined;
+  if (known.length !== nodes.length) return undefined;
   const common = { nodes: known, login: parsedLogin, tls: tls === 's' };
   if (kind === 'cluster') return path.length > 1 || query !== undefined ? undefined : { ...common, kind };
   const { name, db = '0' } = SENTINEL_PATH.exec(path)?.groups ?? {};
   if (name === undefined) return undefined;
   return { ...common, kind: 'sentinel', name, db: Number(db), sentinels: sentinelLogin(query) };
 }
+
+/** The client reads such a URL itself, and throws at what this lets pass. */
+const isSingle = (url: string, hosts: string): boolean =>
+  !hosts.includes(',') && URL.canParse(url) && isPort(new URL(url).port || '6379');
 
 /** Hosts and ports: what may be shown of a URL that carries a password. */
 export function addressOf(url: string): string {
