@@ -6,6 +6,8 @@ export interface Order {
   readonly seconds: number;
   readonly seed: number;
   readonly quick: boolean;
+  /** A fault that cannot be injected here is an error. */
+  readonly mustFire: boolean;
 }
 type Parsed = { ok: true; order: Order } | { ok: false; problem: string };
 
@@ -17,15 +19,17 @@ const flags = z.object({
   seconds: z.coerce.number().min(1).max(600).optional(),
   seed: z.coerce.number().int().min(0).max(4_294_967_295).optional(),
   quick: z.boolean(),
+  'must-fire': z.boolean(),
 });
 
 export const usage = (faults: readonly { name: string; row: string }[]): string =>
   [
-    'usage: npm run chaos -- [fault … | all] [--seconds n] [--seed n] [--quick]',
+    'usage: npm run chaos -- [fault … | all] [--seconds n] [--seed n] [--quick] [--must-fire]',
     ...faults.map(({ name, row }) => `  ${name.padEnd(20)} ${row}`),
     `  --seconds n  of load for each fault, which strikes as often as fits; ${SECONDS}`,
     '  --seed n     replays a plan: which fault strikes when, whom and for how long',
     '  --quick      each fault once: seconds',
+    '  --must-fire  a fault that cannot be injected here is an error',
   ].join('\n');
 
 /** Never throws: a problem is one line that names the flag, or how to call it. */
@@ -35,7 +39,8 @@ export function parseOrder(
   anySeed: () => number,
 ): Parsed {
   const text = { type: 'string' } as const;
-  const options = { seconds: text, seed: text, quick: { type: 'boolean', default: false } } as const;
+  const flag = { type: 'boolean', default: false } as const;
+  const options = { seconds: text, seed: text, quick: flag, 'must-fire': flag } as const;
   let given: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>;
   try {
     given = parseArgs({ args: [...args], allowPositionals: true, options });
@@ -51,7 +56,8 @@ export function parseOrder(
     const [issue] = parsed.error.issues;
     return { ok: false, problem: `--${issue?.path.join('.')}: ${issue?.message}` };
   }
-  const { seconds, seed = anySeed(), quick } = parsed.data;
+  const { seconds, seed = anySeed(), quick, 'must-fire': mustFire } = parsed.data;
   const names = asked.includes('all') ? all : asked;
-  return { ok: true, order: { names, seconds: seconds ?? (quick ? QUICK_SECONDS : SECONDS), seed, quick } };
+  const order = { names, seconds: seconds ?? (quick ? QUICK_SECONDS : SECONDS), seed, quick, mustFire };
+  return { ok: true, order };
 }

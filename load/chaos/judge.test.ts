@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bounds, judgeBounds, judgeOthers } from './judge.ts';
+import { bounds, judgeBounds, judgeOthers, judgeTruth } from './judge.ts';
 
 const { holdMs, confirmMs } = bounds({});
 const calm = { pausedMs: 0, stallMs: 0 };
@@ -22,6 +22,13 @@ describe('the bounds of replies', () => {
     const verdict = judgeBounds({}, { holdMs: holdMs + 5_000, confirmMs }, { pausedMs: 0, stallMs: 400 });
     expect(verdict).toEqual({ notJudged: expect.stringContaining('busy') });
   });
+});
+
+it('the truth of readyz has two seconds, and what a busy machine takes', () => {
+  expect(judgeTruth(2_000, 0)).toBeUndefined();
+  expect(judgeTruth(2_500, 0)).toHaveProperty('problem');
+  expect(judgeTruth(2_500, 150)).toBeUndefined();
+  expect(judgeTruth(6_000, 400)).toHaveProperty('notJudged');
 });
 
 describe('the others', () => {

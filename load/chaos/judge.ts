@@ -48,6 +48,15 @@ export function judgeBounds(
   return busy(stallMs) ?? { problem: `${told.join(', ')} and ${Math.round(spareMs)} to spare` };
 }
 
+/** `readyz` must tell the truth within this. */
+const TRUTH_WITHIN_MS = 2_000;
+
+/** @param tookMs from when a store was away until `readyz` said so */
+export function judgeTruth(tookMs: number, stallMs: number): Judged {
+  if (tookMs <= TRUTH_WITHIN_MS + SLACK_MS + PROCESSES * stallMs) return undefined;
+  return busy(stallMs) ?? { problem: `${Math.round(tookMs)} ms instead of ${TRUTH_WITHIN_MS}` };
+}
+
 /** Fewer say nothing about a tail. */
 const MIN_SAMPLES = 30;
 /** What the others may be slower by, in ms. */

@@ -78,7 +78,7 @@ describe('no answer', () => {
     proxy.blackHole();
     const from = performance.now();
     const error = await failure(store);
-    expect(performance.now() - from).toBeLessThan(900);
+    expect(performance.now() - from).toBeLessThan(5_000);
     expect(error).toBeInstanceOf(StoreUnavailable);
     expect(error).toMatchObject({ sent: true });
   });
@@ -98,7 +98,7 @@ describe('no answer', () => {
       while (performance.now() < endMs) {
         const from = performance.now();
         expect(await failure(store)).toBeInstanceOf(StoreUnavailable);
-        expect(performance.now() - from).toBeLessThan(900);
+        expect(performance.now() - from).toBeLessThan(5_000);
       }
     } finally {
       redis.signal('SIGCONT');
