@@ -41,14 +41,18 @@ async function connected(url = cluster.url, timeoutMs = 20_000): Promise<RedisSt
   return store;
 }
 
-/** A show whose slot began at this master, in its first epoch. */
-async function showAt(store: RedisStore, master: number): Promise<string> {
+/** A show whose slot began at this master. */
+function showOf(master: number): string {
   for (;;) {
     const showId = `show-${++shows}`;
-    if (cluster.masterOf(showId) !== master) continue;
-    await store.step('rotate', stepKeys(showId, []), ['', 'e', 0]);
-    return showId;
+    if (cluster.masterOf(showId) === master) return showId;
   }
+}
+/** The same in its first epoch. */
+async function showAt(store: RedisStore, master: number): Promise<string> {
+  const showId = showOf(master);
+  await store.step('rotate', stepKeys(showId, []), ['', 'e', 0]);
+  return showId;
 }
 const read = (store: RedisStore, showId: string) => store.step('read', stepKeys(showId, []), [0, 9]);
 const hold = (store: RedisStore, showId: string) =>
@@ -108,6 +112,29 @@ describe('a cluster', () => {
         `cannot use Redis at 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
     );
     expect(lines.join('')).not.toContain('secret-word');
+  });
+});
+
+describe('connecting', () => {
+  it('that is given up leaves no links behind', async () => {
+    const store = openRedis(redisSettings(cluster.url));
+    opened.push(store);
+    const connecting = store.connect();
+    store.close();
+    await expect(connecting).rejects.toThrow('cannot use the Redis cluster');
+    expect(store.masters).toEqual([]);
+  });
+
+  it('takes part of the deadline of a step that waits for it', async () => {
+    const store = openRedis(redisSettings(cluster.url, 4_000));
+    opened.push(store);
+    // Three answers make a link, each 1.2 s late; the fourth one is the step's, and comes after 4.8 s.
+    proxy.delay(600);
+    const connecting = store.connect().catch(() => undefined);
+    const showId = showOf(0);
+    await expect.poll(() => store.masterOf(`{${showId}}`), { timeout: 40_000, interval: 1 }).toBeDefined();
+    expect(await failureOf(read(store, showId))).toMatchObject({ name: 'StoreUnavailable' });
+    await connecting;
   });
 });
 

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { DeadlineError, monotonicMs, withDeadline } from '../clock.ts';
+import { monotonicMs, withDeadline } from '../clock.ts';
 import { type Address, nameOf } from './addresses.ts';
 import { type ClusterView, movedTo, readView, SLOTS, slotOf } from './cluster-view.ts';
 import { CONNECT_TIMEOUT_MS, nodeEndpoint, type RedisSettings, StoreUnavailable } from './redis-client.ts';
@@ -86,18 +86,19 @@ export class RedisCluster implements RedisStore {
       this.suspect();
       throw new StoreUnavailable('no master serves the slot', false);
     }
-    const leftMs = () => Math.max(1, this.timeoutMs - (monotonicMs() - fromMs));
-    try {
+    // One deadline for both tries, and for all that they wait for.
+    const stepAt = async (master: RedisLink) => {
+      const leftMs = () => this.timeoutMs - (monotonicMs() - fromMs);
       // A replica that was just promoted is not connected to yet.
-      if (link.isNew) await link.ready(leftMs());
-      return await link.step(name, keys, args);
+      if (master.isNew) await master.ready(leftMs());
+      return master.step(name, keys, args, leftMs());
+    };
+    try {
+      return await stepAt(link);
     } catch (error) {
       const next = this.#redirected(error, link);
       if (next === undefined) throw error;
-      if (next.isNew) await next.ready(leftMs());
-      return await withDeadline(next.step(name, keys, args), leftMs()).catch((again: unknown) => {
-        throw again instanceof DeadlineError ? new StoreUnavailable(again.message, true) : again;
-      });
+      return stepAt(next);
     }
   }
 
@@ -134,6 +135,8 @@ export class RedisCluster implements RedisStore {
   async #begin(): Promise<void> {
     const view = await this.#ask();
     if (view === undefined) throw new Error('nobody told who serves what');
+    // Links made now would never be closed.
+    if (this.#closed) throw new Error('it was closed');
     this.#adopt(view);
     this.suspect();
     await this.#refreshing;

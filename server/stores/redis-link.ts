@@ -123,20 +123,28 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   /** Resolves when commands can be sent, or when this time is over. */
   async ready(withinMs: number): Promise<void> {
     if (this.#runId !== undefined) return;
-    await once(this, 'run', { signal: AbortSignal.timeout(Math.ceil(withinMs)) }).catch(() => {});
+    await once(this, 'run', { signal: AbortSignal.timeout(Math.max(0, Math.ceil(withinMs))) }).catch(
+      () => {},
+    );
   }
 
-  async step(name: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+  /** @param withinMs what is left of the deadline; without any the step is not sent */
+  async step(
+    name: string,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+    withinMs = this.timeoutMs,
+  ): Promise<unknown> {
     const step = this.#steps.get(name);
     if (step === undefined) throw new Error(`no Lua step is called ${name}`);
     const { onStep } = this.#settings;
-    if (this.#runId === undefined) {
+    if (this.#runId === undefined || withinMs <= 0) {
       onStep?.(name, false);
       throw new StoreUnavailable('Redis is not reachable', false);
     }
     const sentMs = monotonicMs();
     try {
-      const reply = await this.#inTime(step(keys.length, keys, [this.#runId, ...args]));
+      const reply = await withDeadline(step(keys.length, keys, [this.#runId, ...args]), withinMs);
       onStep?.(name, true, monotonicMs() - sentMs);
       return reply;
     } catch (error) {
