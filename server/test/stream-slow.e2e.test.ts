@@ -79,7 +79,7 @@ describe('watchers that do not read', () => {
       await steady.reaches(await stores.position('large'));
     }
     const busyMs = await delayMs('small');
-    expect(busyMs).toBeLessThan(quietMs + 100);
+    expect(busyMs).toBeLessThan(quietMs + 1_000);
     for (const { client } of slow) client.socket.resume();
     // A long way through what the kernel kept for them; then the server has only this for each: where it stood.
     for (const watcher of slow) await watcher.reaches(steady.position);
