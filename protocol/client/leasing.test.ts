@@ -242,6 +242,20 @@ describe('coming back', () => {
     expect(seats()).toEqual(['A1', 'A2']);
   });
 
+  it('tells no loss of what was given back by a release whose answer was cut off', async () => {
+    await live();
+    await holding(['A1']);
+    const release = stage.client.release('demo');
+    stage.network.last.drop();
+    const next = await nextSocket();
+    const lost = lostOf();
+    next.welcome({ resumed: true, leases: [], lost: [{ showId: 'demo', seatIds: ['A1'] }] });
+    next.answer('release', { type: 'released', showId: 'demo', seatIds: [] });
+    expect(await release).toEqual({ showId: 'demo', seatIds: [] });
+    expect(lost).toEqual([]);
+    expect(seats()).toEqual([]);
+  });
+
   it('gives back what nobody waits for any more, before anybody hears of it', async () => {
     await live();
     const hold = stage.client.hold('demo', ['A1', 'A2']).catch((error: RowlockError) => error.code);

@@ -172,7 +172,8 @@ export class RowlockClient implements Client {
 
   release(showId: string, seatIds?: readonly string[], options: CallOptions = {}): Promise<Released> {
     const seats = seatIds === undefined ? {} : { seatIds: [...seatIds] };
-    return this.#start<Released>(options, {
+    const settled = this.#losses.ending(showId, seatIds ?? [...(this.#leases.all.get(showId)?.keys() ?? [])]);
+    const outcome = this.#start<Released>(options, {
       request: { type: 'release', showId, ...seats },
       again: REFUSED_FOR_NOW,
       take: (reply) => {
@@ -181,6 +182,11 @@ export class RowlockClient implements Client {
         return { showId, seatIds: frame.seatIds };
       },
     });
+    outcome.then(
+      () => settled(true),
+      () => settled(false),
+    );
+    return outcome;
   }
 
   checkout(showId: string, seatIds: readonly string[], options: CallOptions = {}): Promise<Pinned> {
@@ -202,7 +208,7 @@ export class RowlockClient implements Client {
   confirm(showId: string, seatIds: readonly string[], options: ConfirmOptions = {}): Promise<Confirmed> {
     const { requestId = randomUuid() } = options;
     const timeoutMs = options.timeoutMs ?? this.#options.confirmTimeoutMs ?? DEFAULTS.confirmTimeoutMs;
-    const settled = this.#losses.confirming(showId, seatIds);
+    const settled = this.#losses.ending(showId, seatIds);
     const outcome = this.#start<Confirmed>(
       { ...options, timeoutMs },
       {
