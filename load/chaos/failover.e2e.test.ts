@@ -100,7 +100,7 @@ class Sale {
   }
 
   /** @param forgets what may have been lost: of this show, or undefined: nothing at all */
-  async struck(name: string, strike: () => Promise<void>, forgets?: string): Promise<void> {
+  async struck(name: string, strike: () => Promise<unknown>, forgets?: string): Promise<void> {
     const ms = machineMs();
     await strike();
     await this.goesOn();

@@ -217,7 +217,9 @@ export class RedisCluster implements RedisStore {
     this.#hasHoles = this.#owners.includes(undefined);
     const serving = new Set(this.#owners);
     this.#known = uniqueOf([...nodes, ...this.#target.nodes]);
-    for (const [name, { link }] of this.#nodes) if (!serving.has(link)) this.#retire(name, link);
+    // A node that has not heard of a failover yet must not take away the link that a refusal has just led to: steps wait for it.
+    for (const [name, { link }] of this.#nodes)
+      if (!serving.has(link) && !link.isNew) this.#retire(name, link);
     this.#masters = [...this.#nodes.values()].map(({ link }) => link);
     this.#onMoved();
   }

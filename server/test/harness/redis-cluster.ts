@@ -84,19 +84,23 @@ export class TestCluster {
   /**
    * The replica and its master change places in good order, as for an upgrade: nothing is lost. A replica gives up after 5 s
    * when it is not let in that time, so it is asked again until it is.
+   * @returns how often it was asked: once is good order; otherwise nobody was answered for seconds
    */
-  async handOver(master: number): Promise<void> {
+  async handOver(master: number): Promise<number> {
     const [, heir] = this.#pair(master);
     let askedMs = Number.NEGATIVE_INFINITY;
+    let asked = 0;
     await until('the replica to take over', async () => {
       if (await isMaster(heir)) return true;
       if (performance.now() - askedMs < HAND_OVER_AGAIN_MS) return false;
       askedMs = performance.now();
+      asked += 1;
       // Refused when it has become the master in between.
       await heir.admin.cluster('FAILOVER').catch(() => undefined);
       return false;
     });
     this.#swap(master);
+    return asked;
   }
 
   /**
