@@ -77,7 +77,7 @@ export const httpLimits = {
 export const loadLimits = {
   /** Without an answer, counted in holds: what comes in one moment when a sale begins is served. */
   maxWork: 4_096,
-  /** What a confirm takes, in holds: of those about four times as many are done in a second. */
+  /** What a confirm takes, in holds: about four times as many holds as confirms are done in a second. */
   holdsAConfirm: 4,
   /** Of one show. Confirms are the last to be refused: who holds seats has waited for them already. */
   maxConfirmsWaiting: 2_048,

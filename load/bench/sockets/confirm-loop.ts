@@ -34,7 +34,7 @@ export interface ConfirmCounts {
 const SCATTER = 48_271;
 const FIRST_DIGITS = 10 ** 8;
 
-/** What the server's `busy` says in `retryInMs`. */
+/** In the middle of what the server's `busy` says in `retryInMs`. */
 const RETRY_IN_MS = 1_000;
 
 /**
