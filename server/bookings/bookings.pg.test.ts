@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { openPostgres } from '../stores/postgres.ts';
-import type { Confirm } from './bookings.ts';
+import type { Confirm } from './confirm.ts';
 import { log, openTestPostgres, type TestPostgres, testBookings } from './test-kit.ts';
 
 const SEATS = ['A1', 'A2', 'A3', 'A4'];

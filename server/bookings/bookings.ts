@@ -1,11 +1,4 @@
-import {
-  type BookingResponse,
-  type Fault,
-  fault,
-  type Outcome,
-  type SeatState,
-  type SeatStates,
-} from '../../protocol/index.ts';
+import type { BookingResponse, Fault, Outcome, SeatStates } from '../../protocol/index.ts';
 import { BatcherFullError } from '../batcher.ts';
 import type { Catalogue, SeatVersion } from '../catalogue/catalogue.ts';
 import { findSeats } from '../catalogue/find-seats.ts';
@@ -16,8 +9,9 @@ import type { ObserveBatches } from '../observability/batches.ts';
 import type { Log } from '../observability/log.ts';
 import { later, tooMuch } from '../refusals.ts';
 import type { PostgresPool } from '../stores/postgres.ts';
+import { answer } from './answer.ts';
 import { type Commit, Commits } from './commit.ts';
-import type { LeaseMode } from './confirm-call.ts';
+import type { Confirm, Confirmed, Guarded } from './confirm.ts';
 import { Doubts } from './doubts.ts';
 import { InFlight } from './in-flight.ts';
 import { Refunds } from './refunds.ts';
@@ -59,41 +53,6 @@ export interface BookingsOptions {
   /** From the start of a confirm; a transaction that begins later might outlive the guard. */
   readonly transactionStartMs: number;
   readonly observeBatches?: ObserveBatches;
-}
-
-export interface Confirm {
-  readonly showId: string;
-  /** Distinct. */
-  readonly seatIds: readonly string[];
-  readonly requestId: string;
-  readonly owner: Owner;
-  /**
-   * The lease id of each of `seatIds` by the session's own record, or undefined when one of them is not its own (any
-   * more). Asked only when Redis gives no answer.
-   */
-  readonly ownLeases?: () => readonly string[] | undefined;
-  /** The session has ended, so a lease that is not booked has nobody to go back to. */
-  readonly isGone: () => boolean;
-}
-
-export interface Confirmed {
-  readonly requestId: string;
-  /** In the order of the seats as they were asked for. */
-  readonly bookings: readonly { readonly bookingId: string; readonly seatId: string }[];
-  readonly replayed: boolean;
-  readonly refunded?: true;
-}
-
-/** What is known of the leases when Postgres is asked. */
-interface Guarded {
-  readonly mode: LeaseMode;
-  /** Redis keeps the leases for us until the guard ends. */
-  readonly isKept: boolean;
-  readonly guardId: string;
-  /** Good: the lease of each seat, in the request's order. */
-  readonly leaseIds: readonly string[];
-  /** Lost: how each seat stood instead. */
-  readonly states: SeatStates;
 }
 
 /**
@@ -265,49 +224,4 @@ const seatIdsOf = ({ bookings }: BookingResponse): string[] => bookings.map(({ s
 function seatLease(seatId: string, leaseId: string | undefined, version: number | undefined) {
   if (leaseId === undefined) return [];
   return [version === undefined ? { seatId, leaseId } : { seatId, leaseId, version }];
-}
-
-function answer({ seatIds, requestId }: Confirm, guarded: Guarded, commit: Commit): Outcome<Confirmed> {
-  switch (commit.outcome) {
-    case 'booked': {
-      const { replayed, refunded } = commit;
-      const order = new Map(seatIds.map((seatId, i) => [seatId, i]));
-      const at = (booking: { seatId: string }) => order.get(booking.seatId) ?? 0;
-      const bookings = commit.bookings.toSorted((a, b) => at(a) - at(b));
-      return { ok: true, requestId, bookings, replayed, ...(refunded ? { refunded } : {}) };
-    }
-    case 'taken': {
-      const conflicts = commit.conflicts.map((seatId) => ({ seatId, state: 'booked' as const }));
-      return { ok: false, fault: fault('seat_unavailable', { conflicts }) };
-    }
-    case 'lost':
-      return {
-        ok: false,
-        fault: fault('lease_lost', { seats: seatsNow(seatIds, guarded, commit.versions) }),
-      };
-    case 'unknown_seats':
-      return { ok: false, fault: fault('unknown_seat', { seatIds: [...commit.seatIds] }) };
-    case 'mismatch':
-      return { ok: false, fault: fault('request_mismatch') };
-    case 'busy':
-      return { ok: false, fault: later('busy') };
-    case 'unsure':
-    case 'unavailable':
-      return { ok: false, fault: later('unavailable') };
-    case 'unknown':
-      return { ok: false, fault: later('outcome_unknown') };
-  }
-}
-
-/** Postgres' word on what is booked, the guard's on the rest; a good lease (the replay of an old refusal) is a hold. */
-function seatsNow(
-  seatIds: readonly string[],
-  guarded: Guarded,
-  versions: readonly SeatVersion[],
-): SeatStates {
-  const booked = new Set(versions.filter(({ version }) => version % 2 === 1).map(({ seatId }) => seatId));
-  const otherwise: SeatState = guarded.mode === 'good' ? 'held' : 'available';
-  const stateOf = (seatId: string): SeatState =>
-    booked.has(seatId) ? 'booked' : (guarded.states[seatId] ?? otherwise);
-  return Object.fromEntries(seatIds.map((seatId) => [seatId, stateOf(seatId)]));
 }

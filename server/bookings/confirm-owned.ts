@@ -1,7 +1,8 @@
 import type { Outcome } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
 import type { OwnLease, OwnLeases } from '../leases/own-leases.ts';
-import type { Bookings, Confirm, Confirmed } from './bookings.ts';
+import type { Bookings } from './bookings.ts';
+import type { Confirm, Confirmed } from './confirm.ts';
 
 /**
  * Confirms seats whose leases a session of this server may own, whoever asks (its socket, or a shop's backend with the

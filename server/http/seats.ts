@@ -9,7 +9,7 @@ import type {
   SeatUnlockResponse,
 } from '../../protocol/index.ts';
 import { fault } from '../../protocol/index.ts';
-import type { Confirmed } from '../bookings/bookings.ts';
+import type { Confirmed } from '../bookings/confirm.ts';
 import { confirmOwned } from '../bookings/confirm-owned.ts';
 import type { Show } from '../catalogue/catalogue.ts';
 import { findSeats } from '../catalogue/find-seats.ts';
