@@ -1,0 +1,129 @@
+import type { Interval } from './intervals.ts';
+import type { Client, Operation, OperationOf } from './operations.ts';
+
+/** One lease of one session, from its grant on. */
+export interface Tenure {
+  readonly session: string;
+  readonly client: Client;
+  readonly grant: Operation;
+  readonly fromMs: number;
+  /** Certain end. */
+  toMs: number;
+  readonly possiblyFromMs: number;
+  possiblyToMs: number;
+  ttlMs: number;
+  pinned: boolean;
+  /** Asked to be over, or told to be: nothing extends it any more. */
+  closed: boolean;
+}
+
+export interface Refusal {
+  readonly operation: Operation;
+  readonly state: string;
+}
+
+export interface Seat {
+  readonly showId: string;
+  readonly seatId: string;
+  readonly tenures: Tenure[];
+  /** When somebody may have had it for other reasons: holds and confirms whose outcome nobody knows. */
+  readonly maybe: Interval[];
+  readonly bookings: Interval[];
+  readonly refusals: Refusal[];
+}
+
+export const FOREVER_MS = Number.POSITIVE_INFINITY;
+
+export const sessionOf = ({ welcome, name }: Client): string => welcome?.session ?? name;
+
+/**
+ * Who held which seat, as far as the clients can know. A `held` that was asked for at i and arrived at r, good for e ms:
+ * the lease was taken somewhere between, so it certainly ran from r to i + e and possibly from i to r + e. In doubt a
+ * certain time is cut short and a possible one stretched.
+ */
+export class Tenures {
+  readonly #seats = new Map<string, Seat>();
+  readonly #sessions = new Map<string, Map<Seat, Tenure>>();
+
+  get seats(): Iterable<Seat> {
+    return this.#seats.values();
+  }
+
+  get count(): number {
+    let count = 0;
+    for (const { tenures } of this.#seats.values()) count += tenures.length;
+    return count;
+  }
+
+  seat(showId: string, seatId: string): Seat {
+    const key = `${showId} ${seatId}`;
+    const known = this.#seats.get(key);
+    if (known !== undefined) return known;
+    const seat: Seat = { showId, seatId, tenures: [], maybe: [], bookings: [], refusals: [] };
+    this.#seats.set(key, seat);
+    return seat;
+  }
+
+  /** The leases of the client's session, whichever socket took them. */
+  of(client: Client): Map<Seat, Tenure> {
+    const session = sessionOf(client);
+    const known = this.#sessions.get(session);
+    if (known !== undefined) return known;
+    const leases = new Map<Seat, Tenure>();
+    this.#sessions.set(session, leases);
+    return leases;
+  }
+
+  ofSession(session: string): Iterable<Tenure> {
+    return this.#sessions.get(session)?.values() ?? [];
+  }
+
+  /** The leases that a release or a checkout speaks of. */
+  asked({ client, frame }: OperationOf<'release' | 'checkout'>): [Seat, Tenure][] {
+    const leases = this.of(client);
+    if (frame.seatIds === undefined) return [...leases].filter(([seat]) => seat.showId === frame.showId);
+    return frame.seatIds.flatMap((seatId) => {
+      const seat = this.seat(frame.showId, seatId);
+      const tenure = leases.get(seat);
+      return tenure === undefined ? [] : [[seat, tenure]];
+    });
+  }
+
+  /** Extends the lease that certainly runs, or begins another. */
+  grant(operation: Operation, seat: Seat, expiresInMs: number, ttlMs: number): void {
+    const { client, invokedMs, returnedMs } = operation;
+    const leases = this.of(client);
+    const known = leases.get(seat);
+    const toMs = invokedMs + expiresInMs;
+    const possiblyToMs = returnedMs + Math.max(expiresInMs, ttlMs);
+    const goesOn =
+      known !== undefined &&
+      known.client === client &&
+      !known.closed &&
+      known.fromMs <= invokedMs &&
+      returnedMs <= known.toMs;
+    if (goesOn) {
+      known.toMs = Math.max(known.toMs, toMs);
+      known.possiblyToMs = Math.max(known.possiblyToMs, possiblyToMs);
+      known.ttlMs = ttlMs;
+      return;
+    }
+    const tenure: Tenure = {
+      ...{ session: sessionOf(client), client, grant: operation, fromMs: returnedMs, toMs, ttlMs },
+      ...{ possiblyFromMs: invokedMs, possiblyToMs, pinned: false, closed: false },
+    };
+    seat.tenures.push(tenure);
+    leases.set(seat, tenure);
+  }
+
+  /** Somebody may have had these seats: nobody knows what came of it. */
+  maybe(showId: string, seatIds: readonly string[], fromMs: number, toMs: number): void {
+    for (const seatId of seatIds) this.seat(showId, seatId).maybe.push({ fromMs, toMs });
+  }
+}
+
+/** From now on it may be over, and nothing extends it. */
+export function cut(tenure: Tenure, ms: number): void {
+  tenure.toMs = Math.min(tenure.toMs, ms);
+  tenure.closed = true;
+}
