@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LeaseKit, type ShowBench, session } from '../test/harness/lease-kit.ts';
+import { LeaseKit, session } from '../test/harness/lease-kit.ts';
+import type { ShowBench } from '../test/harness/show-bench.ts';
 
 const alice = session('alice');
 const bob = session('bob');

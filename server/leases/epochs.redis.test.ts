@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseEntry } from '../feed/entry.ts';
 import { readScripts } from '../stores/lua.ts';
-import { fresh, LeaseKit, type ShowBench, session } from '../test/harness/lease-kit.ts';
+import { LeaseKit, session } from '../test/harness/lease-kit.ts';
+import { fresh, type ShowBench } from '../test/harness/show-bench.ts';
 import { scan } from './slices.ts';
 
 const alice = session('alice');

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { SeatState } from '../../protocol/index.ts';
 import { parseEntry } from '../feed/entry.ts';
-import { LeaseKit, type ShowBench, session } from '../test/harness/lease-kit.ts';
+import { LeaseKit, session } from '../test/harness/lease-kit.ts';
+import type { ShowBench } from '../test/harness/show-bench.ts';
 import type { DueSeat } from './steps.ts';
 
 const seatIds = ['A1', 'A2', 'A3'];
