@@ -7,12 +7,13 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Actor, LONG_MS, World } from './harness/actors.ts';
+import { Actor } from './harness/actor.ts';
 import { openStage, type TestStage } from './harness/app-kit.ts';
 import { type Break, ClientActor } from './harness/client-actor.ts';
 import { FaultProxy } from './harness/proxy.ts';
 import { replayOf } from './harness/replay.ts';
 import { History, Stores, Watcher } from './harness/stream-kit.ts';
+import { LONG_MS, World } from './harness/world.ts';
 
 const SEATS = 6;
 const ACTORS = 3;

@@ -1,10 +1,10 @@
 import { expect } from 'vitest';
 import { type Client, connect, RowlockError, randomUuid, type Watch } from '../../../protocol/client.ts';
-import { LONG_MS, PROMPT_MS, type World } from './actors.ts';
 import { takenIn } from './client.ts';
 import { ForgetfulSocket } from './forgetful-socket.ts';
 import { FaultProxy } from './proxy.ts';
 import type { Stores } from './stream-kit.ts';
+import { LONG_MS, PROMPT_MS, type World } from './world.ts';
 
 type Doing = 'hold' | 'confirm' | 'release' | 'checkout' | 'nothing';
 /** What becomes of its connection meanwhile; `elsewhere`: it comes back to another server. */
