@@ -68,7 +68,7 @@ describe('what sentinels watch', () => {
     const heard = await subscribed(store);
     await rotate(store);
     const first = runOf(store);
-    await sentinel.failOver({ kill: false });
+    await sentinel.failOver('lives');
     await goesOn(store, first, heard);
   });
 
@@ -82,8 +82,27 @@ describe('what sentinels watch', () => {
     const run = runOf(store);
     // Now each question takes longer than the pause before the next one.
     proxy.delay(300);
-    await other.failOver({ kill: true });
+    await other.failOver('dies');
     proxy.pass();
+    await goesOn(store, run, heard);
+    store.close();
+    await Promise.all([proxy.stop(), other.stop()]);
+  });
+
+  it('is left although the connections that would tell have died in silence', async () => {
+    const other = await TestSentinel.start(await mkdtemp(join(inject('runDir'), 'sentinel-')));
+    const { host, pathname } = new URL(other.url);
+    const isListener = (request: Buffer) => request.includes('subscribe');
+    const proxy = await FaultProxy.start(Number(host.split(':')[1]), isListener);
+    const store = await connected(`redis+sentinel://127.0.0.1:${proxy.port}${pathname}`);
+    const heard = await subscribed(store);
+    await rotate(store);
+    const run = runOf(store);
+    // One beside the commands, one beside the feeds.
+    await until('both to listen', async () => (await other.listeners()) === 2);
+    proxy.silenceMarked();
+    // Nobody but a sentinel can tell: the master before goes on for those who are connected to it.
+    await other.failOver('is out of sight');
     await goesOn(store, run, heard);
     store.close();
     await Promise.all([proxy.stop(), other.stop()]);

@@ -41,19 +41,29 @@ export class TestSentinel {
     return this.#servers[0];
   }
 
-  /** The replica takes over, from a master that lives or from one that was killed. */
-  async failOver({ kill }: { kill: boolean }): Promise<void> {
+  /**
+   * The replica takes over, from a master that lives, from one that was killed, or from one that the sentinel has lost sight of
+   * while others reach it still.
+   */
+  async failOver(before: 'lives' | 'dies' | 'is out of sight'): Promise<void> {
     const [master, replica] = this.#servers;
     const admins = [new Redis(master.url), new Redis(replica.url)] as const;
     await untilReplicated(...admins);
+    if (before === 'is out of sight') await hideFromSentinels(admins[0]);
     for (const admin of admins) admin.disconnect();
-    if (kill) {
+    if (before === 'dies') {
       master.signal('SIGKILL');
       await master.exited;
     }
     await this.#admin.call('SENTINEL', 'FAILOVER', NAME);
     await until('the replica to take over', async () => (await this.#masterPort()) === replica.port);
     this.#servers.reverse();
+  }
+
+  /** Connections that hear what the sentinel tells. */
+  async listeners(): Promise<number> {
+    const clients = String(await this.#admin.client('LIST'));
+    return clients.match(/ sub=1 /g)?.length ?? 0;
   }
 
   async stop(): Promise<void> {
@@ -71,6 +81,14 @@ export class TestSentinel {
     const text = JSON.stringify(await this.#admin.call('SENTINEL', 'REPLICAS', NAME));
     return text.includes('"master-link-status","ok"') && text.includes('"role-reported","slave"');
   }
+}
+
+/** Who is connected stays so; a sentinel is cut off, and does not know the password that it is asked for then. */
+async function hideFromSentinels(master: Redis): Promise<void> {
+  await master.config('SET', 'requirepass', 'nobody-knows');
+  const clients = String(await master.client('LIST'));
+  const sentinels = [...clients.matchAll(/^id=(\d+) .* name=sentinel-/gm)];
+  for (const [, id = ''] of sentinels) await master.client('KILL', 'ID', id);
 }
 
 async function startSentinel(dir: string, port: number, masterPort: number): Promise<Running> {
