@@ -19,6 +19,8 @@ export interface Container {
   readonly running: boolean;
   readonly health: string;
   readonly exitCode: number;
+  /** How often the engine has started it again by itself. */
+  readonly restarts: number;
 }
 
 /** The services of docker-compose.yml as a project of its own on the engine that `docker` speaks to; `down` takes all of it away. */
@@ -97,8 +99,26 @@ export class Containers {
     return Number(/^rowlock_connections (\d+)/m.exec(metrics)?.[1]);
   }
 
+  /** A server's process ends as if the kernel had killed it: `docker kill` would count as wanted, and nothing start it again. */
+  async die(server: Container): Promise<void> {
+    // To all but itself and the first, which ends with its child; this ends with them.
+    const killed = this.docker('exec', server.id, 'node', '-e', "process.kill(-1, 'SIGKILL')");
+    await killed.catch(() => undefined);
+  }
+
+  /** How often the balancer has logged that none of its backend's servers is left. */
+  async emptied(backend: string): Promise<number> {
+    const [balancer] = await this.of('balancer');
+    const { stdout, stderr } = await run('docker', ['logs', balancer?.id ?? '']);
+    const logged = `${stdout}${stderr}`
+      .split('\n')
+      .filter((line) => line.includes('has no server available'));
+    return logged.filter((line) => line.includes(`'${backend}'`) || line.includes(` ${backend} `)).length;
+  }
+
   async down(): Promise<void> {
-    await this.sh('docker compose --profile monitoring down --volumes --remove-orphans --timeout 1');
+    const all = '--volumes --remove-orphans --rmi local --timeout 1';
+    await this.sh(`docker compose --profile monitoring down ${all}`);
     await rm(this.#dir, { recursive: true });
   }
 
@@ -112,6 +132,7 @@ export class Containers {
       running: state.Running,
       health: state.Health?.Status ?? 'none',
       exitCode: state.ExitCode,
+      restarts: found.RestartCount,
     };
   }
 }
