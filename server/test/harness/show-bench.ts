@@ -148,6 +148,12 @@ export class ShowBench {
     return this.#raw.hgetall(`lock:{${this.id}}:${seatId}`);
   }
 
+  /** The end and the deadline of a lease, in ms on the clock of Redis. */
+  async times(seatId: string): Promise<{ ends: number; deadline: number }> {
+    const { ends, deadline } = await this.lock(seatId);
+    return { ends: Number(ends), deadline: Number(deadline) };
+  }
+
   /** Milliseconds until the lock ends by itself; -2: there is none. */
   lockLeftMs(seatId: string): Promise<number> {
     return this.#raw.pttl(`lock:{${this.id}}:${seatId}`);
