@@ -1,8 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { BatcherFullError } from '../batcher.ts';
 import { openRedis, StoreUnavailable } from '../stores/redis.ts';
-import { describeAlone, itAlone, LeaseKit, redisSettings, session } from '../test/harness/lease-kit.ts';
+import { itAlone, LeaseKit, redisSettings, session } from '../test/harness/lease-kit.ts';
 import { FaultProxy } from '../test/harness/proxy.ts';
 import { Leases } from './leases.ts';
 import type { SeatVersion } from './steps.ts';
@@ -151,112 +150,6 @@ describe('batches', () => {
     expect(held.filter((one) => one?.result.granted)).toHaveLength(1);
     expect(await kit.at(showId).xlen(`log:{${showId}}`)).toBe(1);
   });
-});
-
-describeAlone('a hold without an answer', () => {
-  it('that landed is undone', async () => {
-    const { leases, proxy } = await proxied();
-    const showId = newShow();
-    await leases.position(showId);
-    const dropped = proxy.dropNextReply((request) => request.includes(showId));
-    const lost = await leases.hold(showId, alice, ['A1'], 60_000).catch((error: unknown) => error);
-    await dropped;
-    expect(lost).toMatchObject({ name: 'StoreUnavailable', sent: true });
-    await expect.poll(() => kit.at(showId).hget(`pos:{${showId}}`, 'seq')).toBe('2');
-    expect(await heldSeats(showId)).toEqual([]);
-  });
-
-  it('loses no older lease by it', async () => {
-    const { leases, proxy } = await proxied();
-    const showId = newShow();
-    await leases.hold(showId, alice, ['A1'], 60_000);
-    const dropped = proxy.dropNextReply((request) => request.includes(showId));
-    await expect(leases.hold(showId, alice, ['A1', 'A2'], 60_000)).rejects.toThrow();
-    await dropped;
-    await expect.poll(() => kit.at(showId).hget(`pos:{${showId}}`, 'seq')).toBe('3');
-    expect(await heldSeats(showId)).toEqual(['A1']);
-  });
-
-  it('asked for again and granted by the lease that landed is kept', async () => {
-    const { leases, proxy } = await proxied();
-    const showId = newShow();
-    await leases.position(showId);
-    const dropped = proxy.dropNextReply((request) => request.includes(showId));
-    await expect(leases.hold(showId, alice, ['A1'], 60_000)).rejects.toThrow();
-    await dropped;
-    const again = () => leases.hold(showId, alice, ['A1'], 60_000).catch(() => undefined);
-    await expect.poll(async () => (await again())?.result.granted, { interval: 5 }).toBe(true);
-    // An undo is said three times, 250 ms apart: none of them may take this seat away.
-    await pause(900);
-    expect(await heldSeats(showId)).toEqual(['A1']);
-  });
-
-  it('asked for again while its release is on the way: what is answered as granted stays', async () => {
-    const { leases } = await proxied(400);
-    const showId = newShow();
-    await leases.position(showId);
-    kit.redis.signal('SIGSTOP');
-    let again: Promise<unknown>;
-    try {
-      const first = leases.hold(showId, alice, ['A1'], 60_000);
-      // Both wait for the first one's call, and are sent before its undo.
-      again = Promise.all([
-        leases.hold(showId, alice, ['A1', 'A2'], 60_000),
-        leases.hold(showId, alice, ['A1'], 60_000),
-      ]);
-      await expect(first).rejects.toThrow();
-      // Its undo is sent too.
-      await pause(50);
-    } finally {
-      kit.redis.signal('SIGCONT');
-    }
-    expect(await again).toMatchObject([{ result: { granted: true } }, { result: { granted: true } }]);
-    expect(await leases.look(showId, alice, ['A1', 'A2'])).not.toContain(undefined);
-    const rival = await leases.hold(showId, bob, ['A1'], 60_000);
-    expect(rival.result).toMatchObject({ granted: false, conflicts: [{ seatId: 'A1', state: 'held' }] });
-    await pause(900);
-    expect((await heldSeats(showId)).sort()).toEqual(['A1', 'A2']);
-  });
-
-  it('is undone however long Redis was frozen', async () => {
-    const { leases } = await proxied();
-    const showId = newShow();
-    await leases.position(showId);
-    kit.redis.signal('SIGSTOP');
-    try {
-      const from = performance.now();
-      const frozen = await leases.hold(showId, alice, ['A1'], 60_000).catch((error: unknown) => error);
-      expect(frozen).toMatchObject({ name: 'StoreUnavailable', sent: true });
-      expect(performance.now() - from).toBeLessThan(1_000);
-      const rest = await Promise.all(
-        Array.from({ length: 600 }, (_, i) =>
-          leases.hold(showId, bob, [`S${i}`], 60_000).catch((error: unknown) => error),
-        ),
-      );
-      expect(rest.every((one) => one instanceof StoreUnavailable)).toBe(true);
-      expect(performance.now() - from).toBeLessThan(3_000);
-    } finally {
-      kit.redis.signal('SIGCONT');
-    }
-    // Whatever landed late goes away again.
-    await expect.poll(() => heldSeats(showId), { timeout: 5_000 }).toEqual([]);
-    await expect
-      .poll(async () => (await leases.hold(showId, bob, ['A1'], 60_000)).result.granted, { timeout: 5_000 })
-      .toBe(true);
-  });
-});
-
-itAlone('what a session lets go is released, as soon as Redis answers', async () => {
-  const { leases, proxy } = await proxied();
-  const showId = newShow();
-  await leases.hold(showId, alice, ['A1', 'A2'], 60_000);
-  leases.letGo(showId, alice, ['A1'], { graceMs: 0, ttlMs: 60_000 });
-  await expect.poll(() => heldSeats(showId)).toEqual(['A2']);
-  proxy.blackHole();
-  leases.letGo(showId, alice, ['A2'], { graceMs: 0, ttlMs: 60_000 });
-  await expect.poll(() => leases.position(showId).catch(() => 'away')).toBe('away');
-  proxy.pass();
-  await expect.poll(() => heldSeats(showId), { timeout: 5_000 }).toEqual([]);
 });
 
 describe('the sweep', () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
-import { describe, inject, it } from 'vitest';
+import { inject, it } from 'vitest';
 import type { RedisService } from '../../dev/redis.ts';
 import { feedChannel } from '../../feed/channel.ts';
 import type { Holder } from '../../leases/leases.ts';
@@ -37,9 +37,6 @@ export function leadFeedsBy(url: string, store: RedisStore): void {
 export const onCluster = inject('redisClusterUrl') !== '';
 
 /** Tests that do something to a Redis of their own: on the cluster there are none of them. */
-export const describeAlone = (name: string, tests: () => void): void => {
-  if (!onCluster) describe(name, tests);
-};
 export const itAlone = (name: string, test: () => Promise<void>): void => {
   if (!onCluster) it(name, test);
 };
