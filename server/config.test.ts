@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { keyPairs } from './auth/token-kit.ts';
-import { type Environment, readConfig, variables, withoutPassword } from './config.ts';
+import { variables } from './config/variables.ts';
+import { type Environment, readConfig, withoutPassword } from './config.ts';
 
 function problemsOf(env: Environment): string[] {
   const read = readConfig(env);

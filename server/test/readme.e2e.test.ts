@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { variables } from '../config.ts';
+import { variables } from '../config/variables.ts';
 import { createDemoShow } from '../dev/demo.ts';
 import { createLog } from '../observability/log.ts';
 import { openStage, type TestStage } from './harness/app-kit.ts';

@@ -15,6 +15,7 @@ const LAYERS = [
     'server/closers.ts',
     'server/auth',
     'server/config.ts',
+    'server/config',
     'server/limits.ts',
     'server/admission.ts',
     'server/batcher.ts',

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { variables } from '../../../server/config.ts';
+import { variables } from '../../../server/config/variables.ts';
 import type { Call, Handlers, Reply } from './served.ts';
 
 const projectDir = fileURLToPath(new URL('../../../', import.meta.url));
