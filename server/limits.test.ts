@@ -51,6 +51,11 @@ it('a burst that the frames per second allow is no abuse', () => {
   expect(sessionLimits.offencesPerS).toBeLessThan(config.maxFramesPerS);
 });
 
+it('a connection lives on after several bad frames, however large they are', () => {
+  const offences = 1 + limits.maxFrameBytes / sessionLimits.offenceBytes;
+  expect(sessionLimits.offencesBurst / offences).toBeGreaterThanOrEqual(5);
+});
+
 it('a session of the default limits may own what it may hold, and hold it in one frame', () => {
   expect(config.maxSeatsPerHold).toBeLessThanOrEqual(config.maxLeasesPerSession);
   expect(config.maxLeasesPerSession).toBeLessThanOrEqual(limits.maxSeatsPerFrame);

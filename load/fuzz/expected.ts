@@ -5,6 +5,7 @@ import {
   limits,
   type ServerFrame,
 } from '../../protocol/index.ts';
+import { sessionLimits } from '../../server/limits.ts';
 
 /** What the answer to one text must be. */
 interface Expected {
@@ -17,8 +18,11 @@ interface Expected {
 
 export interface Expectation {
   readonly replies: readonly Expected[];
-  /** One of the texts ends the connection: what came before may be lost with it, what comes after is not heard. */
-  readonly ends: boolean;
+  /**
+   * One of the texts ends the connection: what came before may be lost with it, what comes after is not heard. `perhaps`: so much
+   * is refused that it is abuse, unless it took its time.
+   */
+  readonly ends: 'yes' | 'perhaps' | 'no';
 }
 
 const successOf: Readonly<Record<ClientFrame['type'], readonly ServerFrame['type'][]>> = {
@@ -51,12 +55,14 @@ const refusedAs = (id: string | undefined, code: ErrorFrame['code']): Expected =
 export function expectationOf(texts: readonly Buffer[], joined: boolean): Expectation {
   const replies: Expected[] = [];
   let state: 'cold' | 'joining' | 'live' = joined ? 'live' : 'cold';
+  let offences = 0;
   for (const bytes of texts) {
-    if (bytes.length > limits.maxFrameBytes) return { replies, ends: true };
+    if (bytes.length > limits.maxFrameBytes) return { replies, ends: 'yes' };
     const decoded = decodeClientFrame(bytes.toString());
     if (!decoded.ok) {
       replies.push(refusedAs(decoded.id, decoded.fault.code));
-      if (decoded.fault.code === 'unauthorized') return { replies, ends: true };
+      if (decoded.fault.code === 'unauthorized') return { replies, ends: 'yes' };
+      offences += 1 + bytes.length / sessionLimits.offenceBytes;
       continue;
     }
     const { frame } = decoded;
@@ -65,7 +71,7 @@ export function expectationOf(texts: readonly Buffer[], joined: boolean): Expect
     else replies.push(answerTo(frame, state === 'joining'));
     if (isHello && state === 'cold') state = 'joining';
   }
-  return { replies, ends: false };
+  return { replies, ends: offences < sessionLimits.offencesBurst - texts.length ? 'no' : 'perhaps' };
 }
 
 function answerTo({ type, id }: ClientFrame, joining: boolean): Expected {
@@ -95,5 +101,7 @@ export function compare(
     open.splice(at, 1);
   }
   const [missing] = open;
-  return missing === undefined || ends ? undefined : `no answer to ${missing.id}: ${missing.described}`;
+  return missing === undefined || ends !== 'no'
+    ? undefined
+    : `no answer to ${missing.id}: ${missing.described}`;
 }

@@ -95,10 +95,11 @@ export class Player {
         await client.socket.until(() => answered(Math.min(i + 1, wanted.length)), REPLIES_WITHIN_MS);
     }
     // When a frame ends the connection, its end is waited for.
-    await client.socket.until(() => answered(wanted.length) && !ends, REPLIES_WITHIN_MS);
+    await client.socket.until(() => answered(wanted.length) && ends !== 'yes', REPLIES_WITHIN_MS);
     answered(wanted.length);
-    if (ends && !client.socket.closed) return 'a frame that ends the connection did not';
-    if (!ends && client.socket.closed) return `the connection was ended with ${client.frames.closeCode}`;
+    if (ends === 'yes' && !client.socket.closed) return 'a frame that ends the connection did not';
+    if (ends === 'no' && client.socket.closed)
+      return `the connection was ended with ${client.frames.closeCode}`;
     client.socket.destroy();
     return client.broken?.message ?? compare(expectation, replies);
   }

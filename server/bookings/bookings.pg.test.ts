@@ -158,6 +158,21 @@ test('without an answer from Redis the session’s own record decides; a repeat 
   expect(await bookings.confirm(nobodys)).toMatchObject({ ok: true, replayed: false });
 });
 
+test('too many guards that wait are told from a Redis that gives no answer, and go on the same way', async () => {
+  const warnings: string[] = [];
+  const { bookings, leases } = testBookings(postgres, { warned: (text) => warnings.push(text) });
+  const showId = await postgres.show(SEATS);
+  for (const [says, seatId] of [
+    ['no answer', 'A1'],
+    ['too many wait', 'A2'],
+  ] as const) {
+    leases.says = says;
+    const confirm = confirmOf(showId, [seatId], { ownLeases: () => ['mine'] });
+    expect(await bookings.confirm(confirm)).toMatchObject({ ok: true });
+  }
+  expect(warnings).toEqual(['Redis gave no answer to a guard', 'too many guards wait']);
+});
+
 test('a settle that fails is told again until it is heard', async () => {
   const { bookings, leases } = testBookings(postgres);
   leases.settleFails = 2;

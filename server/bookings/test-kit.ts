@@ -1,15 +1,16 @@
 /** For tests of this folder: a migrated database of one's own, and leases in memory instead of Redis. */
 import { randomUUID } from 'node:crypto';
 import type { SeatStates } from '../../protocol/index.ts';
+import { BatcherFullError } from '../batcher.ts';
 import { Catalogue } from '../catalogue/catalogue.ts';
-import { createLog } from '../observability/log.ts';
+import { createLog, type Log } from '../observability/log.ts';
 import { migrate } from '../stores/migrate.ts';
 import { openPostgres, type Row } from '../stores/postgres.ts';
 import { PostgresConnection } from '../stores/postgres-connection.ts';
 import { createEmptyDatabase } from '../test/harness/services.ts';
 import { Bookings, type LeaseGuard } from './bookings.ts';
 
-export const log = createLog('silent');
+export const log: Log = createLog('silent');
 
 export async function openTestPostgres() {
   const database = await createEmptyDatabase();
@@ -59,12 +60,13 @@ export class FakeLeases implements LeaseGuard {
   readonly announced: Parameters<LeaseGuard['announce']>[1][] = [];
   guards = 0;
   /** What the guards to come say. */
-  says: 'good' | 'no answer' | { lost: SeatStates } = 'good';
+  says: 'good' | 'no answer' | 'too many wait' | { lost: SeatStates } = 'good';
   settleFails = 0;
 
   async guard(...[, { seatIds }]: Parameters<LeaseGuard['guard']>): ReturnType<LeaseGuard['guard']> {
     this.guards += 1;
     if (this.says === 'no answer') throw new Error('no Redis');
+    if (this.says === 'too many wait') throw new BatcherFullError();
     if (this.says !== 'good') return { ok: false, states: this.says.lost };
     return { ok: true, leaseIds: seatIds.map((seatId) => `lease-${seatId}`) };
   }
@@ -82,10 +84,20 @@ export class FakeLeases implements LeaseGuard {
   }
 }
 
-export function testBookings(postgres: TestPostgres, { confirmDeadlineMs = 2_000 } = {}) {
+interface TestOptions {
+  readonly confirmDeadlineMs?: number;
+  /** Hears what is logged as a warning. */
+  readonly warned?: (text: string) => void;
+}
+
+export function testBookings(
+  postgres: TestPostgres,
+  { confirmDeadlineMs = 2_000, warned = () => undefined }: TestOptions = {},
+) {
   const { pool, confirms, catalogue } = postgres;
   const leases = new FakeLeases();
   const times = { confirmDeadlineMs, transactionStartMs: confirmDeadlineMs };
-  const bookings = new Bookings({ pool, confirms, catalogue, leases, log, ...times });
+  const told = Object.assign(createLog('silent'), { warn: (_: object, text: string) => warned(text) });
+  const bookings = new Bookings({ pool, confirms, catalogue, leases, log: told, ...times });
   return { bookings, leases };
 }

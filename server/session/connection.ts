@@ -70,8 +70,8 @@ export class Connection {
     const waitMs = this.#frames.take();
     const id = decoded.ok ? decoded.frame.id : decoded.id;
     this.#rooms.metrics.framesReceived.count(decoded.ok ? decoded.frame.type : 'invalid');
-    if (waitMs > 0) this.#offend(id, fault('rate_limited', { retryInMs: waitMs }));
-    else if (!decoded.ok) this.#offend(id, decoded.fault);
+    if (waitMs > 0) this.#offend(id, fault('rate_limited', { retryInMs: waitMs }), text.length);
+    else if (!decoded.ok) this.#offend(id, decoded.fault, text.length);
     else this.#serve(decoded.frame, timing);
   }
 
@@ -203,9 +203,10 @@ export class Connection {
   }
 
   /** A refusal that a well-made client never sees; too many of them end the connection. */
-  #offend(id: string | undefined, refusal: Fault): void {
+  #offend(id: string | undefined, refusal: Fault, bytes = 0): void {
     this.#refuse(id, refusal);
+    const offences = 1 + Math.floor(bytes / sessionLimits.offenceBytes);
     if (refusal.code === 'unauthorized') this.sender.close(closeCodes.unauthorized);
-    else if (this.#offences.take() > 0) this.sender.close(closeCodes.abuse);
+    else if (this.#offences.take(offences) > 0) this.sender.close(closeCodes.abuse);
   }
 }

@@ -73,6 +73,24 @@ test('a full line and a deadline in line are busy: nothing was sent', async () =
   await slow;
 });
 
+test('whose turn comes when its time is over is busy: it is not sent, to know nothing of its outcome', async () => {
+  const pool = open();
+  await pool.query(sql('CREATE TABLE marks (mark int)'), [], { deadlineMs });
+  const before = await pidOf(pool);
+  const first = pool.query(sleep, [0.3], { deadlineMs });
+  const isAsleep = sql("SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'");
+  const other = open();
+  await vi.waitFor(async () => expect(await other.query(isAsleep, [before], { deadlineMs })).toHaveLength(1));
+  const inLine = pool.query(sql('INSERT INTO marks VALUES (1)'), [], { deadlineMs: 20 });
+  const refused = expect(inLine).rejects.toThrow(PostgresBusy);
+  // The answer to the first lies there when the event loop goes on, and gives its place away.
+  const untilMs = performance.now() + 500;
+  while (performance.now() < untilMs);
+  await Promise.all([first, refused]);
+  expect(await pool.query(sql('SELECT mark FROM marks'), [], { deadlineMs })).toEqual([]);
+  expect(await pidOf(pool)).toBe(before);
+});
+
 test("the server's refusal is passed on with its code, and the connection stays", async () => {
   const pool = open({ statementTimeoutMs: 50 });
   const before = await pidOf(pool);

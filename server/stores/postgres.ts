@@ -1,4 +1,4 @@
-import { fairTimeout, monotonicMs, withDeadline } from '../clock.ts';
+import { monotonicMs, withDeadline } from '../clock.ts';
 import type { Log } from '../observability/log.ts';
 import type { Address } from './addresses.ts';
 import {
@@ -158,7 +158,7 @@ export class PostgresPool {
   #inLine(deadlineMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = () => {
-        cancel();
+        clearTimeout(timer);
         this.#waiting.delete(waiter);
       };
       const waiter: Waiter = {
@@ -171,7 +171,8 @@ export class PostgresPool {
           reject(error);
         },
       };
-      const cancel = fairTimeout(
+      // Not a fair one: who got a turn after a stall, with no time left, would be sent and not know what became of it.
+      const timer = setTimeout(
         () => waiter.refuse(new PostgresBusy('no free connection in time')),
         deadlineMs,
       );
