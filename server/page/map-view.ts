@@ -1,9 +1,11 @@
+import { Gathering } from './gathering.ts';
 import type { Point } from './geometry.ts';
 import { Gestures } from './gestures.ts';
-import { type Above, PULSE_MS, type Pulse, paintAbove } from './overlay.ts';
+import { type Above, type Pulse, paintAbove } from './overlay.ts';
 import { Painter } from './painter.ts';
 import type { Sale, Status } from './sale.ts';
 import { SeatGrid, statusInWords } from './seat-grid.ts';
+import { ShownSeats } from './shown-seats.ts';
 import { onThemeChange, readTheme, type Theme } from './theme.ts';
 import { type Insets, Viewport } from './viewport.ts';
 import { seatAt, seatsAlong } from './walk.ts';
@@ -27,7 +29,6 @@ export interface MapEvents {
 
 /** Own leases burn down in steps that nobody sees. */
 const RING_TICK_MS = 200;
-const MOST_PULSES = 300;
 
 /**
  * The map on the screen. Two canvases, so that what moves does not redraw what stands: below, the seats, redrawn when one
@@ -45,17 +46,14 @@ export class MapView {
   readonly #painter: Painter;
   readonly #above: CanvasRenderingContext2D;
   readonly #grid: SeatGrid;
-  readonly #calm = matchMedia('(prefers-reduced-motion: reduce)');
-  readonly #statuses: Status[] = [];
+  readonly #shown: ShownSeats;
+  readonly #gathering: Gathering;
   #theme: Theme = readTheme();
   #density = 1;
   #frame = 0;
   #isStale = { seats: true, above: true };
   #hovered: number | undefined;
   #focused: number | undefined;
-  #gathered = new Set<number>();
-  #gathers: 'hold' | 'release' = 'hold';
-  #pulses: Pulse[] = [];
 
   constructor(elements: MapElements, sale: Sale, events: MapEvents, until: AbortSignal) {
     this.#elements = elements;
@@ -64,22 +62,28 @@ export class MapView {
     this.#viewport = new Viewport(sale.plan);
     this.#painter = new Painter(penOf(elements.seats), sale.plan);
     this.#above = penOf(elements.above);
-    this.#refresh('all');
+    this.#shown = new ShownSeats(sale);
+    this.#gathering = new Gathering(
+      sale,
+      (seat) => this.#statusOf(seat),
+      () => this.#showGathered(),
+    );
     this.#grid = new SeatGrid(elements.grid, sale.plan, until, {
       statusOf: (seat) => this.#statusOf(seat),
       focused: (seat) => this.#focus(seat),
       act: (seat) => this.#act(seat),
-      gather: (seat) => this.#gather([seat]),
-      dropGathered: () => this.#dropGathered(),
+      gather: (seat) => this.#gathering.add([seat]),
+      dropGathered: () => this.#gathering.drop(),
       zoom: (factor) => this.zoom(factor),
       fit: () => this.fit(),
     });
     new Gestures(elements.above, until, {
       gathersFrom: (at) => this.#gathersFrom(at),
       tap: (at) => this.#tap(at),
-      gatherBegins: (at) => this.#gatherBegins(at),
-      gatherMoves: (from, to) => this.#gather(seatsAlong(sale.plan, this.#onPlan(from), this.#onPlan(to))),
-      gatherEnds: (done) => (done ? this.#act(undefined) : this.#dropGathered()),
+      gatherBegins: (at) => this.#gathering.begin(this.#seatNear(at)),
+      gatherMoves: (from, to) =>
+        this.#gathering.add(seatsAlong(sale.plan, this.#onPlan(from), this.#onPlan(to))),
+      gatherEnds: (done) => (done ? this.#act(undefined) : this.#gathering.drop()),
       pan: (dx, dy) => this.#moved(() => this.#viewport.panBy(dx, dy)),
       zoom: (factor, at) => this.#moved(() => this.#viewport.zoom(factor, at)),
       hover: (at) => this.#hover(at),
@@ -89,9 +93,8 @@ export class MapView {
 
   /** These seats may have changed. */
   update(changed: readonly number[] | 'all'): void {
-    if (changed === 'all') this.#pulses = [];
-    const before = this.#focused === undefined ? undefined : this.#statuses[this.#focused];
-    this.#refresh(changed);
+    const before = this.#focused === undefined ? undefined : this.#statusOf(this.#focused);
+    this.#shown.refresh(changed);
     this.#grid.update(changed);
     const after = this.#focused === undefined ? undefined : this.#statusOf(this.#focused);
     if (isNews(before, after) && after !== undefined)
@@ -180,39 +183,23 @@ export class MapView {
       this.#grid.place(this.#viewport);
     }
     this.#isStale = { seats: false, above: false };
-    this.#pulses = this.#pulses.filter(({ atMs }) => nowMs - atMs < PULSE_MS);
+    const pulses = this.#shown.pulses(nowMs);
     const brush = { pen: this.#above, plan: this.#sale.plan, viewport: this.#viewport, theme: this.#theme };
-    paintAbove(brush, this.#whatIsAbove(nowMs), this.#density, nowMs);
-    if (this.#pulses.length > 0) this.#draw('above');
+    paintAbove(brush, this.#whatIsAbove(pulses, nowMs), this.#density, nowMs);
+    if (pulses.length > 0) this.#draw('above');
   }
 
-  #whatIsAbove(nowMs: number): Above {
+  #whatIsAbove(pulses: readonly Pulse[], nowMs: number): Above {
     const rings = [...this.#sale.basket].flatMap(([seatId, lease]): [number, number][] => {
       const seat = this.#sale.plan.indexOf.get(seatId);
       return seat === undefined ? [] : [[seat, this.#sale.partLeft(lease, nowMs)]];
     });
-    const gathered = [...this.#gathered];
-    return { rings, hovered: this.#hovered, focused: this.#focused, gathered, pulses: this.#pulses };
+    const gathered = [...this.#gathering.seats];
+    return { rings, hovered: this.#hovered, focused: this.#focused, gathered, pulses };
   }
 
   #statusOf(seat: number): Status {
-    return this.#statuses[seat] ?? 'available';
-  }
-
-  #refresh(changed: readonly number[] | 'all'): void {
-    if (changed === 'all') {
-      this.#sale.plan.seats.forEach((_, seat) => {
-        this.#statuses[seat] = this.#sale.statusOf(seat);
-      });
-      return;
-    }
-    const atMs = performance.now();
-    for (const seat of changed) {
-      const status = this.#sale.statusOf(seat);
-      const isNews = status !== this.#statuses[seat] && status !== 'asked' && !this.#calm.matches;
-      if (isNews && this.#pulses.length < MOST_PULSES) this.#pulses.push({ seat, status, atMs });
-      this.#statuses[seat] = status;
-    }
+    return this.#shown.statusOf(seat);
   }
 
   // What hands do
@@ -273,49 +260,21 @@ export class MapView {
     this.#draw('above');
   }
 
-  #gatherBegins(at: Point): void {
-    this.#gathered.clear();
-    const seat = this.#seatNear(at);
-    if (seat !== undefined) this.#gather([seat]);
-  }
-
-  /** What the first seat is decides what the others must be: free to hold, or held to release. */
-  #gather(seats: readonly number[]): void {
-    const [first] = this.#gathered.size > 0 ? this.#gathered : seats;
-    if (first === undefined) return;
-    this.#gathers = this.#statusOf(first) === 'mine' ? 'release' : 'hold';
-    const wanted = this.#gathers === 'hold' ? 'available' : 'mine';
-    const most = this.#gathers === 'hold' ? this.#sale.room : this.#sale.mostSeats;
-    for (const seat of seats)
-      if (this.#statusOf(seat) === wanted && this.#gathered.size < most) this.#gathered.add(seat);
-    this.#showGathered();
-  }
-
-  #dropGathered(): boolean {
-    const had = this.#gathered.size > 0;
-    this.#gathered.clear();
-    this.#showGathered();
-    return had;
-  }
-
   #showGathered(): void {
-    const { size } = this.#gathered;
-    const verb = this.#gathers === 'hold' ? 'hold' : 'release';
-    const isFull = this.#gathers === 'hold' && size >= this.#sale.room;
-    const text = `${size} to ${verb}${isFull ? ', no more at once' : ''}`;
-    this.#events.gathering(size === 0 ? undefined : text);
-    this.#grid.select(this.#gathered);
+    this.#events.gathering(this.#gathering.inWords);
+    this.#grid.select(this.#gathering.seats);
     this.#draw('above');
   }
 
   /** Holds or releases what was gathered, or else this one seat. */
   #act(seat: number | undefined): void {
-    const chosen = this.#gathered.size > 0 ? [...this.#gathered] : seat === undefined ? [] : [seat];
+    const gathered = [...this.#gathering.seats];
+    const chosen = gathered.length > 0 ? gathered : seat === undefined ? [] : [seat];
     const [first] = chosen;
     if (first === undefined) return;
     const ids = chosen.map((index) => this.#sale.plan.seats[index]?.id).filter((id) => id !== undefined);
     const status = this.#statusOf(first);
-    this.#dropGathered();
+    this.#gathering.drop();
     if (status === 'available') void this.#sale.hold(ids);
     else if (status === 'mine') void this.#sale.release(ids);
     else this.#events.tell(`${this.#sale.plan.seats[first]?.name} is ${statusInWords(status)}.`);
