@@ -4,7 +4,7 @@ import type { SeatState } from '../../protocol/index.ts';
 import { parseEntry } from '../feed/entry.ts';
 import { LeaseKit, session } from '../test/harness/lease-kit.ts';
 import type { ShowBench } from '../test/harness/show-bench.ts';
-import type { DueSeat } from './steps.ts';
+import type { DueSeat } from './requests.ts';
 
 const seatIds = ['A1', 'A2', 'A3'];
 const everybody = [session('alice'), session('bob'), session('phone', 1, 'alice')];

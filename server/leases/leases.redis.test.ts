@@ -4,7 +4,7 @@ import { openRedis, StoreUnavailable } from '../stores/redis.ts';
 import { itAlone, LeaseKit, redisSettings, session } from '../test/harness/lease-kit.ts';
 import { FaultProxy } from '../test/harness/proxy.ts';
 import { Leases } from './leases.ts';
-import type { SeatVersion } from './steps.ts';
+import type { SeatVersion } from './requests.ts';
 import { sweep } from './sweeper.ts';
 
 const alice = session('alice');

@@ -5,7 +5,6 @@ import { CALLS_WAITED_FOR } from '../reply-times.ts';
 import { type RedisStore, StoreUnavailable } from '../stores/redis.ts';
 import { soldKey } from './keys.ts';
 import { mintEpoch, mintLeaseId } from './lease-ids.ts';
-import { type Scanned, SLICE_SEATS, scan, slices, unannounced } from './slices.ts';
 import type {
   CheckoutResult,
   DueSeat,
@@ -23,11 +22,12 @@ import type {
   SettleRequest,
   Stepped,
   Swept,
-} from './steps.ts';
+} from './requests.ts';
+import { type Scanned, SLICE_SEATS, scan, slices, unannounced } from './slices.ts';
 import { Steps } from './steps.ts';
 import { Undos } from './undo.ts';
 
-export type { Owner, SeatVersion } from './steps.ts';
+export type { Owner, SeatVersion } from './requests.ts';
 
 /** A connection of a session: what can take leases. */
 export type Holder = Owner & { readonly conn: number };

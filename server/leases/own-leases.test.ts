@@ -4,7 +4,7 @@ import type { Entry } from '../feed/entry.ts';
 import { session as holder } from '../test/harness/lease-kit.ts';
 import type { Holder } from './leases.ts';
 import { type LeaseSession, type OwnLease, OwnLeases } from './own-leases.ts';
-import type { GrantedLease } from './steps.ts';
+import type { GrantedLease } from './requests.ts';
 
 type Lost = { seatIds: readonly string[]; reason: string };
 

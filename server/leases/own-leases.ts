@@ -3,7 +3,7 @@ import { monotonicMs } from '../clock.ts';
 import type { Entry, Superseded } from '../feed/entry.ts';
 import type { LeaseEnd } from '../observability/metrics.ts';
 import type { Holder, Leases } from './leases.ts';
-import type { GrantedLease } from './steps.ts';
+import type { GrantedLease } from './requests.ts';
 
 /**
  * What this server knows of the leases that its sessions own. The store decides; these records are how a session

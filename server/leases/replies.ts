@@ -1,3 +1,6 @@
+import type { Conflict, SeatState, SeatStates } from '../../protocol/index.ts';
+import type { GrantedLease, HoldRequest, HoldResult } from './requests.ts';
+
 /**
  * Reading what a Lua step answered. Replies are arrays of strings and integers whose shape only the script knows, so
  * they are checked as they are read; anything else is a bug and throws. (zod on this path cost more than the step.)
@@ -39,4 +42,38 @@ export class ReplyReader {
     while (!this.done) strings.push(this.string());
     return strings;
   }
+}
+
+const isState = (text: string): text is SeatState =>
+  text === 'available' || text === 'held' || text === 'booked';
+function state(reader: ReplyReader): SeatState {
+  const text = reader.string();
+  if (!isState(text)) throw new Error(`a Lua step answered the seat state ${text}`);
+  return text;
+}
+export const states = (reader: ReplyReader, seatIds: readonly string[]): SeatStates =>
+  Object.fromEntries(seatIds.map((seatId) => [seatId, state(reader)]));
+
+function readConflicts(reader: ReplyReader): Conflict[] {
+  const conflicts: Conflict[] = [];
+  while (!reader.done) {
+    const conflict: Conflict = { seatId: reader.string(), state: state(reader) };
+    conflicts.push(reader.string() === '1' ? { ...conflict, yours: true } : conflict);
+  }
+  return conflicts;
+}
+
+export function readLease(reader: ReplyReader, seatId: string): GrantedLease {
+  return {
+    seatId,
+    expiresInMs: reader.number(),
+    deadlineInMs: reader.number(),
+    leaseId: reader.string(),
+    pinned: reader.string() === '1',
+  };
+}
+
+export function readHold(reader: ReplyReader, { seatIds }: HoldRequest): HoldResult {
+  if (reader.number() === 0) return { granted: false, conflicts: readConflicts(reader) };
+  return { granted: true, seq: reader.number(), leases: seatIds.map((seatId) => readLease(reader, seatId)) };
 }

@@ -1,5 +1,5 @@
 import type { Position } from '../../protocol/index.ts';
-import type { LoadCursors, SeatVersion, Slice } from './steps.ts';
+import type { LoadCursors, SeatVersion, Slice } from './requests.ts';
 
 /** Seats of one call: a few ms of Redis at most, which the calls of other shows wait for. */
 export const SLICE_SEATS = 1_000;

@@ -1,6 +1,6 @@
 import type { Position } from '../../protocol/index.ts';
 import type { Leases, SeatVersion } from './leases.ts';
-import type { DueSeat } from './steps.ts';
+import type { DueSeat } from './requests.ts';
 
 export interface Sweep {
   readonly position: Position;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { session } from '../test/harness/lease-kit.ts';
-import type { ReleaseRequest } from './steps.ts';
+import type { ReleaseRequest } from './requests.ts';
 import { Undos } from './undo.ts';
 
 const request = { owner: session('alice'), seatIds: ['A1', 'A2'], leaseId: 'x', named: false, graceMs: 0 };

@@ -1,5 +1,5 @@
 import { monotonicMs } from '../clock.ts';
-import type { ReleaseRequest } from './steps.ts';
+import type { ReleaseRequest } from './requests.ts';
 
 interface Undo {
   readonly showId: string;

@@ -1,5 +1,5 @@
 import type { Position, SeatState } from '../../protocol/index.ts';
-import type { GrantedLease } from '../leases/steps.ts';
+import type { GrantedLease } from '../leases/requests.ts';
 import type { Rooms } from '../rooms.ts';
 import type { FollowedShow } from '../seatmap/followed-show.ts';
 import type { Session } from './session.ts';

@@ -10,7 +10,7 @@ import {
 import { verifyUser } from '../auth/user-tokens.ts';
 import { monotonicMs } from '../clock.ts';
 import type { Holder } from '../leases/leases.ts';
-import type { GrantedLease } from '../leases/steps.ts';
+import type { GrantedLease } from '../leases/requests.ts';
 import { belongsTo, mintToken } from '../leases/tokens.ts';
 import type { Rooms } from '../rooms.ts';
 import { letGo } from './ending.ts';

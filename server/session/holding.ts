@@ -8,7 +8,7 @@ import {
 } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
 import type { OwnLease } from '../leases/own-leases.ts';
-import type { GrantedLease } from '../leases/steps.ts';
+import type { GrantedLease } from '../leases/requests.ts';
 import { later, tooMuch } from '../refusals.ts';
 import type { Rooms } from '../rooms.ts';
 import type { FollowedShow } from '../seatmap/followed-show.ts';

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { type Entry, parseEntry } from '../../feed/entry.ts';
 import type { Holder } from '../../leases/leases.ts';
-import { type Scanned, scan, slices, unannounced } from '../../leases/slices.ts';
 import type {
   CheckoutResult,
   DueSeat,
@@ -12,9 +11,10 @@ import type {
   RenewResult,
   SeatVersion,
   Stepped,
-  Steps,
   Swept,
-} from '../../leases/steps.ts';
+} from '../../leases/requests.ts';
+import { type Scanned, scan, slices, unannounced } from '../../leases/slices.ts';
+import type { Steps } from '../../leases/steps.ts';
 
 export type HoldOptions = { ttlMs?: number; maxHoldMs?: number; leaseId?: string };
 export type Lock = Partial<
