@@ -68,7 +68,7 @@ export class Batcher<Request, Result> {
         const opened = { waiting: [], cancelTimeout: undefined };
         this.#queues.set(key, opened);
         void this.#drain(key, opened, [waiting]);
-      } else if (this.isFull(key)) {
+      } else if (queue.waiting.length >= this.#options.maxWaiting) {
         reject(new BatcherFullError());
       } else {
         queue.waiting.push(waiting);
