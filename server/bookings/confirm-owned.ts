@@ -1,6 +1,7 @@
 import type { Outcome } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
-import type { OwnLease, OwnLeases } from '../leases/own-leases.ts';
+import type { OwnLease } from '../leases/own-lease.ts';
+import type { OwnLeases } from '../leases/own-leases.ts';
 import type { Bookings } from './bookings.ts';
 import type { Confirm, Confirmed } from './confirm.ts';
 

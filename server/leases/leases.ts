@@ -3,16 +3,17 @@ import { Batcher } from '../batcher.ts';
 import { type ObserveBatches, unobserved } from '../observability/batches.ts';
 import { CALLS_WAITED_FOR } from '../reply-times.ts';
 import { type RedisStore, StoreUnavailable } from '../stores/redis.ts';
+import { Epochs, type Fresh, type PositionListener } from './epochs.ts';
+import { type Held, Holds } from './holds.ts';
 import { soldKey } from './keys.ts';
-import { mintEpoch, mintLeaseId } from './lease-ids.ts';
 import type {
   CheckoutResult,
   DueSeat,
   GrantedLease,
   GuardRequest,
   GuardResult,
+  Holder,
   HoldRequest,
-  HoldResult,
   LoadCursors,
   Owner,
   ReleaseRequest,
@@ -20,17 +21,12 @@ import type {
   RenewResult,
   SeatVersion,
   SettleRequest,
-  Stepped,
   Swept,
 } from './requests.ts';
 import { type Scanned, SLICE_SEATS, scan, slices, unannounced } from './slices.ts';
 import { Steps } from './steps.ts';
-import { Undos } from './undo.ts';
 
-export type { Owner, SeatVersion } from './requests.ts';
-
-/** A connection of a session: what can take leases. */
-export type Holder = Owner & { readonly conn: number };
+export type { Holder, Owner, SeatVersion } from './requests.ts';
 
 export interface LeasesOptions {
   readonly store: RedisStore;
@@ -42,24 +38,9 @@ export interface LeasesOptions {
   readonly observeBatches?: ObserveBatches;
 }
 
-/** Called with the position that a step's reply carried: a map that is behind it has missed something. */
-export type PositionListener = (showId: string, position: Position) => void;
-
-type Fresh<T> = T & { readonly position: Position };
-
-/** A lease that was granted again while its undo was on its way. */
-interface Contested {
-  readonly leaseId: string;
-  readonly seatId: string;
-  /** The undo's release, which may have run behind the hold. */
-  readonly through: Promise<unknown>;
-}
-
 /** Requests of one call to Redis: enough to amortise the round trip, few enough to keep a script under a few ms. */
 const MAX_BATCH = 256;
 const MAX_WAITING = 20_000;
-/** Rotations that one call sits through: one is normal after data loss, a second when another server's was lost too. */
-const MAX_ROTATIONS = 3;
 /** Scans that one load begins: the next one when an epoch began meanwhile. */
 const MAX_SCANS = 3;
 /** Leases that one sweep ends. */
@@ -72,47 +53,54 @@ const MAX_DUE = 500;
 export class Leases {
   readonly #steps: Steps;
   readonly #options: LeasesOptions;
-  readonly #rotations = new Map<string, Promise<void>>();
-  readonly #undos: Undos;
-  readonly #holds: Batcher<HoldRequest, Fresh<{ result: HoldResult }>>;
+  readonly #epochs: Epochs;
+  readonly #attempts: Holds;
+  readonly #holds: Batcher<HoldRequest, Held>;
   readonly #renewals: Batcher<RenewRequest, RenewResult>;
   readonly #releases: Batcher<ReleaseRequest, string[]>;
   readonly #guards: Batcher<GuardRequest, GuardResult>;
   readonly #settlements: Batcher<SettleRequest, undefined>;
-  #onPosition: PositionListener = () => {};
 
   constructor(options: LeasesOptions) {
     this.#options = options;
     const steps = new Steps(options.store);
     this.#steps = steps;
-    this.#undos = new Undos((showId, request) => this.#releases.submit(showId, request));
+    this.#epochs = new Epochs(steps, options.seatVersions);
+    this.#attempts = new Holds({
+      take: (showId, attempt) => this.#holds.submit(showId, attempt),
+      release: (showId, request) => this.#releases.submit(showId, request),
+      maxHoldMs: options.maxHoldMs,
+    });
     this.#holds = this.#batcher('holds', async (showId, requests) => {
-      const { results, position } = await this.#fresh(showId, () => steps.hold(showId, requests));
+      const { results, position } = await this.#epochs.fresh(showId, () => steps.hold(showId, requests));
       return results.map((result) => ({ result, position }));
     });
     this.#renewals = this.#batcher(
       'renewals',
-      async (showId, requests) => (await this.#fresh(showId, () => steps.renew(showId, requests))).results,
+      async (showId, requests) =>
+        (await this.#epochs.fresh(showId, () => steps.renew(showId, requests))).results,
     );
     this.#releases = this.#batcher(
       'releases',
-      async (showId, requests) => (await this.#fresh(showId, () => steps.release(showId, requests))).results,
+      async (showId, requests) =>
+        (await this.#epochs.fresh(showId, () => steps.release(showId, requests))).results,
     );
     // A confirm leaves its guard the time of two calls: the one that is under way and its own.
     this.#guards = this.#batcher(
       'guards',
-      async (showId, requests) => (await this.#fresh(showId, () => steps.guard(showId, requests))).results,
+      async (showId, requests) =>
+        (await this.#epochs.fresh(showId, () => steps.guard(showId, requests))).results,
       1,
     );
     this.#settlements = this.#batcher('settlements', async (showId, requests) => {
-      await this.#fresh(showId, () => steps.settle(showId, requests));
+      await this.#epochs.fresh(showId, () => steps.settle(showId, requests));
       return requests.map(() => undefined);
     });
   }
 
   /** One listener: whoever keeps the maps. */
   onPosition(listener: PositionListener): void {
-    this.#onPosition = listener;
+    this.#epochs.onPosition(listener);
   }
 
   /** Holds that wait for Redis. */
@@ -124,62 +112,13 @@ export class Leases {
    * All seats or none. A hold that got no answer may have landed: it is undone by the lease id of this attempt, so that
    * an older lease that the session owns is not lost with it.
    */
-  async hold(
-    showId: string,
-    owner: Holder,
-    seatIds: readonly string[],
-    ttlMs: number,
-  ): Promise<Fresh<{ result: HoldResult }>> {
-    const leaseId = mintLeaseId();
-    const attempt = { owner, seatIds, leaseId, ttlMs, maxHoldMs: this.#options.maxHoldMs };
-    try {
-      const held = await this.#holds.submit(showId, attempt);
-      const contested = held.result.granted ? this.#contested(held.result.leases) : [];
-      return contested.length === 0 ? held : this.#keep(showId, attempt, contested);
-    } catch (error) {
-      if (error instanceof StoreUnavailable && error.sent) this.undo(showId, owner, seatIds, leaseId, ttlMs);
-      throw error;
-    }
-  }
-
-  /** Of what was granted, the leases that an earlier attempt had left to be undone. */
-  #contested(granted: readonly GrantedLease[]): Contested[] {
-    const contested: Contested[] = [];
-    for (const { leaseId, seatId } of granted) {
-      const through = this.#undos.keep(leaseId, seatId);
-      if (through !== undefined) contested.push({ leaseId, seatId, through });
-    }
-    return contested;
-  }
-
-  /**
-   * What was granted stays, even by a lease that an earlier attempt left to be undone. Its release may be on its way and
-   * have run after the hold: then a hold behind it tells whose the seats are.
-   */
-  async #keep(
-    showId: string,
-    attempt: HoldRequest,
-    contested: readonly Contested[],
-  ): Promise<Fresh<{ result: HoldResult }>> {
-    const { owner, seatIds, leaseId, ttlMs } = attempt;
-    let granted = false;
-    try {
-      await Promise.all(contested.map(({ through }) => through));
-      const again = await this.#holds.submit(showId, attempt);
-      granted = again.result.granted;
-      return again;
-    } finally {
-      for (const seat of contested) this.#undos.settled(seat.leaseId, seat.seatId);
-      if (!granted) {
-        this.undo(showId, owner, seatIds, leaseId, ttlMs);
-        for (const seat of contested) this.undo(showId, owner, [seat.seatId], seat.leaseId, ttlMs);
-      }
-    }
+  hold(showId: string, owner: Holder, seatIds: readonly string[], ttlMs: number): Promise<Held> {
+    return this.#attempts.hold(showId, owner, seatIds, ttlMs);
   }
 
   /** Ends the leases of one attempt, sooner or later, whatever the store says now. */
   undo(showId: string, owner: Owner, seatIds: readonly string[], leaseId: string, ttlMs: number): void {
-    this.#undos.add(showId, { owner, seatIds, leaseId, named: false, graceMs: 0 }, ttlMs);
+    this.#attempts.undo(showId, owner, seatIds, leaseId, ttlMs);
   }
 
   /** Releases what its session cannot keep any more, like `undo`, whichever attempt it is from. */
@@ -187,10 +126,9 @@ export class Leases {
     showId: string,
     owner: Owner,
     seatIds: readonly string[],
-    { graceMs, ttlMs }: { graceMs: number; ttlMs: number },
+    patience: { graceMs: number; ttlMs: number },
   ): void {
-    const request = { owner, seatIds, leaseId: undefined, named: false, graceMs };
-    this.#releases.submit(showId, request).catch(() => this.#undos.add(showId, request, ttlMs));
+    this.#attempts.letGo(showId, owner, seatIds, patience);
   }
 
   /** Milliseconds left of each seat's lease; undefined where it is not the owner's any more. */
@@ -215,7 +153,8 @@ export class Leases {
 
   async checkout(showId: string, owner: Owner, seatIds: readonly string[]): Promise<CheckoutResult> {
     const { checkoutMs } = this.#options;
-    return (await this.#fresh(showId, () => this.#steps.checkout(showId, owner, seatIds, checkoutMs))).result;
+    return (await this.#epochs.fresh(showId, () => this.#steps.checkout(showId, owner, seatIds, checkoutMs)))
+      .result;
   }
 
   /** Hands the leases that are still the session's to this connection. */
@@ -224,7 +163,7 @@ export class Leases {
     owner: Holder,
     seatIds: readonly string[],
   ): Promise<Fresh<{ conn: number; leases: GrantedLease[] }>> {
-    return this.#fresh(showId, () => this.#steps.adopt(showId, owner, seatIds));
+    return this.#epochs.fresh(showId, () => this.#steps.adopt(showId, owner, seatIds));
   }
 
   /** Marks the leases as under a confirm, all or none. */
@@ -243,17 +182,17 @@ export class Leases {
   /** In slices, so that a large show stops nobody: one that fails leaves those before it announced. */
   async announce(showId: string, versions: readonly SeatVersion[]): Promise<void> {
     for (const slice of slices(versions))
-      await this.#fresh(showId, () => this.#steps.announce(showId, slice));
+      await this.#epochs.fresh(showId, () => this.#steps.announce(showId, slice));
   }
 
   /** Where the show stands; begins its first epoch if it has none. */
   async position(showId: string): Promise<Position> {
-    return (await this.#fresh(showId, () => this.#steps.announce(showId, []))).position;
+    return (await this.#epochs.fresh(showId, () => this.#steps.announce(showId, []))).position;
   }
 
   /** Ends what was found due; without seats it only looks. What it finds due is past the first `skip`, and past `ask`. */
   sweep(showId: string, seats: readonly DueSeat[], skip = 0): Promise<Fresh<Swept>> {
-    return this.#fresh(showId, () => this.#steps.sweep(showId, seats, MAX_DUE, skip));
+    return this.#epochs.fresh(showId, () => this.#steps.sweep(showId, seats, MAX_DUE, skip));
   }
 
   /**
@@ -263,7 +202,7 @@ export class Leases {
   async load(showId: string, versions: readonly SeatVersion[]): Promise<Scanned> {
     for (let scans = 0; scans < MAX_SCANS; scans++) {
       const read = (from: LoadCursors) =>
-        this.#fresh(showId, () => this.#steps.load(showId, from, SLICE_SEATS));
+        this.#epochs.fresh(showId, () => this.#steps.load(showId, from, SLICE_SEATS));
       const scanned = await scan(read);
       if (scanned === undefined) continue;
       await this.announce(showId, unannounced(versions, scanned.announced));
@@ -273,7 +212,7 @@ export class Leases {
   }
 
   read(showId: string, afterSeq: number, maxEntries: number): Promise<Fresh<{ entries: string[] }>> {
-    return this.#fresh(showId, () => this.#steps.read(showId, afterSeq, maxEntries));
+    return this.#epochs.fresh(showId, () => this.#steps.read(showId, afterSeq, maxEntries));
   }
 
   /** The versions that were last announced. Not one atomic read: each is right for some moment of it. */
@@ -282,52 +221,13 @@ export class Leases {
     return fields.map(([seatId, version]) => ({ seatId, version: Number(version) }));
   }
 
-  /**
-   * Begins a new epoch in place of `oldEpoch`; of several servers that try, one does. Postgres is read first and its versions
-   * are laid aside in slices, so that the epoch begins in one step with all of them; what commits meanwhile is announced by
-   * its own settle or by the load that follows every rotation.
-   */
+  /** Begins a new epoch in place of `oldEpoch`; of several servers that try, one does. */
   rotate(showId: string, oldEpoch: string): Promise<void> {
-    const running = this.#rotations.get(showId);
-    if (running !== undefined) return running;
-    const rotation = this.#rotate(showId, oldEpoch).finally(() => this.#rotations.delete(showId));
-    this.#rotations.set(showId, rotation);
-    return rotation;
+    return this.#epochs.rotate(showId, oldEpoch);
   }
 
   close(): void {
-    this.#undos.close();
-  }
-
-  async #rotate(showId: string, oldEpoch: string): Promise<void> {
-    let versions: readonly SeatVersion[];
-    try {
-      versions = await this.#options.seatVersions(showId);
-    } catch (error) {
-      throw new StoreUnavailable(
-        `Postgres, which a new epoch starts from, gave no answer: ${String(error)}`,
-        false,
-      );
-    }
-    const epoch = mintEpoch();
-    for (const slice of slices(versions)) {
-      const reply = await this.#steps.stage(showId, oldEpoch, epoch, slice);
-      const current = reply.stale ? reply.epoch : reply.position.epoch;
-      if (current !== oldEpoch) return;
-    }
-    await this.#steps.rotate(showId, oldEpoch, epoch, versions.length);
-  }
-
-  async #fresh<T extends object>(showId: string, step: () => Promise<Stepped<T>>): Promise<Fresh<T>> {
-    for (let rotations = 0; rotations < MAX_ROTATIONS; rotations++) {
-      const reply = await step();
-      if (!reply.stale) {
-        this.#onPosition(showId, reply.position);
-        return reply;
-      }
-      await this.rotate(showId, reply.epoch);
-    }
-    throw new StoreUnavailable('Redis keeps changing its run', false);
+    this.#attempts.close();
   }
 
   #batcher<Request, Result>(

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SeatState } from '../../protocol/index.ts';
 import type { Entry } from '../feed/entry.ts';
 import { session as holder } from '../test/harness/lease-kit.ts';
-import type { Holder } from './leases.ts';
-import { type LeaseSession, type OwnLease, OwnLeases } from './own-leases.ts';
-import type { GrantedLease } from './requests.ts';
+import type { LeaseSession, OwnLease } from './own-lease.ts';
+import { OwnLeases } from './own-leases.ts';
+import type { GrantedLease, Holder } from './requests.ts';
 
 type Lost = { seatIds: readonly string[]; reason: string };
 

@@ -2,56 +2,17 @@ import type { LeaseLostReason, Position, SeatState } from '../../protocol/index.
 import { monotonicMs } from '../clock.ts';
 import type { Entry, Superseded } from '../feed/entry.ts';
 import type { LeaseEnd } from '../observability/metrics.ts';
-import type { Holder, Leases } from './leases.ts';
+import { LeaseIndex } from './lease-index.ts';
+import type { Leases } from './leases.ts';
+import type { LeaseSession, OwnLease } from './own-lease.ts';
+import { RecentGrants } from './recent-grants.ts';
 import type { GrantedLease } from './requests.ts';
-
-/**
- * What this server knows of the leases that its sessions own. The store decides; these records are how a session
- * learns of an end (from the feed, from a load, or from the clock when the store is away), and what a confirm may rely on
- * while Redis gives no answer.
- */
-export interface OwnLease {
-  readonly showId: string;
-  readonly seatId: string;
-  readonly leaseId: string;
-  readonly session: LeaseSession;
-  /** The position at which it was granted: the feed's entries up to it speak of what was before. */
-  readonly epoch: string;
-  readonly seq: number;
-  /** By the server's monotonic clock, counted from when the request was sent: never later than the store's own end. */
-  endsAtMs: number;
-  deadlineAtMs: number;
-  pinned: boolean;
-  /** Confirms under way: they decide about it, the clock does not. */
-  confirms: number;
-  /** A confirm of it ended with an unknown outcome: a booking of its seat that names no lease may well be its own. */
-  undecided: boolean;
-  /** Its session asked to release it: its end is no loss. */
-  releasing: boolean;
-  /** Over, as far as this server knows; whoever still has the record must not rely on it. */
-  ended: boolean;
-}
-
-/** A session as far as leases see it. */
-export interface LeaseSession {
-  readonly owner: Holder;
-  /** Kept by `OwnLeases`. */
-  readonly leases: Set<OwnLease>;
-  lost(showId: string, seatIds: readonly string[], reason: LeaseLostReason): void;
-  /** Its leases were handed to a later connection, perhaps of another server. */
-  superseded(): void;
-}
 
 /** Lets a lease that its deadline ends be told from one that nobody renewed, in spite of rounding. */
 const DEADLINE_SLACK_MS = 10;
 const CLOCK_TICK_MS = 250;
 /** How long the feed may be behind a reply of the store and still be understood. */
 const MISSED_MS = 2_000;
-/** By how much the feed may be ahead of a reply that grants what was booked since. */
-const BOOKED_MS = 2_000;
-
-/** The seats of one hold share its lease id. */
-const grantOf = ({ seatId, leaseId }: { seatId: string; leaseId: string }): string => `${seatId}:${leaseId}`;
 
 /** Map.groupBy, which Node 20 lacks. */
 function groupBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) => Key): Map<Key, Item[]> {
@@ -67,36 +28,28 @@ function groupBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) => Key): 
 
 const mayBeBooked = ({ confirms, undecided }: OwnLease): boolean => confirms > 0 || undecided;
 
+/** The own leases, and what ends them: the feed, a load, the clock. */
 export class OwnLeases {
   readonly #leases: Pick<Leases, 'look' | 'undo'>;
   readonly #onEnd: (why: LeaseEnd) => void;
-  /** show → seat → the one lease that is good, as far as this server knows. */
-  readonly #shows = new Map<string, Map<string, OwnLease>>();
+  readonly #index = new LeaseIndex();
+  /** Those that the feed said became bookings. */
+  readonly #booked = new RecentGrants();
   readonly #clock: NodeJS.Timeout;
-  /** By lease id, those found gone a moment ago included. */
-  readonly #byLeaseId = new Map<string, OwnLease[]>();
-  /** Leases that the feed said became bookings, of the last seconds: two generations, the older one goes each time. */
-  #booked: readonly [Set<string>, Set<string>] = [new Set(), new Set()];
-  readonly #generations: NodeJS.Timeout;
 
   /** @param onEnd hears of every lease that ended, for metrics */
   constructor(leases: Pick<Leases, 'look' | 'undo'>, onEnd: (why: LeaseEnd) => void = () => {}) {
     this.#leases = leases;
     this.#onEnd = onEnd;
     this.#clock = setInterval(() => this.#endByClock(), CLOCK_TICK_MS);
-    this.#generations = setInterval(() => {
-      this.#booked = [new Set(), this.#booked[0]];
-    }, BOOKED_MS);
   }
 
   get count(): number {
-    let count = 0;
-    for (const seats of this.#shows.values()) count += seats.size;
-    return count;
+    return this.#index.count;
   }
 
   get(showId: string, seatId: string): OwnLease | undefined {
-    return this.#shows.get(showId)?.get(seatId);
+    return this.#index.get(showId, seatId);
   }
 
   /** Those of a session, by its token, on these seats. */
@@ -129,7 +82,7 @@ export class OwnLeases {
       // One seat has one lease: that of another grant must have ended before.
       if (known !== undefined) this.#end(known, [known], this.#reason(known));
       // Field by field: spreading cost a twentieth of the server's time under load.
-      this.#add({
+      this.#index.add({
         showId,
         seatId,
         leaseId,
@@ -154,12 +107,7 @@ export class OwnLeases {
   drop(lease: OwnLease, why: LeaseEnd | undefined): void {
     if (!lease.ended && why !== undefined) this.#onEnd(why);
     lease.ended = true;
-    lease.session.leases.delete(lease);
-    this.#unindex(lease);
-    const seats = this.#shows.get(lease.showId);
-    if (seats?.get(lease.seatId) !== lease) return;
-    seats.delete(lease.seatId);
-    if (seats.size === 0) this.#shows.delete(lease.showId);
+    this.#index.remove(lease);
   }
 
   /**
@@ -168,8 +116,8 @@ export class OwnLeases {
    */
   miss(lease: OwnLease): void {
     this.drop(lease, this.#reason(lease));
-    this.#index(lease);
-    setTimeout(() => this.#unindex(lease), MISSED_MS).unref();
+    this.#index.keepId(lease);
+    setTimeout(() => this.#index.forgetId(lease), MISSED_MS).unref();
   }
 
   /** The session is gone, or is told otherwise: forget all of it in silence. */
@@ -180,8 +128,8 @@ export class OwnLeases {
   /** An entry that the map applied, in order. */
   apply(showId: string, entry: Entry): void {
     for (const change of entry.changes)
-      if (change.state === 'booked' && change.leaseId !== '') this.#booked[0].add(grantOf(change));
-    const seats = this.#shows.get(showId);
+      if (change.state === 'booked' && change.leaseId !== '') this.#booked.add(change);
+    const seats = this.#index.seatsIn(showId);
     if (seats === undefined) return;
     const ended: OwnLease[] = [];
     for (const { seatId, state, leaseId } of entry.changes) {
@@ -202,7 +150,7 @@ export class OwnLeases {
 
   /** By the index: a storm of resumes brings as many notices as there are leases. */
   superseded({ conn, leaseIds }: Superseded): void {
-    const leases = leaseIds.flatMap((leaseId) => this.#byLeaseId.get(leaseId) ?? []);
+    const leases = leaseIds.flatMap((leaseId) => this.#index.granted(leaseId));
     const sessions = new Set(leases.map((lease) => lease.session));
     for (const session of sessions) if (session.owner.conn < conn) session.superseded();
   }
@@ -212,7 +160,7 @@ export class OwnLeases {
    * about each. Rejects with `StoreUnavailable`.
    */
   async compare(showId: string, stateOf: (seatId: string) => SeatState): Promise<void> {
-    const bySession = groupBy(this.#shows.get(showId)?.values() ?? [], (lease) => lease.session);
+    const bySession = groupBy(this.#index.seatsIn(showId)?.values() ?? [], (lease) => lease.session);
     await Promise.all(
       [...bySession].map(([session, leases]) =>
         this.#ask(session, showId, leases, stateOf, () => 'store_reset'),
@@ -234,7 +182,7 @@ export class OwnLeases {
 
   close(): void {
     clearInterval(this.#clock);
-    clearInterval(this.#generations);
+    this.#booked.close();
   }
 
   /** Ends those that the store does not know as the session's, and those whose seat is booked in spite of them. */
@@ -253,33 +201,13 @@ export class OwnLeases {
       return isOver && !lease.ended && lease.confirms === 0;
     });
     // Its own booking, which the feed told before there was a record: whoever confirmed it knows.
-    const isOwn = (lease: OwnLease) =>
-      (lease.undecided && isBooked(lease)) || this.#booked.some((grants) => grants.has(grantOf(lease)));
+    const isOwn = (lease: OwnLease) => (lease.undecided && isBooked(lease)) || this.#booked.has(lease);
     const own = over.filter(isOwn);
     for (const lease of own) this.drop(lease, 'booked');
     const lost = over.filter((lease) => !lease.ended);
     for (const lease of lost) if (isBooked(lease)) this.#giveUp(lease);
     this.#tell(lost, (lease) => (isBooked(lease) ? 'booked_elsewhere' : reasonOf(lease)));
     for (const lease of lost) this.miss(lease);
-  }
-
-  #add(lease: OwnLease): void {
-    const seats = this.#shows.get(lease.showId) ?? new Map<string, OwnLease>();
-    this.#shows.set(lease.showId, seats.set(lease.seatId, lease));
-    lease.session.leases.add(lease);
-    this.#index(lease);
-  }
-
-  #index(lease: OwnLease): void {
-    const same = this.#byLeaseId.get(lease.leaseId);
-    if (same === undefined) this.#byLeaseId.set(lease.leaseId, [lease]);
-    else same.push(lease);
-  }
-
-  #unindex(lease: OwnLease): void {
-    const others = this.#byLeaseId.get(lease.leaseId)?.filter((other) => other !== lease) ?? [];
-    if (others.length > 0) this.#byLeaseId.set(lease.leaseId, others);
-    else this.#byLeaseId.delete(lease.leaseId);
   }
 
   #reason(lease: OwnLease): LeaseLostReason {
@@ -294,11 +222,7 @@ export class OwnLeases {
 
   #endByClock(): void {
     const now = monotonicMs();
-    const ended: OwnLease[] = [];
-    for (const seats of this.#shows.values()) {
-      for (const lease of seats.values())
-        if (lease.endsAtMs <= now && lease.confirms === 0) ended.push(lease);
-    }
+    const ended = this.#index.filter((lease) => lease.endsAtMs <= now && lease.confirms === 0);
     this.#tell(ended, (lease) => this.#reason(lease));
   }
 

@@ -14,6 +14,9 @@ export interface Owner {
   readonly conn: number | undefined;
   readonly userId: string;
 }
+/** A connection of a session: what can take leases. */
+export type Holder = Owner & { readonly conn: number };
+
 /** A seat's booking state as Postgres counts it: odd is booked. */
 export interface SeatVersion {
   readonly seatId: string;
@@ -21,7 +24,7 @@ export interface SeatVersion {
 }
 
 export interface HoldRequest {
-  readonly owner: Owner & { readonly conn: number };
+  readonly owner: Holder;
   readonly seatIds: readonly string[];
   readonly leaseId: string;
   readonly ttlMs: number;

@@ -3,7 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { Show } from '../catalogue/catalogue.ts';
 import { Feed } from '../feed/feed.ts';
 import { Leases, type SeatVersion } from '../leases/leases.ts';
-import { type OwnLease, OwnLeases } from '../leases/own-leases.ts';
+import type { OwnLease } from '../leases/own-lease.ts';
+import { OwnLeases } from '../leases/own-leases.ts';
 import { Steps } from '../leases/steps.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { LeaseKit, session, silent } from '../test/harness/lease-kit.ts';

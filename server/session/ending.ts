@@ -1,4 +1,4 @@
-import type { OwnLease } from '../leases/own-leases.ts';
+import type { OwnLease } from '../leases/own-lease.ts';
 import type { Rooms } from '../rooms.ts';
 import { byShow } from './leased-seats.ts';
 import type { Session } from './session.ts';

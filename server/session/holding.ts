@@ -7,7 +7,7 @@ import {
   type ShowSeats,
 } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
-import type { OwnLease } from '../leases/own-leases.ts';
+import type { OwnLease } from '../leases/own-lease.ts';
 import type { GrantedLease } from '../leases/requests.ts';
 import { later, tooMuch } from '../refusals.ts';
 import type { Rooms } from '../rooms.ts';

@@ -2,7 +2,7 @@ import type { LeaseLostReason } from '../../protocol/index.ts';
 import { closeCodes, encode } from '../../protocol/index.ts';
 import type { Show } from '../catalogue/catalogue.ts';
 import type { Holder } from '../leases/leases.ts';
-import type { LeaseSession, OwnLease } from '../leases/own-leases.ts';
+import type { LeaseSession, OwnLease } from '../leases/own-lease.ts';
 import type { FollowedShow } from '../seatmap/followed-show.ts';
 import type { SeatMaps } from '../seatmap/seat-maps.ts';
 import type { Sender } from './sender.ts';

@@ -1,0 +1,81 @@
+import type { Position } from '../../protocol/index.ts';
+import { StoreUnavailable } from '../stores/redis.ts';
+import { mintEpoch } from './lease-ids.ts';
+import type { SeatVersion, Stepped } from './requests.ts';
+import { slices } from './slices.ts';
+import type { Steps } from './steps.ts';
+
+/** Called with the position that a step's reply carried: a map that is behind it has missed something. */
+export type PositionListener = (showId: string, position: Position) => void;
+
+export type Fresh<T> = T & { readonly position: Position };
+
+/** Rotations that one call sits through: one is normal after data loss, a second when another server's was lost too. */
+const MAX_ROTATIONS = 3;
+
+/** Begins a new epoch of a show whose own the store forgot, or never had. */
+export class Epochs {
+  readonly #steps: Pick<Steps, 'stage' | 'rotate'>;
+  readonly #seatVersions: (showId: string) => Promise<readonly SeatVersion[]>;
+  readonly #rotations = new Map<string, Promise<void>>();
+  #onPosition: PositionListener = () => {};
+
+  /** @param seatVersions Postgres' versions above 0 of every seat of a show */
+  constructor(
+    steps: Pick<Steps, 'stage' | 'rotate'>,
+    seatVersions: (showId: string) => Promise<readonly SeatVersion[]>,
+  ) {
+    this.#steps = steps;
+    this.#seatVersions = seatVersions;
+  }
+
+  /** One listener. */
+  onPosition(listener: PositionListener): void {
+    this.#onPosition = listener;
+  }
+
+  /** Takes the step, after a rotation if it has to be. */
+  async fresh<T extends object>(showId: string, step: () => Promise<Stepped<T>>): Promise<Fresh<T>> {
+    for (let rotations = 0; rotations < MAX_ROTATIONS; rotations++) {
+      const reply = await step();
+      if (!reply.stale) {
+        this.#onPosition(showId, reply.position);
+        return reply;
+      }
+      await this.rotate(showId, reply.epoch);
+    }
+    throw new StoreUnavailable('Redis keeps changing its run', false);
+  }
+
+  /**
+   * Begins a new epoch in place of `oldEpoch`; of several servers that try, one does. Postgres is read first and its versions
+   * are laid aside in slices, so that the epoch begins in one step with all of them; what commits meanwhile is announced by
+   * its own settle or by the load that follows every rotation.
+   */
+  rotate(showId: string, oldEpoch: string): Promise<void> {
+    const running = this.#rotations.get(showId);
+    if (running !== undefined) return running;
+    const rotation = this.#rotate(showId, oldEpoch).finally(() => this.#rotations.delete(showId));
+    this.#rotations.set(showId, rotation);
+    return rotation;
+  }
+
+  async #rotate(showId: string, oldEpoch: string): Promise<void> {
+    let versions: readonly SeatVersion[];
+    try {
+      versions = await this.#seatVersions(showId);
+    } catch (error) {
+      throw new StoreUnavailable(
+        `Postgres, which a new epoch starts from, gave no answer: ${String(error)}`,
+        false,
+      );
+    }
+    const epoch = mintEpoch();
+    for (const slice of slices(versions)) {
+      const reply = await this.#steps.stage(showId, oldEpoch, epoch, slice);
+      const current = reply.stale ? reply.epoch : reply.position.epoch;
+      if (current !== oldEpoch) return;
+    }
+    await this.#steps.rotate(showId, oldEpoch, epoch, versions.length);
+  }
+}

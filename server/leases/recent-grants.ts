@@ -1,0 +1,36 @@
+/** A lease as the feed names it: the seats of one hold share its lease id. */
+interface Grant {
+  readonly seatId: string;
+  readonly leaseId: string;
+}
+
+/** At least so long a grant is remembered: by how much the feed may be ahead of a reply that grants what was booked since. */
+const KEPT_MS = 2_000;
+
+const nameOf = ({ seatId, leaseId }: Grant): string => `${seatId}:${leaseId}`;
+
+/** Grants of the last seconds: two generations, the older one goes each time. */
+export class RecentGrants {
+  #latest = new Set<string>();
+  #older = new Set<string>();
+  readonly #generations: NodeJS.Timeout;
+
+  constructor() {
+    this.#generations = setInterval(() => {
+      this.#older = this.#latest;
+      this.#latest = new Set();
+    }, KEPT_MS);
+  }
+
+  add(grant: Grant): void {
+    this.#latest.add(nameOf(grant));
+  }
+
+  has(grant: Grant): boolean {
+    return this.#latest.has(nameOf(grant)) || this.#older.has(nameOf(grant));
+  }
+
+  close(): void {
+    clearInterval(this.#generations);
+  }
+}
