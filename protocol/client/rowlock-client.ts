@@ -1,4 +1,4 @@
-import type { ServerFrame, WelcomeFrame } from '../server-frames.ts';
+import type { WelcomeFrame } from '../server-frames.ts';
 import type {
   CallOptions,
   Client,
@@ -16,18 +16,18 @@ import type {
   Terms,
   Watch,
 } from './api.ts';
-import { type CallPlan, Calls, REFUSED_FOR_NOW, REFUSED_UNREAD } from './calls.ts';
+import { Calls } from './calls.ts';
 import { Connector, type Hello } from './connector.ts';
 import { Emitter } from './emitter.ts';
 import type { RowlockError } from './errors.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { OwnLeases } from './leases.ts';
-import type { Push, Request } from './link.ts';
+import type { Push } from './link.ts';
 import { Losses } from './losses.ts';
-import { closed, outcomeUnknown } from './refusals.ts';
+import { closed } from './refusals.ts';
+import { Requests } from './requests.ts';
 import { Resumption } from './resuming.ts';
 import { socketConstructor, socketUrl } from './socket.ts';
-import { randomUuid } from './uuid.ts';
 import { Watches } from './watches.ts';
 
 const DEFAULTS = { requestTimeoutMs: 10_000, confirmTimeoutMs: 60_000, heartbeatMs: 10_000 };
@@ -36,8 +36,6 @@ type Emitters = { [Name in keyof ClientEvents]: Emitter<ClientEvents[Name]> };
 
 /** Puts the parts together: what each of them tells the others passes through here. */
 export class RowlockClient implements Client {
-  readonly #options: ConnectOptions;
-  readonly #requestTimeoutMs: number;
   readonly #events: Emitters = {
     state: new Emitter(),
     lease_lost: new Emitter(),
@@ -46,6 +44,7 @@ export class RowlockClient implements Client {
   };
   readonly #connector: Connector;
   readonly #calls: Calls;
+  readonly #requests: Requests;
   readonly #watches: Watches;
   readonly #leases: OwnLeases;
   readonly #losses = new Losses((lost) => this.#events.lease_lost.emit(lost));
@@ -57,9 +56,9 @@ export class RowlockClient implements Client {
   #reason: RowlockError | undefined;
 
   constructor(url: string | URL, options: ConnectOptions) {
-    const { token, userId, session, leases = [], requestTimeoutMs = DEFAULTS.requestTimeoutMs } = options;
-    this.#options = options;
-    this.#requestTimeoutMs = requestTimeoutMs;
+    const { token, userId, session, leases = [] } = options;
+    const { requestTimeoutMs = DEFAULTS.requestTimeoutMs } = options;
+    const { confirmTimeoutMs = DEFAULTS.confirmTimeoutMs } = options;
     this.#userId = userId;
     this.#session = session;
     const link = () => this.#connector.link;
@@ -67,6 +66,12 @@ export class RowlockClient implements Client {
     this.#leases = new OwnLeases({
       changed: () => this.#leasesChanged(),
       lost: (lost) => this.#losses.lost(lost),
+    });
+    this.#requests = new Requests({
+      ...{ calls: this.#calls, leases: this.#leases, losses: this.#losses },
+      ...{ requestTimeoutMs, confirmTimeoutMs },
+      leaseTtlMs: () => this.#terms?.leaseTtlMs,
+      closed: () => (this.state === 'closed' ? closed(this.#reason) : undefined),
     });
     this.#resumption = new Resumption(leases, {
       leases: this.#leases,
@@ -149,105 +154,24 @@ export class RowlockClient implements Client {
     return watch;
   }
 
-  hold(showId: string, seatIds: readonly string[], options: HoldOptions = {}): Promise<Held> {
-    const { ttlMs } = options;
-    const request: Request = {
-      type: 'hold',
-      showId,
-      seatIds: [...seatIds],
-      ...(ttlMs === undefined ? {} : { ttlMs }),
-    };
-    return this.#start<Held>(options, {
-      request,
-      again: REFUSED_UNREAD,
-      found: () => this.#found(showId, seatIds),
-      take: (reply, sentMs) => {
-        const frame = expected(reply, 'held');
-        this.#leases.held(frame, ttlMs ?? this.#terms?.leaseTtlMs ?? frame.expiresInMs, sentMs);
-        const { expiresInMs, deadlineInMs } = frame;
-        return { showId, seatIds, expiresAtMs: sentMs + expiresInMs, deadlineAtMs: sentMs + deadlineInMs };
-      },
-    });
+  hold(showId: string, seatIds: readonly string[], options?: HoldOptions): Promise<Held> {
+    return this.#requests.hold(showId, seatIds, options);
   }
 
-  release(showId: string, seatIds?: readonly string[], options: CallOptions = {}): Promise<Released> {
-    const seats = seatIds === undefined ? {} : { seatIds: [...seatIds] };
-    const settled = this.#losses.ending(showId, seatIds ?? [...(this.#leases.all.get(showId)?.keys() ?? [])]);
-    const outcome = this.#start<Released>(options, {
-      request: { type: 'release', showId, ...seats },
-      again: REFUSED_FOR_NOW,
-      take: (reply) => {
-        const frame = expected(reply, 'released');
-        this.#leases.released(frame);
-        return { showId, seatIds: frame.seatIds };
-      },
-    });
-    outcome.then(
-      () => settled(true),
-      () => settled(false),
-    );
-    return outcome;
+  release(showId: string, seatIds?: readonly string[], options?: CallOptions): Promise<Released> {
+    return this.#requests.release(showId, seatIds, options);
   }
 
-  checkout(showId: string, seatIds: readonly string[], options: CallOptions = {}): Promise<Pinned> {
-    return this.#start<Pinned>(options, {
-      request: { type: 'checkout', showId, seatIds: [...seatIds] },
-      again: REFUSED_FOR_NOW,
-      take: (reply, sentMs) => {
-        const frame = expected(reply, 'pinned');
-        this.#leases.pinned(frame, sentMs);
-        return { showId, seatIds, expiresAtMs: sentMs + frame.expiresInMs };
-      },
-      givenUp: (why, isUncertain) => {
-        if (isUncertain) this.#leases.maybePinned(showId, seatIds);
-        return why;
-      },
-    });
+  checkout(showId: string, seatIds: readonly string[], options?: CallOptions): Promise<Pinned> {
+    return this.#requests.checkout(showId, seatIds, options);
   }
 
-  confirm(showId: string, seatIds: readonly string[], options: ConfirmOptions = {}): Promise<Confirmed> {
-    const { requestId = randomUuid() } = options;
-    const timeoutMs = options.timeoutMs ?? this.#options.confirmTimeoutMs ?? DEFAULTS.confirmTimeoutMs;
-    const settled = this.#losses.ending(showId, seatIds);
-    const outcome = this.#start<Confirmed>(
-      { ...options, timeoutMs },
-      {
-        request: { type: 'confirm', showId, seatIds: [...seatIds], requestId },
-        again: REFUSED_FOR_NOW,
-        take: (reply) => {
-          const frame = expected(reply, 'confirmed');
-          this.#leases.confirmed(frame);
-          const { bookings, replayed, refunded = false } = frame;
-          return { showId, seatIds, requestId: frame.requestId, bookings, replayed, refunded };
-        },
-        givenUp: (why, isUncertain) => (isUncertain ? outcomeUnknown(requestId, why) : why),
-      },
-    );
-    outcome.then(
-      ({ refunded }) => settled(!refunded),
-      () => settled(false),
-    );
-    return outcome;
+  confirm(showId: string, seatIds: readonly string[], options?: ConfirmOptions): Promise<Confirmed> {
+    return this.#requests.confirm(showId, seatIds, options);
   }
 
   close(): Promise<void> {
     return this.#connector.close();
-  }
-
-  #start<Result>(
-    { signal, timeoutMs = this.#requestTimeoutMs }: CallOptions,
-    plan: Pick<CallPlan<Result>, 'request' | 'again' | 'take'> &
-      Partial<Pick<CallPlan<Result>, 'found' | 'givenUp'>>,
-  ): Promise<Result> {
-    if (this.state === 'closed') return Promise.reject(closed(this.#reason));
-    return this.#calls.start({ givenUp: (why) => why, ...plan, signal, timeoutMs });
-  }
-
-  /** A hold whose answer got lost: what came of it is among the leases. */
-  #found(showId: string, seatIds: readonly string[]): Held {
-    const leases = seatIds.flatMap((seatId) => this.#leases.all.get(showId)?.get(seatId) ?? []);
-    const expiresAtMs = Math.min(...leases.map((lease) => lease.expiresAtMs));
-    return { showId, seatIds, expiresAtMs, deadlineAtMs: undefined };
   }
 
   #hello(token: string | undefined): Hello {
@@ -306,12 +230,4 @@ export class RowlockClient implements Client {
     }
     this.#events.state.emit(state, reason);
   }
-}
-
-type FrameOf<Type extends ServerFrame['type']> = Extract<ServerFrame, { type: Type }>;
-
-/** The protocol has one success frame for each request. */
-function expected<Type extends ServerFrame['type']>(frame: ServerFrame, type: Type): FrameOf<Type> {
-  if (frame.type !== type) throw new TypeError(`expected ${type}, got ${frame.type}`);
-  return frame as FrameOf<Type>;
 }
