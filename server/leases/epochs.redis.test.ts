@@ -26,6 +26,7 @@ const everyStep: Record<string, (show: ShowBench) => Promise<{ stale: boolean }>
     return kit.steps.hold(id, [{ ...request, seatIds: ['A1', 'A2'] }]);
   },
   load: ({ id }) => kit.steps.load(id, { held: '0', announced: '0' }, 10),
+  look: ({ id }) => kit.steps.look(id, true, { everyMs: 5_000, patienceMs: 2_000 }),
   read: ({ id }) => kit.steps.read(id, 0, 10),
   release: ({ id }) => kit.steps.release(id, [{ owner: alice, seatIds, named: true, graceMs: 0 }]),
   renew: ({ id }) => kit.steps.renew(id, [{ owner: alice, seatIds, renew: true }]),

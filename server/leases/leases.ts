@@ -15,6 +15,8 @@ import type {
   Holder,
   HoldRequest,
   LoadCursors,
+  LookTimes,
+  LookTurn,
   Owner,
   ReleaseRequest,
   RenewRequest,
@@ -26,7 +28,7 @@ import type {
 import { type Scanned, SLICE_SEATS, scan, slices, unannounced } from './slices.ts';
 import { Steps } from './steps.ts';
 
-export type { Holder, Owner, SeatVersion } from './requests.ts';
+export type { Holder, LookTimes, Owner, SeatVersion } from './requests.ts';
 
 export interface LeasesOptions {
   readonly store: RedisStore;
@@ -215,10 +217,20 @@ export class Leases {
     return this.#epochs.fresh(showId, () => this.#steps.read(showId, afterSeq, maxEntries));
   }
 
-  /** The versions that were last announced. Not one atomic read: each is right for some moment of it. */
-  async announced(showId: string): Promise<SeatVersion[]> {
+  /** Asks for the look at what was announced: of all servers one gets it. */
+  askToLook(showId: string, times: LookTimes): Promise<Fresh<LookTurn>> {
+    return this.#epochs.fresh(showId, () => this.#steps.look(showId, false, times));
+  }
+
+  /** Whoever got the look is through. */
+  looked(showId: string, times: LookTimes): Promise<Fresh<LookTurn>> {
+    return this.#epochs.fresh(showId, () => this.#steps.look(showId, true, times));
+  }
+
+  /** The versions that were last announced, by seat. Not one atomic read: each is right for some moment of it. */
+  async announced(showId: string): Promise<ReadonlyMap<string, number>> {
     const fields = await this.#options.store.scanHash(soldKey(showId));
-    return fields.map(([seatId, version]) => ({ seatId, version: Number(version) }));
+    return new Map(fields.map(([seatId, version]) => [seatId, Number(version)]));
   }
 
   /** Begins a new epoch in place of `oldEpoch`; of several servers that try, one does. */

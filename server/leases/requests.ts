@@ -101,6 +101,19 @@ export interface Swept {
   /** Undefined: nothing else will end. */
   readonly nextInMs: number | undefined;
 }
+/** When looks at what was announced are due. */
+export interface LookTimes {
+  /** From the end of one to the next. */
+  readonly everyMs: number;
+  /** That whoever has it may take; then the next one who asks has it. */
+  readonly patienceMs: number;
+}
+export interface LookTurn {
+  /** It is the caller's to look, now. */
+  readonly mine: boolean;
+  /** It may be asked for again. */
+  readonly nextInMs: number;
+}
 /** Where the next slice of a load goes on; empty: all was read. */
 export interface LoadCursors {
   readonly held: string;

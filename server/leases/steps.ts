@@ -10,6 +10,8 @@ import type {
   HoldRequest,
   HoldResult,
   LoadCursors,
+  LookTimes,
+  LookTurn,
   Owner,
   ReleaseRequest,
   RenewRequest,
@@ -169,6 +171,14 @@ export class Steps {
   read(showId: string, afterSeq: number, maxEntries: number): Promise<Stepped<{ entries: string[] }>> {
     return this.#step('read', showId, [], [afterSeq, maxEntries], (reply) => ({
       entries: reply.list().strings(),
+    }));
+  }
+
+  /** @param looked the caller had it, and is through */
+  look(showId: string, looked: boolean, { everyMs, patienceMs }: LookTimes): Promise<Stepped<LookTurn>> {
+    return this.#step('look', showId, [], [flag(looked), everyMs, patienceMs], (reply) => ({
+      mine: reply.string() === '1',
+      nextInMs: reply.number(),
     }));
   }
 

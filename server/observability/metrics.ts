@@ -12,6 +12,12 @@ export type LeaseEnd = 'released' | 'disconnected' | 'booked' | LeaseLostReason;
 /** What a whole map was sent for: somebody joined, a slow reader came back, or the map was loaded anew. */
 export type SnapshotCause = 'watch' | 'slow_reader' | 'reset';
 
+/**
+ * What a look at the announcements of a show came to: all was as announced; something had not been announced; or something was
+ * that Postgres never said, and a new epoch begins.
+ */
+export type Looked = 'same' | 'announced' | 'rotated';
+
 /** Of the client's own choosing, and those that its library sends for it. */
 export type CloseLabel = `${number}` | 'other';
 
@@ -146,6 +152,12 @@ const maps = (make: Instruments) => ({
   /** Rounds of catching up by the log, after a gap or a doubt. */
   mapMends: make.counter('map_mends', 'Seat maps that caught up by the log after a gap or a doubt'),
   mapGaps: make.counter('map_gaps', 'Mends that found changes which the feed had not brought'),
+  looks: make.counts<Looked>(
+    'looks',
+    'Looks of this server whether what was announced is what is booked, by what came of them',
+    'outcome',
+    ['same', 'announced', 'rotated'],
+  ),
   streamLagSeconds: make.worst('stream_lag_seconds', 'How far the slowest followed show is behind', 'max'),
 });
 

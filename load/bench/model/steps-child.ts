@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { Catalogue } from '../../../server/catalogue/catalogue.ts';
 import { Leases } from '../../../server/leases/leases.ts';
 import { createLog } from '../../../server/observability/log.ts';
-import { look } from '../../../server/seatmap/look.ts';
+import { lookInTurn } from '../../../server/seatmap/look.ts';
 import { openPostgres } from '../../../server/stores/postgres.ts';
 import { openRedis } from '../../../server/stores/redis.ts';
 import { serve } from '../kit/served.ts';
@@ -26,6 +26,7 @@ export interface StepsCounts {
 
 const TIMEOUT_MS = 10_000;
 const HOLD_MS = 120_000;
+const ALWAYS_DUE = { everyMs: 0, patienceMs: 0 };
 
 async function steps({ redisUrl, showId, from, underWay, forMs }: StepsWindow): Promise<StepsCounts> {
   const store = openRedis({ url: redisUrl, timeoutMs: TIMEOUT_MS, log: createLog('silent') });
@@ -68,7 +69,7 @@ async function looks({ redisUrl, databaseUrl, showId, times }: Looks): Promise<v
   const catalogue = new Catalogue(pool, { deadlineMs: TIMEOUT_MS });
   const seatVersions = (id: string) => catalogue.seatVersions(id);
   const leases = new Leases({ store, seatVersions, guardMs: 4_000, maxHoldMs: HOLD_MS, checkoutMs: HOLD_MS });
-  for (let i = 0; i < times; i++) await look(leases, { seatVersions }, showId);
+  for (let i = 0; i < times; i++) await lookInTurn(leases, { seatVersions }, showId, ALWAYS_DUE);
   leases.close();
   store.close();
   await pool.close();

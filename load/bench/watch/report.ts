@@ -55,6 +55,10 @@ function joinRows(rounds: readonly RoundResult[], watchers: number): Row[] {
       bar: { text: `≤ ${bars.residentKibEach}`, met: resident <= bars.residentKibEach },
     },
     { measure: '  of it JavaScript heap', ...beside(({ heapKibEach }) => heapKibEach) },
+    {
+      measure: '  beside all of them: MiB of young generation',
+      ...beside(({ youngKib }) => youngKib / 1024),
+    },
   ];
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Closers } from '../../../server/closers.ts';
 import { type Child, startChild } from '../kit/child.ts';
 import type { Address } from '../kit/servers.ts';
-import type { UsageHandlers } from '../kit/usage.ts';
+import { keptKib, type UsageHandlers } from '../kit/usage.ts';
 import type { Crowd } from '../sockets/crowd.ts';
 import type { Observer } from '../sockets/observer.ts';
 import { napMs, sampledWatchers } from './size.ts';
@@ -33,8 +33,10 @@ export interface Joined {
   readonly snapshotBytes: number;
   readonly serverCpuMs: number;
   readonly generatorCpuMs: number;
-  /** Above what the process took before the crowd came, garbage collected. */
+  /** Above what the process took before the crowd came, garbage collected, without the young generation. */
   readonly residentKibEach: number;
+  /** Of the process, when all were there. */
+  readonly youngKib: number;
   readonly heapKibEach: number;
 }
 
@@ -57,7 +59,8 @@ export async function joinCrowd(
     snapshotBytes: max,
     serverCpuMs: after.cpuMs - base.cpuMs,
     generatorCpuMs: joined.cpuMs,
-    residentKibEach: (idle.residentKib - base.residentKib) / watchers,
+    residentKibEach: (keptKib(idle) - keptKib(base)) / watchers,
+    youngKib: idle.youngKib,
     heapKibEach: (idle.heapKib - base.heapKib) / watchers,
   };
 }

@@ -1,0 +1,69 @@
+import { monotonicMs } from '../clock.ts';
+
+const RETRY_MIN_MS = 50;
+const RETRY_MAX_MS = 1_000;
+
+/**
+ * Mends what has become doubtful, until nothing is.
+ *
+ * States: certain → mending (one mend after the other; what becomes doubtful meanwhile is mended by the next) → certain; or,
+ * when a mend rejects, waiting → mending again. A doubt does not wait: it wakes at once.
+ */
+export class Mender {
+  readonly #mend: () => Promise<void>;
+  readonly #failed: (error: unknown) => void;
+  #mending = false;
+  #doubtful = false;
+  #doubtfulSinceMs: number | undefined;
+  #retryMs = RETRY_MIN_MS;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(mend: () => Promise<void>, failed: (error: unknown) => void) {
+    this.#mend = mend;
+    this.#failed = failed;
+  }
+
+  /** How long it has been doubtful; 0: it is certain. */
+  get lagMs(): number {
+    return this.#doubtfulSinceMs === undefined ? 0 : monotonicMs() - this.#doubtfulSinceMs;
+  }
+
+  /** Something is doubtful. */
+  wake(): void {
+    this.#doubtful = true;
+    this.#doubtfulSinceMs ??= monotonicMs();
+    if (this.#mending || this.#closed) return;
+    clearTimeout(this.#retryTimer);
+    this.#mending = true;
+    void this.#untilCertain();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#retryTimer);
+  }
+
+  async #untilCertain(): Promise<void> {
+    try {
+      while (this.#doubtful && !this.#closed) {
+        this.#doubtful = false;
+        await this.#mend();
+        this.#retryMs = RETRY_MIN_MS;
+      }
+      this.#doubtfulSinceMs = undefined;
+    } catch (error) {
+      this.#retryLater(error);
+    } finally {
+      // In the same turn as the last look at what is doubtful: a doubt in between would wake nobody.
+      this.#mending = false;
+    }
+  }
+
+  #retryLater(error: unknown): void {
+    if (this.#closed) return;
+    this.#failed(error);
+    this.#retryTimer = setTimeout(() => this.wake(), this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+  }
+}
