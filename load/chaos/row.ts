@@ -17,7 +17,9 @@ const BUYERS = 40;
 /** Whose program is the client. */
 const REGULARS = 8;
 const WATCHERS = 2;
-const SEATS = 6_000;
+/** More than all buyers together take, so that there is something to sell until the last strike. */
+const SEATS_PER_S = 400;
+const LEAST_SEATS = 6_000;
 const PROBE_SEATS = 4_000;
 /** The load goes on this long after the last recovery. */
 const GOES_ON_MS = 500;
@@ -58,14 +60,15 @@ export async function playRow(options: RowOptions): Promise<RowResult> {
   const fromMs = performance.now();
   await rm(historyDir, { recursive: true, force: true });
   await mkdir(historyDir, { recursive: true });
-  const { showIds, recovery } = await openShows(ground, fault.name, seed);
+  const seats = Math.max(LEAST_SEATS, seconds * SEATS_PER_S);
+  const { showIds, recovery } = await openShows(ground, fault.name, seed, seats);
   const restore = await fault.prepare?.(ground);
   try {
     if ((await recovery.of(ground.servers)) === undefined)
       throw new Error('the servers did not take to the stage');
     const plan = planOf(seed, fault.name, fault.span, seconds);
     const recorder = new HistoryRecorder(historyDir, 'faults');
-    const struck = await strikeAll({ ...options, showIds, recovery, plan, recorder });
+    const struck = await strikeAll({ ...options, showIds, seats, recovery, plan, recorder });
     say('ending the load');
     const tally = await players.call('settle');
     struck.judged(judgeRow(fault, tally));
@@ -92,10 +95,10 @@ export async function playRow(options: RowOptions): Promise<RowResult> {
   }
 }
 
-async function openShows(ground: Ground, name: string, seed: number) {
+async function openShows(ground: Ground, name: string, seed: number, seats: number) {
   const run = `${name}-${seed.toString(36)}-${Date.now().toString(36)}`;
   const showIds = Array.from({ length: SHOWS }, (_, i) => `${run}-${i}`);
-  for (const showId of showIds) await createShow(ground, showId, SEATS);
+  for (const showId of showIds) await createShow(ground, showId, seats);
   const probeId = `${run}-probe`;
   await createShow(ground, probeId, PROBE_SEATS);
   return { showIds, recovery: new Recovery(probeId, PROBE_SEATS) };
@@ -103,12 +106,14 @@ async function openShows(ground: Ground, name: string, seed: number) {
 
 interface Striking extends RowOptions {
   readonly showIds: readonly string[];
+  /** Of each show. */
+  readonly seats: number;
   readonly recovery: Recovery;
   readonly plan: readonly Moment[];
   readonly recorder: HistoryRecorder;
 }
 
-async function strikeAll({ showIds, recovery, plan, recorder, ...options }: Striking) {
+async function strikeAll({ showIds, seats, recovery, plan, recorder, ...options }: Striking) {
   const { fault, seed, seconds, ground, players, historyDir, say } = options;
   const problems: string[] = [];
   const notJudged: string[] = [];
@@ -120,7 +125,7 @@ async function strikeAll({ showIds, recovery, plan, recorder, ...options }: Stri
   const deadlocks = await deadlocksOf(ground);
   await players.call('begin', {
     ...{ servers: ground.servers.map(({ ws }) => ws), adminToken: ground.stores.adminToken, showIds },
-    ...{ seats: SEATS, historyDir, prefix: 'p', seed },
+    ...{ seats, historyDir, prefix: 'p', seed },
     ...{ buyers: BUYERS, regulars: REGULARS, watchers: WATCHERS },
     twinsPercent: fault.twinsPercent ?? 0,
   });

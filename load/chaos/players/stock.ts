@@ -1,27 +1,34 @@
 import type { Random } from '../random.ts';
 
 /** How many seats of a show are in demand at a time: few enough that buyers meet. */
-const WINDOW = 150;
+const WANTED = 150;
 
-/** What buyers know of a show: everybody wants the first seats that are not sold yet. */
+/** What buyers know of a show: everybody wants the same few seats, and the next one as soon as one of them is sold. */
 export class Stock {
   readonly showId: string;
   readonly #seats: number;
-  readonly #sold = new Set<number>();
-  #first = 0;
-
+  /**
+   * Not simply the first ones from some seat on: one that was kept for minutes held up the whole window, and nine of ten
+   * holds were for seats long sold.
+   */
+  readonly #wanted: number[];
+  #last: number;
   /** From here on they are somebody's own. */
   #reserved: number;
 
+  /** @param seats of the show, more than are wanted at a time */
   constructor(showId: string, seats: number) {
+    if (seats <= WANTED) throw new Error(`a show of more than ${WANTED} seats is needed`);
     this.showId = showId;
     this.#seats = seats;
+    this.#wanted = Array.from({ length: WANTED }, (_, i) => i);
+    this.#last = this.#wanted.length - 1;
     this.#reserved = seats;
   }
 
   pick(count: number, random: Random): string[] {
-    const from = this.#first + random.below(WINDOW);
-    return Array.from({ length: count }, (_, i) => `S${(from + i) % this.#seats}`);
+    const from = random.below(this.#wanted.length);
+    return Array.from({ length: count }, (_, i) => `S${this.#wanted[(from + i) % this.#wanted.length]}`);
   }
 
   /** Seats that nobody else wants, the last ones; when half of the show is reserved it begins anew. */
@@ -32,9 +39,14 @@ export class Stock {
   }
 
   sold(seatId: string): void {
-    this.#sold.add(Number(seatId.slice(1)));
-    while (this.#sold.has(this.#first)) this.#sold.delete(this.#first++);
-    // Nothing is left: refunds may have brought something back.
-    if (this.#first + WINDOW >= this.#seats) this.#first = 0;
+    const at = this.#wanted.indexOf(Number(seatId.slice(1)));
+    if (at >= 0) this.#wanted[at] = this.#another();
+  }
+
+  /** In the end the first ones again: refunds may have brought something back. */
+  #another(): number {
+    do this.#last = (this.#last + 1) % this.#seats;
+    while (this.#wanted.includes(this.#last));
+    return this.#last;
   }
 }

@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { Random } from '../random.ts';
+import { Stock } from './stock.ts';
+
+const random = new Random(7);
+
+/** Everything that is in demand, by asking often enough. */
+const wanted = (stock: Stock): Set<string> =>
+  new Set(Array.from({ length: 5_000 }, () => stock.pick(3, random)).flat());
+
+describe('a stock', () => {
+  it('is asked for few seats at a time, each once in a pick', () => {
+    const stock = new Stock('show', 1_000);
+    expect(wanted(stock).size).toBe(150);
+    for (let i = 0; i < 1_000; i++) expect(new Set(stock.pick(4, random)).size).toBe(4);
+  });
+
+  it('goes on to another seat for each that was sold, whatever is kept', () => {
+    const stock = new Stock('show', 1_000);
+    // The first one stays with whoever keeps it.
+    for (let seat = 1; seat < 800; seat++) stock.sold(`S${seat}`);
+    const left = wanted(stock);
+    expect(left).toContain('S0');
+    expect([...left].filter((seatId) => Number(seatId.slice(1)) < 800)).toEqual(['S0']);
+    expect(left.size).toBe(150);
+  });
+
+  it('begins again when all were sold, for what was given back', () => {
+    const stock = new Stock('show', 200);
+    for (let turn = 0; turn < 3; turn++) for (const seatId of wanted(stock)) stock.sold(seatId);
+    expect(wanted(stock).size).toBe(150);
+  });
+});
