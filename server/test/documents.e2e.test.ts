@@ -25,6 +25,7 @@ const NOT_RUN: readonly (readonly [command: RegExp, why: string])[] = [
   [/^npm (test|run typecheck)/, 'this is it; and .ci/run'],
   [/^npm run setup/, 'installs: setup.e2e.test.ts and main.e2e.test.ts run both halves on a copy'],
   [/^npm ci /, 'would take the packages of the tests away; the Dockerfile does it'],
+  [/^npm start$/, 'runs until it is stopped: main.e2e.test.ts starts it'],
   [/^DATABASE_URL=.* npm start$/, 'names stores that are not there: main.e2e.test.ts starts it so'],
   [/^npm run (load|bench|chaos|soak|fuzz|mutants|verify)\b/, 'takes minutes; what it names is checked below'],
   [/^(old=\$\()?docker compose |^for id in \$old/, 'needs an engine: npm run test:compose'],
