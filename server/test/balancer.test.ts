@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { errorBody } from '../../protocol/http.ts';
-import { readConfig } from '../config.ts';
+import { readConfig, variables } from '../config.ts';
 import { sessionLimits } from '../limits.ts';
 import { timing } from '../workers/timing.ts';
 
@@ -9,11 +9,8 @@ import { timing } from '../workers/timing.ts';
 
 const file = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const haproxy = file('server/balancer/haproxy.cfg');
-const services = new Map(
-  file('docker-compose.yml')
-    .split(/^ {2}(?=\w[\w-]*:$)/m)
-    .map((text) => [text.split(':')[0], text]),
-);
+const compose = file('docker-compose.yml');
+const services = new Map(compose.split(/^ {2}(?=\w[\w-]*:$)/m).map((text) => [text.split(':')[0], text]));
 const secondsIn = (text: string | undefined, pattern: RegExp) => Number(pattern.exec(text ?? '')?.[1]) * 1000;
 
 it('answers for servers that do not, in the words of the protocol', () => {
@@ -60,4 +57,35 @@ it('leaves everybody the time that they need', () => {
   expect(balancerMs).toBeGreaterThan(stopMs);
   const tunnelMs = secondsIn(haproxy, /timeout tunnel (\d+)s/);
   expect(tunnelMs, 'silence is for the server to judge').toBeGreaterThan(sessionLimits.idleTimeoutS * 1000);
+});
+
+describe('docker-compose.yml', () => {
+  /** What belongs to the file's own parts: a port, stores, the proxy in front, the patience of whoever stops them. */
+  const fixed = ['PORT', 'HOST', 'DATABASE_URL', 'REDIS_URL', 'TRUST_PROXY', 'DRAIN_MS'];
+
+  it('hands every setting on that it does not make itself', () => {
+    const [, text = ''] = /^ {4}environment:\n((?: {6}.*\n)+)/m.exec(services.get('server') ?? '') ?? [];
+    const handedOn = [...text.matchAll(/^ {6}([A-Z_]+): *$/gm)].map(([, name]) => name);
+    const expected = Object.values(variables).map(({ name }) => name);
+    expect(handedOn).toEqual(expected.filter((name) => !fixed.includes(name)));
+  });
+
+  it('opens nothing to other machines unless it is told to', () => {
+    const lists = [...compose.matchAll(/^ {4}ports:\n((?: {6}- .*\n)+)/gm)];
+    expect(lists).toHaveLength(3);
+    for (const [, list = ''] of lists)
+      expect(list).toMatch(/^ {6}- "(127\.0\.0\.1|\$\{BIND_ADDRESS:-127\.0\.0\.1\}):.*\n$/);
+  });
+
+  it('pins every image, and bounds the log of every service', () => {
+    const running = [...services].filter(([, text]) => /^ {4}(image|build):/m.test(text));
+    expect(running).toHaveLength(6);
+    for (const [name, text] of running) {
+      expect(text, name).toContain('    <<: *service\n');
+      if (!text.includes('    build:')) expect(text, name).toMatch(/^ {4}image: \S+:v?\d+\.\d+/m);
+    }
+    expect(/^x-service: &service\n(?: {2}.*\n)+/m.exec(compose)?.[0]).toMatch(
+      /restart: unless-stopped[\s\S]*max-size/,
+    );
+  });
 });

@@ -16,6 +16,7 @@ import { call } from './harness/http.ts';
 
 const PATIENT = { timeout: 30_000, interval: 250 };
 const SESSIONS_PER_ADDRESS = 3;
+const MEMORY_MIB = 768;
 const operations = readFileSync(new URL('../OPERATIONS.md', import.meta.url), 'utf8');
 const [, section = ''] = /^### With containers$([\s\S]*?)^## /m.exec(operations) ?? [];
 /** What the document says to type: to have three servers, to have another version. */
@@ -27,7 +28,10 @@ let containers: Containers;
 let servers: Container[];
 
 beforeAll(async () => {
-  containers = await Containers.plan({ MAX_SESSIONS_PER_ADDRESS: String(SESSIONS_PER_ADDRESS) });
+  containers = await Containers.plan({
+    MAX_SESSIONS_PER_ADDRESS: String(SESSIONS_PER_ADDRESS),
+    SERVER_MEMORY: `${MEMORY_MIB}m`,
+  });
   await containers.sh('docker compose up --detach --build');
   servers = await containers.healthy('server', 2);
   await containers.healthy('balancer', 1);
@@ -71,8 +75,22 @@ describe('a server', () => {
     }
   });
 
+  it('has the settings of whoever started it, and no more memory than it is given', async () => {
+    for (const { id } of servers) {
+      const get = (what: string) => containers.docker('exec', id, 'node', '-p', what);
+      expect(await get('process.env.MAX_SESSIONS_PER_ADDRESS')).toBe(String(SESSIONS_PER_ADDRESS));
+      expect(await get('process.env.LEASE_TTL_MS || "unset"')).toBe('unset');
+      expect(await get('process.constrainedMemory()')).toBe(String(MEMORY_MIB * 2 ** 20));
+    }
+  });
+
   it('is reached through the balancer alone, which keeps its metrics inside', async () => {
-    for (const { id } of servers) expect(await containers.docker('port', id)).toBe('');
+    const [balancer] = await containers.of('balancer');
+    const url = new URL(containers.url);
+    expect(await containers.docker('port', balancer?.id ?? '')).toBe(`8080/tcp -> ${url.host}`);
+    const inner = ['server', 'redis', 'postgres'].map((service) => containers.of(service));
+    for (const { id } of (await Promise.all(inner)).flat())
+      expect(await containers.docker('port', id)).toBe('');
     expect((await fetch(`${containers.url}/readyz`)).status).toBe(200);
     expect((await fetch(`${containers.url}/metrics`)).status).toBe(404);
   });
@@ -180,7 +198,8 @@ it('a stop of everything drains through the balancer, and what was booked is the
   const ended = [...(await containers.of('server')), ...(await containers.of('balancer'))];
   expect(ended.map(({ running, exitCode }) => [running, exitCode])).toEqual(ended.map(() => [false, 0]));
 
-  await containers.sh('docker compose start');
+  // The containers may go, the volumes stay.
+  await containers.sh('docker compose --profile monitoring down && docker compose up --detach');
   await containers.healthy('balancer', 1);
   await expect
     .poll(async () => (await call(containers.url, `/bookings/${requestId}`)).body, PATIENT)

@@ -1,8 +1,5 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, vi } from 'vitest';
@@ -28,31 +25,28 @@ export class Containers {
   /** http://127.0.0.1:<port> of the balancer. */
   readonly url: string;
   readonly #project = `rowlock-test-${randomBytes(4).toString('hex')}`;
-  readonly #dir: string;
   readonly #program: string;
   readonly #env: NodeJS.ProcessEnv;
 
-  private constructor(port: number, dir: string, program: string) {
+  private constructor(port: number, program: string, variables: Readonly<Record<string, string>>) {
     this.url = `http://127.0.0.1:${port}`;
-    this.#dir = dir;
     this.#program = program;
     this.#env = {
       ...process.env,
       COMPOSE_PROJECT_NAME: this.#project,
-      COMPOSE_FILE: `docker-compose.yml:${join(dir, 'override.yml')}`,
       PORT: String(port),
+      // As unset: the default is what is tested.
+      BIND_ADDRESS: '',
       ADMIN_TOKEN,
+      ...variables,
     };
   }
 
-  /** @param variables of the servers, beside those that the file passes on */
+  /** @param variables what whoever types the command has in the environment */
   static async plan(variables: Readonly<Record<string, string>>): Promise<Containers> {
-    const dir = await mkdtemp(join(tmpdir(), 'rowlock-compose-'));
-    const override = { services: { server: { environment: variables } } };
-    await writeFile(join(dir, 'override.yml'), JSON.stringify(override));
     // The plugin where there is one, else the program of the generation before it.
     const plugin = await run('docker', ['compose', 'version']).catch(() => undefined);
-    return new Containers(await freePort(), dir, plugin ? 'docker compose' : 'docker-compose');
+    return new Containers(await freePort(), plugin ? 'docker compose' : 'docker-compose', variables);
   }
 
   /** Lines for a shell as they stand in a document, `docker compose` among them. */
@@ -119,7 +113,6 @@ export class Containers {
   async down(): Promise<void> {
     const all = '--volumes --remove-orphans --rmi local --timeout 1';
     await this.sh(`docker compose --profile monitoring down ${all}`);
-    await rm(this.#dir, { recursive: true });
   }
 
   async #inspect(id: string): Promise<Container> {
