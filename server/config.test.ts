@@ -1,5 +1,9 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { keyPairs } from './auth/token-kit.ts';
 import { variables } from './config/variables.ts';
 import { type Environment, readConfig, withoutPassword } from './config.ts';
@@ -106,6 +110,46 @@ describe('readConfig', () => {
     expect(problems).toHaveLength(1);
     expect(problems[0]).toContain(Object.keys(env)[0]);
     expect(problems[0]).not.toContain('hunter2');
+  });
+
+  describe('takes a secret from a file', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'rowlock-secrets-'));
+    afterAll(() => rmSync(folder, { recursive: true }));
+    const fileOf = (text: string) => {
+      const path = join(folder, randomUUID());
+      writeFileSync(path, text);
+      return path;
+    };
+
+    it.each([
+      ['DATABASE_URL', 'databaseUrl', 'postgres://u:hunter2@db/rowlock'],
+      ['REDIS_URL', 'redisUrl', 'redis://:hunter2@redis'],
+      ['ADMIN_TOKEN', 'adminToken', 'hunter2'],
+    ] as const)('%s_FILE, whose last line may be ended', (name, field, value) => {
+      expect(configOf({ [`${name}_FILE`]: fileOf(`${value}\n`), [name]: '' })[field]).toBe(value);
+    });
+
+    it('a PEM as it is, and no other variable', () => {
+      const AUTH_JWT_PUBLIC_KEY_FILE = fileOf(keyPairs.ES256.publicKey);
+      expect(configOf({ AUTH_JWT_PUBLIC_KEY_FILE }).userKey?.algorithms).toEqual(['ES256']);
+      expect(configOf({ PORT_FILE: fileOf('1') }).port).toBe(8080);
+    });
+
+    it.each([
+      ['that is not there', () => 'hunter2', /^AUTH_JWT_SECRET cannot be read .*ENOENT$/],
+      // Taken for unset it would open the server to everybody.
+      ['that is empty', () => fileOf(' \n'), /^AUTH_JWT_SECRET is empty/],
+      ['that holds what it must not', () => fileOf('hunter2'), /^AUTH_JWT_SECRET must be/],
+    ])('but none %s, and says nothing of what is in it', (_, path, problem) => {
+      const problems = problemsOf({ AUTH_JWT_SECRET_FILE: path() });
+      expect(problems).toEqual([expect.stringMatching(problem)]);
+      expect(problems[0]).not.toContain('hunter2');
+    });
+
+    it('but not from both', () => {
+      const problems = problemsOf({ ADMIN_TOKEN: 'hunter2', ADMIN_TOKEN_FILE: fileOf('hunter3') });
+      expect(problems).toEqual(['ADMIN_TOKEN and ADMIN_TOKEN_FILE exclude each other']);
+    });
   });
 
   it('has the key of authentication from either variable, not from both, and shows it to nobody', () => {

@@ -4,6 +4,8 @@
  */
 
 import type { JwtKey } from './auth/jwt-key.ts';
+import type { Parsed } from './config/parsers.ts';
+import { readSecret } from './config/secret-file.ts';
 import { type Variable, variables } from './config/variables.ts';
 import { limitRelations } from './limits.ts';
 
@@ -42,12 +44,10 @@ export function readConfig(
 ): { ok: true; config: Config } | { ok: false; problems: string[] } {
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
-  for (const [field, { name, default: fallback, parse, secret }] of Object.entries(variables)) {
-    const given = env[name]?.trim() || fallback;
-    if (given === undefined) continue;
-    const parsed = parse(given);
-    if (parsed.ok) values[field] = parsed.value;
-    else problems.push(`${name} ${parsed.problem}${secret ? '' : `, but is ${quote(given)}`}`);
+  for (const [field, variable] of Object.entries(variables)) {
+    const parsed = readVariable(variable, env);
+    if (!parsed.ok) problems.push(`${variable.name} ${parsed.problem}`);
+    else if (parsed.value !== undefined) values[field] = parsed.value;
   }
   if (problems.length > 0) return { ok: false, problems };
 
@@ -55,6 +55,19 @@ export function readConfig(
   const settings = values as Settings;
   const broken = relations.filter(({ holds }) => !holds(settings)).map(({ message }) => message);
   return broken.length > 0 ? { ok: false, problems: broken } : { ok: true, config: derive(settings) };
+}
+
+/** Undefined: it is not set, and has no default. */
+function readVariable(
+  { name, default: fallback, parse, secret }: Variable<unknown>,
+  env: Environment,
+): Parsed<unknown> {
+  const read: Parsed<string | undefined> = secret ? readSecret(env, name) : { ok: true, value: env[name] };
+  if (!read.ok) return read;
+  const given = read.value?.trim() || fallback;
+  if (given === undefined) return { ok: true, value: undefined };
+  const parsed = parse(given);
+  return parsed.ok || secret ? parsed : { ok: false, problem: `${parsed.problem}, but is ${quote(given)}` };
 }
 
 function derive(settings: Settings): Config {

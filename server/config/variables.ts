@@ -9,7 +9,7 @@ export interface Variable<T, Default extends string | undefined = string | undef
   /** As it would be written in the environment; undefined: unset unless given. */
   default: Default;
   description: string;
-  /** Never quoted in a message. */
+  /** Never quoted in a message; `<name>_FILE` may name a file that holds it. */
   secret: boolean;
   parse: Parser<T>;
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { errorBody } from '../../protocol/http.ts';
-import { readConfig, variables } from '../config.ts';
+import { variables } from '../config/variables.ts';
+import { readConfig } from '../config.ts';
 import { sessionLimits } from '../limits.ts';
 import { timing } from '../workers/timing.ts';
 

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { connect } from '../../protocol/client.ts';
 import { closeCodes } from '../../protocol/index.ts';
-import { type Container, Containers } from './harness/containers.ts';
+import { ADMIN_TOKEN } from './harness/app-kit.ts';
+import { type Container, Containers, shown } from './harness/containers.ts';
 import { Crowd, confirmOf } from './harness/crowd.ts';
 import { call } from './harness/http.ts';
 
@@ -17,18 +17,16 @@ import { call } from './harness/http.ts';
 const PATIENT = { timeout: 30_000, interval: 250 };
 const SESSIONS_PER_ADDRESS = 3;
 const MEMORY_MIB = 768;
-const operations = readFileSync(new URL('../OPERATIONS.md', import.meta.url), 'utf8');
-const [, section = ''] = /^### With containers$([\s\S]*?)^## /m.exec(operations) ?? [];
 /** What the document says to type: to have three servers, to have another version. */
-const [scaling = '', replacing = ''] = [...section.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(
-  ([, block]) => block,
-);
+const [scaling = '', replacing = ''] = shown('sh');
+/** And to write, for a token that is no variable of a container. */
+const [override = ''] = shown('yaml');
 const crowd = new Crowd();
 let containers: Containers;
 let servers: Container[];
 
 beforeAll(async () => {
-  containers = await Containers.plan({
+  containers = await Containers.plan(override, {
     MAX_SESSIONS_PER_ADDRESS: String(SESSIONS_PER_ADDRESS),
     SERVER_MEMORY: `${MEMORY_MIB}m`,
   });
@@ -80,6 +78,7 @@ describe('a server', () => {
       const get = (what: string) => containers.docker('exec', id, 'node', '-p', what);
       expect(await get('process.env.MAX_SESSIONS_PER_ADDRESS')).toBe(String(SESSIONS_PER_ADDRESS));
       expect(await get('process.env.LEASE_TTL_MS || "unset"')).toBe('unset');
+      expect(await containers.docker('inspect', id)).not.toContain(ADMIN_TOKEN);
       expect(await get('process.constrainedMemory()')).toBe(String(MEMORY_MIB * 2 ** 20));
     }
   });

@@ -19,7 +19,7 @@ let servers: Container[];
 
 beforeAll(async () => {
   // An engine takes its time to stop something: no lease may end meanwhile.
-  containers = await Containers.plan({ LEASE_TTL_MS: '120000' });
+  containers = await Containers.plan('services: {}', { LEASE_TTL_MS: '120000' });
   await containers.sh('docker compose up --detach --build');
   servers = await containers.healthy('server', 2);
   await containers.healthy('balancer', 1);

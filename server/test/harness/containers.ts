@@ -1,5 +1,9 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, vi } from 'vitest';
@@ -9,6 +13,14 @@ import { ADMIN_TOKEN } from './app-kit.ts';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const run = promisify(execFile);
 const PATIENT = { timeout: 60_000, interval: 250 };
+
+/** What OPERATIONS.md shows about containers in one language, block by block. */
+export function shown(language: 'sh' | 'yaml'): string[] {
+  const text = readFileSync(join(root, 'server/OPERATIONS.md'), 'utf8');
+  const [, section = ''] = /^### With containers$([\s\S]*?)^##/m.exec(text) ?? [];
+  const blocks = [...section.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)];
+  return blocks.flatMap(([, found, block = '']) => (found === language ? [block] : []));
+}
 
 export interface Container {
   readonly id: string;
@@ -26,27 +38,43 @@ export class Containers {
   readonly url: string;
   readonly #project = `rowlock-test-${randomBytes(4).toString('hex')}`;
   readonly #program: string;
+  readonly #dir: string;
   readonly #env: NodeJS.ProcessEnv;
 
-  private constructor(port: number, program: string, variables: Readonly<Record<string, string>>) {
+  private constructor(
+    port: number,
+    program: string,
+    dir: string,
+    variables: Readonly<Record<string, string>>,
+  ) {
     this.url = `http://127.0.0.1:${port}`;
     this.#program = program;
+    this.#dir = dir;
     this.#env = {
       ...process.env,
       COMPOSE_PROJECT_NAME: this.#project,
+      COMPOSE_FILE: `docker-compose.yml:${join(dir, 'override.yml')}`,
       PORT: String(port),
       // As unset: the default is what is tested.
       BIND_ADDRESS: '',
-      ADMIN_TOKEN,
+      // It is in the file.
+      ADMIN_TOKEN: '',
       ...variables,
     };
   }
 
-  /** @param variables what whoever types the command has in the environment */
-  static async plan(variables: Readonly<Record<string, string>>): Promise<Containers> {
+  /**
+   * @param override a second file, as a document shows it; its `./admin_token` is one that tests know
+   * @param variables what whoever types the command has in the environment
+   */
+  static async plan(override: string, variables: Readonly<Record<string, string>>): Promise<Containers> {
+    const dir = await mkdtemp(join(tmpdir(), 'rowlock-compose-'));
+    const tokenFile = join(dir, 'admin_token');
+    await writeFile(tokenFile, `${ADMIN_TOKEN}\n`);
+    await writeFile(join(dir, 'override.yml'), override.replace('./admin_token', tokenFile));
     // The plugin where there is one, else the program of the generation before it.
     const plugin = await run('docker', ['compose', 'version']).catch(() => undefined);
-    return new Containers(await freePort(), plugin ? 'docker compose' : 'docker-compose', variables);
+    return new Containers(await freePort(), plugin ? 'docker compose' : 'docker-compose', dir, variables);
   }
 
   /** Lines for a shell as they stand in a document, `docker compose` among them. */
@@ -113,6 +141,7 @@ export class Containers {
   async down(): Promise<void> {
     const all = '--volumes --remove-orphans --rmi local --timeout 1';
     await this.sh(`docker compose --profile monitoring down ${all}`);
+    await rm(this.#dir, { recursive: true });
   }
 
   async #inspect(id: string): Promise<Container> {
