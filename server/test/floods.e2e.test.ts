@@ -75,6 +75,7 @@ describe('frames of one client beyond its rate', () => {
   const beat = (i: number) => `{"type":"heartbeat","id":"f${i}"}`;
   const confirm = (i: number) =>
     `{"type":"confirm","id":"f${i}","showId":"SHOW","seatIds":["A${i + 1}"],"requestId":"${randomUUID()}"}`;
+  const watch = (i: number) => `{"type":"watch","id":"f${i}","showId":"SHOW"}`;
   const garbage = (i: number) => `garbage ${i}`;
   const mixed = (i: number) => [hold, beat, confirm, garbage][i % 4]?.(i) ?? '';
   const rate = { MAX_FRAMES_PER_S: String(FRAMES_PER_S) };
@@ -83,6 +84,7 @@ describe('frames of one client beyond its rate', () => {
     ['holds', hold, 'holds'],
     ['heartbeats', beat, 'renewals'],
     ['confirms', confirm, 'guards'],
+    ['watches', watch, undefined],
     ['garbage', garbage, undefined],
     ['mixed', mixed, undefined],
   ])(
