@@ -12,6 +12,7 @@ import { limits } from '../protocol/index.ts';
  * | second of a connection | MAX_FRAMES_PER_S, refused frames | `rate_limited`; then 4503 |
  * | connection | frames under way; replies that it does not read; silence | `busy`; 4008; cut |
  * | session | MAX_LEASES_PER_SESSION, MAX_WATCHES_PER_SESSION | `limit_reached` |
+ * | `watch` with `since` | seats that changed since | a snapshot |
  * | user, address, server | MAX_SESSIONS_PER_USER, MAX_SESSIONS_PER_ADDRESS, MAX_SESSIONS | `limit_reached`, 4503; 429 at the upgrade |
  * | user over HTTP | MAX_LEASES_PER_SESSION, MAX_FRAMES_PER_S | `limit_reached`, `rate_limited` |
  * | HTTP body | bytes, time | `too_large`, `timed_out` |
@@ -44,6 +45,14 @@ export const sessionLimits = {
   drainBatchEveryMs: 20,
   /** Clients are told to reconnect at a random moment within this. */
   reconnectSpreadMs: 1_000,
+} as const;
+
+/** Seats that changed since a client's position: of so many it is told by a delta, of more by a snapshot. */
+export const catchUpLimits = {
+  /** A delta names a seat and its state, a snapshot of a show that is sold out every seat: beyond an eighth it is hardly shorter. */
+  partOfShow: 8,
+  leastChanges: 1_024,
+  mostChanges: 16_384,
 } as const;
 
 export interface BodyLimits {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { decodeServerFrame, type ServerFrame } from '../../protocol/index.ts';
+import { catchUpLimits } from '../limits.ts';
 import { SeatMap } from '../seatmap/seat-map.ts';
 import { Broadcaster } from './broadcaster.ts';
 import { catchUp } from './frames.ts';
@@ -116,6 +117,24 @@ describe('catchUp', () => {
     expect(textFor('e1', 2)).toMatchObject({ type: 'delta', from: 2, to: 2, changes: {} });
     for (const reply of [textFor('e0', 1), textFor('e1', -1), textFor('e1', 3)]) {
       expect(reply).toMatchObject({ type: 'snapshot', id: 'r1', seq: 2, seats: 3, held: ['A1', 'A2'] });
+    }
+  });
+
+  it('is a snapshot when more seats changed than a delta may tell: an eighth of them, within bounds', () => {
+    const { leastChanges, mostChanges } = catchUpLimits;
+    for (const [seats, most] of [
+      [leastChanges + 1, leastChanges],
+      [16_000, 2_000],
+      [200_000, mostChanges],
+    ] as const) {
+      const seatIds = Array.from({ length: seats }, (_, i) => `A${i}`);
+      const seatIndex = new Map(seatIds.map((seatId, i) => [seatId, i]));
+      const map = new SeatMap({ seatIds, seatIndex }, 'e', 0, [], []);
+      const changed = seatIds.slice(0, most + 1).map((seatId) => ({ seatId, state: 'held' as const }));
+      for (const [i, change] of changed.entries()) map.apply(i + 1, [change]);
+      const typeFor = (seq: number) =>
+        decode(catchUp({ showId: 's', map }, map, { epoch: 'e', seq }).text).type;
+      expect([typeFor(0), typeFor(1)]).toEqual(['snapshot', 'delta']);
     }
   });
 });

@@ -1,3 +1,4 @@
+import { catchUpLimits } from '../limits.ts';
 import type { Shown } from '../seatmap/followed-show.ts';
 import type { SeatMap } from '../seatmap/seat-map.ts';
 
@@ -35,6 +36,15 @@ export function deltaText(showId: string, map: SeatMap, since: number, id?: stri
   return `${head('delta', id)}"showId":"${showId}",${range},"changes":{${changes.reverse().join(',')}}}`;
 }
 
+/**
+ * Seats that a delta for one client may tell. It is made for that client alone: of all the seats of a show of 200 000 it took 180 ms
+ * and 4 MB, and a client may ask a hundred times at once. A snapshot is made once for everybody.
+ */
+function mostChanges({ seats }: SeatMap): number {
+  const { leastChanges, mostChanges, partOfShow } = catchUpLimits;
+  return Math.min(mostChanges, Math.max(leastChanges, Math.ceil(seats / partOfShow)));
+}
+
 export interface CatchUp {
   readonly text: string;
   readonly isSnapshot: boolean;
@@ -48,7 +58,7 @@ export function catchUp(
   id?: string,
 ): CatchUp {
   const reached = since !== undefined && since.epoch === map.epoch && map.reaches(since.seq);
-  return reached
+  return reached && !map.hasMoreChanges(since.seq, mostChanges(map))
     ? { text: deltaText(showId, map, since.seq, id), isSnapshot: false }
     : { text: snapshotText(showId, map, id), isSnapshot: true };
 }

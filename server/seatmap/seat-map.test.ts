@@ -33,6 +33,11 @@ describe('SeatMap', () => {
     expect(changesSince(map, 0)).toEqual({ A1: 'booked', A2: 'held' });
     expect(changesSince(map, 2)).toEqual({ A1: 'booked' });
     expect(changesSince(map, 4)).toEqual({});
+    expect([map.hasMoreChanges(0, 1), map.hasMoreChanges(0, 2), map.hasMoreChanges(2, 1)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('folds any history to what a reader from any point ends at', () => {

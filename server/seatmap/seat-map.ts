@@ -81,17 +81,29 @@ export class SeatMap {
 
   /** Calls back for every seat that changed after `seq`, the latest first. */
   changesSince(seq: number, tell: (seatId: string, state: SeatState) => void): void {
-    const end = this.seats;
-    for (let seat = this.#older[end] ?? end; seat !== end; seat = this.#older[seat] ?? end) {
-      if ((this.#changedAt[seat] ?? 0) <= seq) return;
+    for (const seat of this.#changedSince(seq))
       tell(this.#seating.seatIds[seat] ?? '', STATES[this.#states[seat] ?? 0] ?? 'available');
-    }
+  }
+
+  /** Whether more seats than so many changed after `seq`. */
+  hasMoreChanges(seq: number, most: number): boolean {
+    let count = 0;
+    for (const _ of this.#changedSince(seq)) if (++count > most) return true;
+    return false;
   }
 
   /** Seats in this state, in layout order. */
   seatsIn(state: SeatState): string[] {
     const code = CODES[state];
     return this.#seating.seatIds.filter((_, seat) => this.#states[seat] === code);
+  }
+
+  *#changedSince(seq: number): Generator<number> {
+    const end = this.seats;
+    for (let seat = this.#older[end] ?? end; seat !== end; seat = this.#older[seat] ?? end) {
+      if ((this.#changedAt[seat] ?? 0) <= seq) return;
+      yield seat;
+    }
   }
 
   #set(seatId: string, code: number): number | undefined {

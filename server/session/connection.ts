@@ -64,6 +64,7 @@ export class Connection {
   }
 
   message(text: string): void {
+    if (this.sender.overrun) return;
     const timing = this.#rooms.metrics.frameTimes.begin();
     const decoded = decodeClientFrame(text);
     timing?.parsed();

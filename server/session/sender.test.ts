@@ -278,6 +278,19 @@ describe('a socket that is not read', () => {
     expect(large.socket.closeCode).toBe(4008);
   });
 
+  it('is overrun from then on, before it could be closed: nothing more is kept for it', () => {
+    const { socket, sender } = stage('s');
+    socket.room = 0;
+    for (let i = 0; i < sessionLimits.maxUnsentReplies; i++) sender.send('{}');
+    sender.flush();
+    expect(sender.overrun).toBe(false);
+    sender.send('{}');
+    sender.flush();
+    expect([sender.overrun, socket.closeCode]).toEqual([true, undefined]);
+    vi.advanceTimersByTime(0);
+    expect([sender.overrun, socket.closeCode]).toEqual([true, 4008]);
+  });
+
   it('costs nothing once it is gone', () => {
     const { socket, sender, change } = stage('s');
     socket.room = 0;

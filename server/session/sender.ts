@@ -46,6 +46,7 @@ export class Sender {
   #outbox: string[] = [];
   #unsent: string[] = [];
   #unsentBytes = 0;
+  #overrun = false;
 
   constructor(ws: WebSocket, broadcaster: Broadcaster, metrics: SenderMetrics) {
     this.#ws = ws;
@@ -56,6 +57,11 @@ export class Sender {
   /** Its client does not read. */
   get isSlow(): boolean {
     return this.#slowTimer !== undefined;
+  }
+
+  /** More replies wait for it than one may keep: it is about to be closed, and whatever it still asks for has no reply. */
+  get overrun(): boolean {
+    return this.#overrun;
   }
 
   get watching(): number {
@@ -182,12 +188,13 @@ export class Sender {
   }
 
   #keep(text: string): void {
+    if (this.#overrun) return;
     this.#unsent.push(text);
     this.#unsentBytes += text.length;
     const tooMany = this.#unsent.length > sessionLimits.maxUnsentReplies;
+    this.#overrun = tooMany || this.#unsentBytes > sessionLimits.maxUnsentBytes;
     // Later: a socket is not ended while it is corked.
-    if (tooMany || this.#unsentBytes > sessionLimits.maxUnsentBytes)
-      setImmediate(() => this.close(closeCodes.tooSlow));
+    if (this.#overrun) setImmediate(() => this.close(closeCodes.tooSlow));
     else this.dropped();
   }
 }

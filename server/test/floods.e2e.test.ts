@@ -167,6 +167,33 @@ describe('without a limit of frames', () => {
   });
 });
 
+describe('who asks for much and reads nothing', () => {
+  it('is closed with 4008 once more waits for it than one may keep; what it asked for besides is not looked at', async () => {
+    const showId = 'large';
+    const [seats, each] = [8_000, 400];
+    await stage.createShow(showId, seats);
+    const app = await stage.start({
+      MAX_FRAMES_PER_S: '0',
+      MAX_LEASES_PER_SESSION: '0',
+      MAX_SEATS_PER_HOLD: String(each),
+    });
+    const [deaf, neighbour] = [await crowd.join(app.url), await crowd.join(app.url)];
+    for (let from = 0; from < seats; from += each)
+      await neighbour.request<'held'>({
+        type: 'hold',
+        showId,
+        seatIds: Array.from({ length: each }, (_, i) => `A${from + i + 1}`),
+      });
+    deaf.socket.pause();
+    pour(deaf, 0, FLOOD, (i) => `{"type":"watch","id":"f${i}","showId":"${showId}"}`);
+    await neighbour.request<'renewed'>({ type: 'heartbeat' });
+    const closed = () => countOf(app, 'connections_closed_total', { code: '4008' });
+    await expect.poll(closed, { ...POLL, timeout: PATIENCE_MS }).toBe(1);
+    expect(await countOf(app, 'frames_received_total', { type: 'watch' })).toBeLessThan(FLOOD / 2);
+    deaf.socket.resume();
+  });
+});
+
 describe('over HTTP', () => {
   const lock = (url: string, show_id: string, user_id: string, seat: number) =>
     call(url, '/seat-lock', { show_id, seat_ids: [`A${seat}`], user_id });
