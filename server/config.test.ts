@@ -36,6 +36,7 @@ describe('readConfig', () => {
       statementTimeoutMs: 1500,
       confirmDeadlineMs: 2000,
       guardMs: 4000,
+      startWaitMs: 30_000,
       drainMs: 10_000,
       maxSeatsPerHold: 10,
       maxLeasesPerSession: 50,

@@ -8,11 +8,19 @@ import postgres from 'postgres';
 import { afterEach, beforeAll, expect, it } from 'vitest';
 import { leftovers } from './test/harness/leftovers.ts';
 import { copyProject } from './test/harness/project-copy.ts';
-import { endServers, runServer, type ServerProcess, startServer } from './test/harness/server-process.ts';
+import { FaultProxy } from './test/harness/proxy.ts';
+import {
+  endServers,
+  runServer,
+  type ServerProcess,
+  signalServers,
+  startServer,
+} from './test/harness/server-process.ts';
 import { createEmptyDatabase, startRedis } from './test/harness/services.ts';
 
 const run = promisify(execFile);
 const isRoot = process.getuid?.() === 0;
+const PATIENCE = { timeout: 30_000, interval: 20 };
 let project: string;
 
 beforeAll(async () => {
@@ -94,6 +102,50 @@ it('several servers start on one empty database at once and use only what they w
   await Promise.all([database.drop(), redis.stop()]);
 });
 
+it.each(['1', '2'])(
+  'waits for stores that come up after it, with %s workers',
+  async (workers) => {
+    const [database, redis] = await Promise.all([createEmptyDatabase(), startRedis()]);
+    // Nothing listens behind them yet.
+    const [toDatabase, toRedis] = await Promise.all([FaultProxy.start(1), FaultProxy.start(1)]);
+    const env = {
+      DATABASE_URL: toDatabase.urlFor(database.url),
+      REDIS_URL: toRedis.urlFor(redis.url),
+      WORKERS: workers,
+    };
+    const starting = startServer({ project, env });
+    starting.catch(() => undefined);
+    await expect.poll(() => toDatabase.accepted, PATIENCE).toBeGreaterThan(1);
+    toDatabase.retarget(Number(new URL(database.url).port));
+    await expect.poll(() => toRedis.accepted, PATIENCE).toBeGreaterThan(1);
+    toRedis.retarget(redis.port);
+    const server = await starting;
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
+    expect(await server.stop()).toMatchObject({ code: 0, stderr: '' });
+    await Promise.all([toDatabase.stop(), toRedis.stop()]);
+    await Promise.all([database.drop(), redis.stop()]);
+  },
+  60_000,
+);
+
+it('that waits for its stores ends at once when it is told to', async () => {
+  const toRedis = await FaultProxy.start(1);
+  const database = await createEmptyDatabase();
+  const env = {
+    DATABASE_URL: database.url,
+    REDIS_URL: toRedis.urlFor('redis://127.0.0.1:1'),
+    WORKERS: '2',
+    START_WAIT_MS: '600000',
+    DRAIN_MS: '600000',
+  };
+  const ended = runServer({ project, env });
+  await expect.poll(() => toRedis.accepted, PATIENCE).toBeGreaterThan(1);
+  signalServers('SIGTERM');
+  expect(await ended).toMatchObject({ code: 0, stderr: '' });
+  await toRedis.stop();
+  await database.drop();
+}, 60_000);
+
 it('says in one line why it cannot start', async () => {
   const taken = createServer().listen(0, '127.0.0.1');
   await once(taken, 'listening');
@@ -109,16 +161,17 @@ it('says in one line why it cannot start', async () => {
     [{ PORT: 'http', LEASE_TTL_MS: '-1' }, /PORT must be .*; LEASE_TTL_MS must be /],
     [{ HOST: '192.0.2.1' }, /HOST 192.0.2.1 is no address of this machine/],
     [
-      { DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/x' },
-      /cannot use PostgreSQL at 127.0.0.1:1: .*ECONNREFUSED/,
+      { DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/x', START_WAIT_MS: '500' },
+      /cannot use PostgreSQL at 127.0.0.1:1: .*ECONNREFUSED .*, for 0.5 s$/m,
     ],
     [
-      { DATABASE_URL: wrongPassword.href, REDIS_URL: 'redis://127.0.0.1:1' },
+      // What the server answers is not waited for.
+      { DATABASE_URL: wrongPassword.href, REDIS_URL: 'redis://127.0.0.1:1', START_WAIT_MS: '600000' },
       /cannot use PostgreSQL at 127.0.0.1:\d+: .*authentication failed/,
     ],
     [
-      { DATABASE_URL: database.url, REDIS_URL: 'redis://127.0.0.1:1' },
-      /cannot use Redis at 127.0.0.1:1: .*ECONNREFUSED/,
+      { DATABASE_URL: database.url, REDIS_URL: 'redis://127.0.0.1:1', START_WAIT_MS: '0' },
+      /cannot use Redis at 127.0.0.1:1: .*ECONNREFUSED 127.0.0.1:1$/m,
     ],
   ];
   await Promise.all(

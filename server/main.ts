@@ -11,7 +11,9 @@ import { createLog, type Log } from './observability/log.ts';
 import { reasons } from './observability/reasons.ts';
 import type { AppConfig } from './rooms.ts';
 import { migrate } from './stores/migrate.ts';
+import { isFinal } from './stores/postgres.ts';
 import { postgresHosts } from './stores/postgres-url.ts';
+import { type Wait, whenReachable } from './stores/reachable.ts';
 import { startWorkers } from './workers/workers.ts';
 
 /*
@@ -33,7 +35,7 @@ async function start(config: Config, log: Log): Promise<void> {
   const services = await startServices(config, onLost);
   closers.push(services.stop);
 
-  await prepareDatabase(services.databaseUrl, log);
+  await prepareDatabase(services.databaseUrl, { startWaitMs: config.startWaitMs, log });
   const { databaseUrl, redisUrl } = services;
   const port = await serve({ ...config, databaseUrl, redisUrl }, log);
   process.stdout.write(greeting(config, services, port));
@@ -54,12 +56,16 @@ async function serve(config: AppConfig, log: Log): Promise<number> {
   return workers.port;
 }
 
-async function prepareDatabase(url: string, log: Log): Promise<void> {
+async function prepareDatabase(url: string, wait: Wait): Promise<void> {
+  const store = `PostgreSQL at ${postgresHosts(url)}`;
+  const prepare = async () => {
+    await migrate({ url, log: wait.log });
+    await createDemoShow(url, wait.log);
+  };
   try {
-    await migrate({ url, log });
-    await createDemoShow(url, log);
+    await whenReachable(store, prepare, isFinal, wait);
   } catch (error) {
-    throw new ServiceError(`cannot use PostgreSQL at ${postgresHosts(url)}: ${reasons(error)}`);
+    throw new ServiceError(`cannot use ${store}: ${reasons(error)}`);
   }
 }
 

@@ -14,7 +14,7 @@ import { batchObserver, poolObserver, stepObserver } from './observability/obser
 import { askReadiness, type Readiness } from './observability/readiness.ts';
 import { SeatMaps } from './seatmap/seat-maps.ts';
 import { failureKind, openPostgres } from './stores/postgres.ts';
-import { openRedis } from './stores/redis.ts';
+import { connectRedis } from './stores/redis.ts';
 import { statement } from './stores/sql-files.ts';
 
 /** A configuration whose services are known. */
@@ -58,8 +58,7 @@ export async function openRooms(
   const metrics = createMetrics(worker);
   const onStep = stepObserver(metrics);
   const redis = { url: config.redisUrl, timeoutMs: config.redisTimeoutMs, log, onStep };
-  const store = closers.opened(openRedis(redis), (it) => it.close());
-  await store.connect();
+  const store = closers.opened(await connectRedis(redis, config.startWaitMs), (it) => it.close());
   const feed = closers.opened(new Feed(redis, store, randomBytes(9).toString('base64url')), (it) =>
     it.close(),
   );

@@ -104,6 +104,12 @@ export const variables = {
     integer(10, 10 * minute),
     'A lease lasts at least this long from the start of its confirm',
   ),
+  startWaitMs: variable(
+    'START_WAIT_MS',
+    '30000',
+    integer(0, 10 * minute),
+    'How long a start waits for each of its stores, when it cannot be used yet; 0: not at all',
+  ),
   drainMs: variable('DRAIN_MS', '10000', integer(10, 10 * minute), 'A stopping server has exited by then'),
   maxSeatsPerHold: variable(
     'MAX_SEATS_PER_HOLD',

@@ -65,6 +65,20 @@ export function failureKind(error: unknown): 'busy' | 'unavailable' | 'unknown' 
   return CANNOT_WRITE.test(error.code) ? 'unavailable' : undefined;
 }
 
+/** It stops, starts, or has no room. */
+const PASSES = /^(57P0[123]|53...)$/;
+
+/**
+ * Whether waiting changes nothing about it: a bug, or what the server answered when it was connected to (a wrong password, no such
+ * database, another's certificate).
+ */
+export function isFinal(error: unknown): boolean {
+  if (failureKind(error) === undefined) return true;
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (cause instanceof postgres.PostgresError) return !PASSES.test(cause.code);
+  return cause instanceof Error && cause.message.includes('certificate');
+}
+
 /**
  * One connection to Postgres for its one life: `open`, then calls one at a time, then `close` or `destroy`. It never
  * reconnects: a client that does could run a statement on another backend than the one before it. It leads to a server that

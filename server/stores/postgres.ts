@@ -13,6 +13,7 @@ import type { SqlStatement } from './sql-files.ts';
 
 export {
   failureKind,
+  isFinal,
   isRefusal,
   PostgresBusy,
   PostgresUnavailable,

@@ -21,8 +21,8 @@ const addressReply = z.tuple([z.string(), z.string()]);
  * (The client library's own detector, which lost, ends a connection for good when it is told while it asks for the master.)
  */
 export function sentinelEndpoint(target: SentinelTarget): Endpoint {
+  let hasConnected = false;
   const open = (options: ClientOptions): Redis => {
-    let hasConnected = false;
     let ledTo = '';
     let news: string | undefined;
     const client = connection(target, options, {

@@ -43,7 +43,11 @@ export class RedisSubscriber {
   async connect(): Promise<void> {
     this.#store.onMoved(() => this.#follow());
     const connecting = this.#store.masters.map((link) => this.#open(link));
-    await withDeadline(Promise.all(connecting), CONNECT_TIMEOUT_MS);
+    try {
+      await withDeadline(Promise.all(connecting), CONNECT_TIMEOUT_MS);
+    } catch (error) {
+      throw new Error('cannot hear the feeds of Redis', { cause: error });
+    }
   }
 
   /** Resolves once the subscription stands; a break is mended by itself (`resubscribed` tells). */

@@ -1,8 +1,9 @@
+import { type Wait, whenReachable } from './reachable.ts';
 import { type RedisSettings, urlEndpoint } from './redis-client.ts';
 import { RedisCluster } from './redis-cluster.ts';
 import { RedisLink, type RedisStore } from './redis-link.ts';
 import { sentinelEndpoint } from './redis-sentinel.ts';
-import { parseRedisUrl, REDIS_URL_FORMS } from './redis-url.ts';
+import { addressOf, parseRedisUrl, REDIS_URL_FORMS } from './redis-url.ts';
 
 export { type RedisSettings, StoreUnavailable } from './redis-client.ts';
 export type { RedisStore } from './redis-link.ts';
@@ -16,4 +17,20 @@ export function openRedis(settings: RedisSettings): RedisStore {
     target.kind === 'sentinel' ? sentinelEndpoint(target) : urlEndpoint(target.url),
     settings,
   );
+}
+
+/** What Redis answers, or is, that no waiting changes. Clients that it has too many of may go. */
+const FINAL =
+  /\b(WRONGPASS|NOAUTH|NOPERM)\b|\bERR (?!max number)|is too old|is a node of a cluster|certificate/;
+
+/** The store that the URL names, as soon as it can be used. Rejects with one line that says what is wrong. */
+export function connectRedis(settings: RedisSettings, startWaitMs: number): Promise<RedisStore> {
+  const connect = async () => {
+    const store = openRedis(settings);
+    await store.connect();
+    return store;
+  };
+  const isFinal = (error: unknown) => FINAL.test(String(error));
+  const wait: Wait = { startWaitMs, log: settings.log };
+  return whenReachable(`Redis at ${addressOf(settings.url)}`, connect, isFinal, wait);
 }

@@ -58,9 +58,14 @@ export class ShardFeed {
     return silentMs > BEAT_MS * 2 ? silentMs : 0;
   }
 
-  async connect(): Promise<void> {
+  /** Resolves when the connection stands; one that is cut before is made again. Rejects when it has been given up. */
+  connect(): Promise<void> {
     this.#timer = setInterval(() => this.#beat(), BEAT_MS);
-    await this.#client.connect();
+    return new Promise((resolve, reject) => {
+      this.#client.once('ready', resolve);
+      this.#client.once('end', () => reject(new Error('the connection for the feeds was closed')));
+      this.#client.connect().catch(() => {});
+    });
   }
 
   has(channel: string): boolean {

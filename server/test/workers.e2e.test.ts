@@ -249,7 +249,10 @@ class Callers {
 }
 
 it('cannot be started without their stores, and say so once', async () => {
-  const { code, stderr } = await runServer({ project, env: { ...env, REDIS_URL: 'redis://127.0.0.1:1' } });
+  const { code, stderr } = await runServer({
+    project,
+    env: { ...env, REDIS_URL: 'redis://127.0.0.1:1', START_WAIT_MS: '300' },
+  });
   expect(stderr).toMatch(/^rowlock: cannot use Redis at 127\.0\.0\.1:1: [^\n]*ECONNREFUSED[^\n]*\n$/);
   expect(code).toBe(1);
 });

@@ -7,7 +7,7 @@ interface Backoff {
 }
 
 export interface Timing {
-  /** A worker that neither listens nor says why by then is killed. */
+  /** A worker that neither listens nor says why by then, the wait for its stores not counted, is killed. */
   readonly startMs: number;
   /** A worker that does not answer within this is left out of a scrape. It asks its stores for up to 2 s. */
   readonly reportMs: number;

@@ -37,9 +37,11 @@ const program = fileURLToPath(new URL('worker.ts', import.meta.url));
 /** What the system still has of an ended worker's messages is read by then. */
 const LAST_WORDS_MS = 1_000;
 
+type Assignment = Omit<ToWorker & { type: 'serve' }, 'type'>;
+
 /** Forks one more process with this one's flags and environment, and tells it where to serve. */
-export function startWorker(assignment: Omit<ToWorker & { type: 'serve' }, 'type'>, hears: Hears): Worker {
-  return new WorkerProcess(assignment, hears);
+export function startWorker(assignment: Assignment, hears: Hears, startWaitMs: number): Worker {
+  return new WorkerProcess(assignment, hears, startWaitMs);
 }
 
 class WorkerProcess implements Worker {
@@ -53,7 +55,7 @@ class WorkerProcess implements Worker {
   #listens: () => void = () => undefined;
   #fails: (reason: string) => void = () => undefined;
 
-  constructor(assignment: Omit<ToWorker & { type: 'serve' }, 'type'>, hears: Hears) {
+  constructor(assignment: Assignment, hears: Hears, startWaitMs: number) {
     this.number = assignment.worker;
     this.#hears = hears;
     this.#child = fork(program, [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
@@ -62,7 +64,7 @@ class WorkerProcess implements Worker {
       this.#fails = (reason) => reject(new ServiceError(reason));
     });
     this.ended = exitOf(this.#child);
-    this.#boundStart();
+    this.#boundStart(startWaitMs + timing.startMs);
     this.#child.on('message', (message) => this.#heard(fromWorker.parse(message)));
     this.#send({ type: 'serve', ...assignment });
   }
@@ -90,11 +92,11 @@ class WorkerProcess implements Worker {
     this.#child.kill('SIGKILL');
   }
 
-  #boundStart(): void {
+  #boundStart(withinMs: number): void {
     const late = setTimeout(() => {
-      this.#fails(`worker ${this.number} did not start within ${timing.startMs / 1000} s`);
+      this.#fails(`worker ${this.number} did not start within ${withinMs / 1000} s`);
       this.kill();
-    }, timing.startMs);
+    }, withinMs);
     void this.listening.catch(() => undefined).finally(() => clearTimeout(late));
     void this.ended.then(({ code, signal }) =>
       this.#fails(`worker ${this.number} ended (${signal ?? code}) before it listened`),

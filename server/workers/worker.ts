@@ -13,6 +13,7 @@ import { timing } from './timing.ts';
 
 const scrapes = new Questions<string>();
 let starting: Promise<App> | undefined;
+let app: App | undefined;
 let ending: Promise<void> | undefined;
 
 async function serve(config: Config, place: ToWorker & { type: 'serve' }): Promise<App> {
@@ -28,7 +29,7 @@ async function serve(config: Config, place: ToWorker & { type: 'serve' }): Promi
 async function start(config: Config, place: ToWorker & { type: 'serve' }): Promise<void> {
   try {
     starting = serve(config, place);
-    await starting;
+    app = await starting;
     await tell({ type: 'listening' });
   } catch (error) {
     await tell({ type: 'failed', reason: reasons(error) });
@@ -39,7 +40,7 @@ async function start(config: Config, place: ToWorker & { type: 'serve' }): Promi
 function end(drainMs: number): Promise<void> {
   ending ??= (async () => {
     setTimeout(() => exit(1), drainMs + timing.closeMs).unref();
-    const app = await starting?.catch(() => undefined);
+    // One that still waits for its stores serves nobody.
     await app?.stop();
     if (app) await tell({ type: 'last', samples: await app.samples() });
     exit(0);
@@ -48,8 +49,8 @@ function end(drainMs: number): Promise<void> {
 }
 
 async function report(id: number): Promise<void> {
-  const app = await starting;
-  await tell({ type: 'report', id, samples: app ? await app.samples() : [] });
+  const started = await starting;
+  await tell({ type: 'report', id, samples: started ? await started.samples() : [] });
 }
 
 /** Resolves when it is on its way, or nobody is there to hear it. */

@@ -21,14 +21,14 @@ export async function startWorkers(
   log: Log,
   onLost: (reason: string) => void,
 ): Promise<Workers> {
-  const { host, databaseUrl, redisUrl } = config;
+  const { host, databaseUrl, redisUrl, startWaitMs } = config;
   const port = await checkAddress(host, config.port);
   const letGo = await reservePort(host, port);
   const supervisor = new Supervisor({
     ...config,
     log,
     onLost,
-    launch: (worker, hears) => startWorker({ worker, port, databaseUrl, redisUrl }, hears),
+    launch: (worker, hears) => startWorker({ worker, port, databaseUrl, redisUrl }, hears, startWaitMs),
   });
   const stop = () => supervisor.stop().finally(letGo);
   try {

@@ -19,6 +19,7 @@ export class FaultProxy {
   readonly #links = new Set<Link>();
   readonly #faults = new Faults();
   #targetPort: number;
+  #accepted = 0;
 
   private constructor(server: Server, targetPort: number, isMarked?: (request: Buffer) => boolean) {
     this.#server = server;
@@ -52,6 +53,11 @@ export class FaultProxy {
   /** Connections that stand now, silenced ones not among them. */
   get connections(): number {
     return [...this.#links].filter((link) => !link.silenced).length;
+  }
+
+  /** Connections that were ever made to it. */
+  get accepted(): number {
+    return this.#accepted;
   }
 
   /** Ends every fault. What a black hole held back arrives now, as retransmitted packets would. */
@@ -131,6 +137,7 @@ export class FaultProxy {
   }
 
   #accept(client: Socket): void {
+    this.#accepted += 1;
     const service = connect({
       port: this.#targetPort,
       host: '127.0.0.1',

@@ -55,6 +55,11 @@ const read = (file: string) => readFile(file, 'utf8').catch(() => '');
 type Child = ReturnType<typeof spawn>;
 const running = new Set<Child>();
 
+/** Those that have not greeted yet too. */
+export function signalServers(signal: NodeJS.Signals): void {
+  for (const child of running) child.kill(signal);
+}
+
 /** For `afterEach`: a test that failed half-way must not stand in the way of the next one. */
 export async function endServers(): Promise<void> {
   const children = [...running];
