@@ -141,6 +141,18 @@ it('a cluster hands over, loses a master, and moves a slot', async () => {
   }
 }, 240_000);
 
+it('a cluster finds a master dead and elects its replica', async () => {
+  const cluster = await TestCluster.start((name) => join(dir, name), { replicas: 2 });
+  try {
+    const showIds = [0, 1, 2].map((master) => showAt(cluster, master));
+    const sale = await Sale.begin(cluster.url, showIds);
+    await sale.struck('a master is killed', () => cluster.elect(1), showIds[1]);
+    await sale.end();
+  } finally {
+    await cluster.stop();
+  }
+}, 300_000);
+
 it('sentinels replace a master that died', async () => {
   const sentinel = await TestSentinel.start(join(dir, 'sentinel'));
   try {

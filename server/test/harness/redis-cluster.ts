@@ -9,6 +9,10 @@ import { until } from './until.ts';
 const SLOTS = 16_384;
 /** Nobody is declared dead by a busy machine: tests say themselves when a replica takes over. */
 const NODE_TIMEOUT_MS = 60_000;
+/** Until a master that was killed is declared dead, where the cluster has to find that out. */
+const ELECTION_TIMEOUT_MS = 2_000;
+/** One vote in vain is several of these times: there are many tries in it. */
+const ELECTED_WITHIN_MS = 150_000;
 const HAND_OVER_AGAIN_MS = 6_000;
 
 /** One server of a cluster, and a client that looks behind everybody's back. */
@@ -78,6 +82,27 @@ export class TestCluster {
     await service.exited;
     await heir.admin.cluster('FAILOVER', 'TAKEOVER');
     await until('the replica to take over', () => isMaster(heir));
+    this.#swap(master);
+  }
+
+  /**
+   * Kills the master with -9 and leaves the rest to the cluster: the others find it dead and elect its replica. They change
+   * places here. No other replica stands for election, be a machine without time ever so silent.
+   */
+  async elect(master: number): Promise<void> {
+    const [{ service, admin }, heir] = this.#pair(master);
+    const electing = this.nodes.filter((node) => node.service !== service);
+    const configure = (name: string, value: string, nodes = electing) =>
+      Promise.all(nodes.map((node) => node.admin.config('SET', name, value)));
+    const others = this.replicas.filter((replica) => replica !== heir);
+    await untilReplicated(admin, heir.admin);
+    await configure('cluster-replica-no-failover', 'yes', others);
+    await configure('cluster-node-timeout', String(ELECTION_TIMEOUT_MS));
+    service.signal('SIGKILL');
+    await service.exited;
+    await until('the replica to be elected', () => isMaster(heir), ELECTED_WITHIN_MS);
+    await configure('cluster-node-timeout', String(NODE_TIMEOUT_MS));
+    await configure('cluster-replica-no-failover', 'no', others);
     this.#swap(master);
   }
 
@@ -201,6 +226,8 @@ async function startNode(dir: string, proxy: FaultProxy | undefined): Promise<Cl
     'cluster-node-timeout': String(NODE_TIMEOUT_MS),
     'cluster-port': String(busPort),
     'repl-diskless-sync-delay': '0',
+    // However long an election takes, its replica may stand.
+    'cluster-replica-validity-factor': '0',
     ...(proxy && { 'cluster-announce-port': String(proxy.port) }),
   };
   const service = await startRedis({ dir, settings });
