@@ -40,7 +40,8 @@ it('finds the same servers twice: ready ones first, and those that live when non
   expect(serversOf('ready')).toBe(serversOf('living'));
   expect(backend('ready')).toContain('uri /readyz ');
   expect(backend('living')).toContain('uri /livez ');
-  expect(haproxy).toMatch(/use_backend living if \{ nbsrv\(ready\) eq 0 \}\n {2}default_backend ready\n/);
+  expect(backend('ready')).toMatch(/^ {2}server living abns@living no-check backup$/m);
+  expect(haproxy).toMatch(/^frontend living\n {2}bind abns@living\n {2}default_backend living\n/m);
   expect(haproxy).toContain('monitor fail if { nbsrv(living) eq 0 }');
   // A store that is away is no reason to restart anything.
   expect(file('server/Dockerfile')).toMatch(/^HEALTHCHECK .*\n.*\/livez'/m);
