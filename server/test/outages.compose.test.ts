@@ -7,7 +7,7 @@ import { Crowd, confirmOf, type Guest } from './harness/crowd.ts';
 import { call } from './harness/http.ts';
 
 /*
- * docker-compose.yml while a part of it is gone: a server that dies, Redis, PostgreSQL. Nobody is turned away, what cannot be done
+ * docker-compose.yml while a part of it is gone: a server or the balancer that dies, Redis, PostgreSQL. Nobody is turned away, what cannot be done
  * is refused by name, and when the part is back all goes on with no restart of anything else.
  */
 
@@ -18,8 +18,9 @@ let containers: Containers;
 let servers: Container[];
 
 beforeAll(async () => {
-  // An engine takes its time to stop something: no lease may end meanwhile.
-  containers = await Containers.plan('services: {}', { LEASE_TTL_MS: '120000' });
+  // An engine takes its time to stop something, and to start it: no lease may end meanwhile.
+  const times = { LEASE_TTL_MS: '120000', RESUME_GRACE_MS: '60000' };
+  containers = await Containers.plan('services: {}', times);
   await containers.sh('docker compose up --detach --build');
   servers = await containers.healthy('server', 2);
   await containers.healthy('balancer', 1);
@@ -48,10 +49,16 @@ async function newcomer(): Promise<Guest> {
 const granted = (client: Guest, ...seatIds: string[]) =>
   expect.poll(async () => (await client.reply(client.send(hold(...seatIds)))).type, PATIENT).toBe('held');
 
-it('a server that dies is started again, and its client goes on at another with its seats', async () => {
+/** A client of ours, and what it was told to have lost. */
+function shopper() {
   const client = connect(`${containers.url.replace('http', 'ws')}/ws`, { WebSocket });
   const lost: unknown[] = [];
   client.on('lease_lost', (event) => lost.push(event));
+  return { client, lost };
+}
+
+it('a server that dies is started again, and its client goes on at another with its seats', async () => {
+  const { client, lost } = shopper();
   await client.hold(showId, ['A1', 'A2']);
   const dying = servers[(await counts()).indexOf(1)];
   if (dying === undefined) throw new Error('the client is on no server');
@@ -72,6 +79,18 @@ it('a server that dies is started again, and its client goes on at another with 
     }, PATIENT)
     .toEqual([1, 1]);
   await crowd.leave();
+});
+
+it('a balancer that dies is started again, and within their grace all come back to their seats', async () => {
+  const { client, lost } = shopper();
+  await client.hold(showId, ['D1', 'D2']);
+  const [balancer] = await containers.of('balancer');
+  if (balancer === undefined) throw new Error('there is no balancer');
+  await containers.die(balancer);
+  expect((await client.confirm(showId, ['D1', 'D2'])).bookings).toHaveLength(2);
+  expect(lost).toEqual([]);
+  await client.close();
+  expect(await containers.healthy('balancer', 1)).toMatchObject([{ id: balancer.id, restarts: 1 }]);
 });
 
 it('without Redis holds are refused and confirms go on; with it all goes on, leases included', async () => {

@@ -121,10 +121,10 @@ export class Containers {
     return Number(/^rowlock_connections (\d+)/m.exec(metrics)?.[1]);
   }
 
-  /** A server's process ends as if the kernel had killed it: `docker kill` would count as wanted, and nothing start it again. */
-  async die(server: Container): Promise<void> {
-    // To all but itself and the first, which ends with its child; this ends with them.
-    const killed = this.docker('exec', server.id, 'node', '-e', "process.kill(-1, 'SIGKILL')");
+  /** Its processes end as if the kernel had killed them: `docker kill` would count as wanted, and nothing start it again. */
+  async die(container: Container): Promise<void> {
+    // All but the first, which ends with its child; what sends it ends with them.
+    const killed = this.docker('exec', container.id, 'bash', '-c', 'kill -9 -1');
     await killed.catch(() => undefined);
   }
 
