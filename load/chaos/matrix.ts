@@ -1,8 +1,15 @@
 import { clientFaults } from './faults/clients.ts';
+import { clusterFaults } from './faults/cluster.ts';
 import type { Fault } from './faults/fault.ts';
 import { postgresFaults } from './faults/postgres.ts';
 import { redisFaults } from './faults/redis.ts';
 import { serverFaults } from './faults/servers.ts';
 
 /** Every row of the matrix, in its order: stores, servers, clients. */
-export const matrix: readonly Fault[] = [...redisFaults, ...postgresFaults, ...serverFaults, ...clientFaults];
+export const matrix: readonly Fault[] = [
+  ...redisFaults,
+  ...clusterFaults,
+  ...postgresFaults,
+  ...serverFaults,
+  ...clientFaults,
+];

@@ -82,7 +82,7 @@ export async function playRow(options: RowOptions): Promise<RowResult> {
     recorder.close();
     say('verifying');
     const { databaseUrl } = ground.stores;
-    const verdict = await verify({ historyDir, databaseUrl, redisUrl: ground.redis.url });
+    const verdict = await verify({ historyDir, databaseUrl, redisUrl: ground.servers[0].redisUrl });
     const found = Object.values(verdict.kinds).reduce((total, { count }) => total + count, 0);
     const tookMs = performance.now() - fromMs;
     const { name, row } = fault;

@@ -53,6 +53,8 @@ export class ServerStand {
   readonly #host: string;
   readonly #port: number;
   readonly #stores: Stores;
+  /** Undefined: the ground's, by way of the proxy. */
+  #otherRedisUrl: string | undefined;
   #process: Child<UsageHandlers> | undefined;
 
   private constructor(
@@ -87,6 +89,18 @@ export class ServerStand {
     return this.#process?.pid ?? 0;
   }
 
+  /** Where its leases are, the proxy aside. */
+  get redisUrl(): string {
+    return this.#otherRedisUrl ?? this.#stores.redisUrl;
+  }
+
+  /** Ends it in good order and starts it on another Redis; undefined: on the ground's. */
+  async moveTo(redisUrl: string | undefined): Promise<void> {
+    await this.end({ kill: false });
+    this.#otherRedisUrl = redisUrl;
+    await this.start();
+  }
+
   async start(): Promise<void> {
     const { redisUrl, databaseUrl, adminToken } = this.#stores;
     this.#process = startChild<UsageHandlers>({
@@ -97,7 +111,7 @@ export class ServerStand {
         HOST: this.#host,
         PORT: String(this.#port),
         ADMIN_TOKEN: adminToken,
-        REDIS_URL: this.toRedis.urlFor(redisUrl),
+        REDIS_URL: this.#otherRedisUrl ?? this.toRedis.urlFor(redisUrl),
         DATABASE_URL: this.toPostgres.urlFor(databaseUrl),
       },
     });

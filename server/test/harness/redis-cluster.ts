@@ -106,6 +106,17 @@ export class TestCluster {
     this.#swap(master);
   }
 
+  /** Starts the one that was killed again: it finds its slots at its heir, and becomes the heir's replica. */
+  async revive(master: number): Promise<void> {
+    const [, dead] = this.#pair(master);
+    dead.admin.disconnect();
+    const revived = await startNode(dead.service.dir, undefined, dead.service);
+    this.#replicas[master] = revived;
+    await until('it to follow its heir', async () =>
+      /master_link_status:up/.test(await revived.admin.info('replication')),
+    );
+  }
+
   /**
    * The replica and its master change places in good order, as for an upgrade: nothing is lost. A replica gives up after 5 s
    * when it is not let in that time, so it is asked again until it is.
@@ -218,8 +229,13 @@ const linesOf = async (admin: Redis): Promise<string[]> =>
     .trim()
     .split('\n');
 
-async function startNode(dir: string, proxy: FaultProxy | undefined): Promise<ClusterNode> {
-  const busPort = await freePort();
+/** @param before the same node in its life before this one: its addresses stay */
+async function startNode(
+  dir: string,
+  proxy: FaultProxy | undefined,
+  before?: RedisService,
+): Promise<ClusterNode> {
+  const busPort = (before && busPorts.get(before)) ?? (await freePort());
   const settings = {
     'cluster-enabled': 'yes',
     'cluster-config-file': 'nodes.conf',
@@ -230,7 +246,7 @@ async function startNode(dir: string, proxy: FaultProxy | undefined): Promise<Cl
     'cluster-replica-validity-factor': '0',
     ...(proxy && { 'cluster-announce-port': String(proxy.port) }),
   };
-  const service = await startRedis({ dir, settings });
+  const service = await startRedis({ dir, port: before?.port, settings });
   proxy?.retarget(service.port);
   busPorts.set(service, busPort);
   const admin = new Redis(service.url, { maxRetriesPerRequest: 0 });

@@ -1,0 +1,53 @@
+import { join } from 'node:path';
+import { TestCluster } from '../../../server/test/harness/redis-cluster.ts';
+import type { Ground } from '../ground/ground.ts';
+import { times } from '../ground/server-stand.ts';
+import { expectDown, type Fault } from './fault.ts';
+
+/** For as long as a row lasts both servers are on a cluster of its own. */
+const clusters = new WeakMap<Ground, TestCluster>();
+let formed = 0;
+
+async function moveToCluster(ground: Ground): Promise<() => Promise<void>> {
+  const run = ++formed;
+  const cluster = await TestCluster.start((name) => join(ground.dir, `cluster-${run}-${name}`), {
+    replicas: 3,
+  });
+  clusters.set(ground, cluster);
+  const moveTo = (url: string | undefined) => Promise.all(ground.servers.map((server) => server.moveTo(url)));
+  const restore = async () => {
+    await moveTo(undefined);
+    await cluster.stop();
+  };
+  try {
+    await moveTo(cluster.url);
+    return restore;
+  } catch (error) {
+    await restore();
+    throw error;
+  }
+}
+
+export const clusterFaults: readonly Fault[] = [
+  {
+    name: 'cluster-failover',
+    row: 'a master of a cluster dies, and its replica is elected',
+    // The cluster takes its time: until it is sure, to vote, and to take the dead one back.
+    span: { lengthMs: [6_000, 6_000], restMs: 2_500 },
+    forgets: true,
+    // What was released in the last moment of its life is held again, until its time is over.
+    prolongsMs: times.checkoutMs + times.guardMs,
+    prepare: moveToCluster,
+    strike: async (scene) => {
+      const { ground, showIds, random } = scene;
+      const cluster = clusters.get(ground);
+      if (cluster === undefined) return false;
+      const master = cluster.masterOf(random.pick(showIds));
+      const before = cluster.masters[master];
+      await Promise.all([cluster.elect(master), expectDown(scene, ground.servers, 'redis')]);
+      const isReplaced = cluster.masters[master] !== before;
+      await cluster.revive(master);
+      return isReplaced;
+    },
+  },
+];
