@@ -3,7 +3,7 @@ import { median } from '../kit/numbers.ts';
 import type { BatchCost, Costs } from './costs.ts';
 import { batchCostOf } from './fit.ts';
 import type { Measured } from './measure.ts';
-import { beat, feed, joinUs, scaled, watcherKib, watching } from './recorded.ts';
+import { beat, feed, joinUs, scaled, serverMib, watcherKib, watching } from './recorded.ts';
 import { playClosed, type Simulated, seeded } from './simulation.ts';
 import { bytes } from './sizing.ts';
 
@@ -38,8 +38,9 @@ export function costsOf(all: readonly Measured[]): Costs {
   const costs: Costs = {
     ...deliveryCosts(),
     server: { callUs: 0, holdUs: 0, confirmUs: 0, beatUs: beat.serverUs },
-    ...{ feed, joinUs, watcherKib },
+    ...{ feed, joinUs, watcherKib, serverMib },
     look: {
+      askUs: medianOf(all, ({ look }) => look.askUs),
       serverUs: medianOf(all, ({ look }) => look.serverUs),
       redisUs: medianOf(all, ({ look }) => look.redisUs),
       postgresUs: medianOf(all, ({ look }) => look.postgresUs),

@@ -28,14 +28,16 @@ export interface Costs {
     readonly cpu: BatchCost;
     readonly walBytesPerConfirm: number;
   };
-  /** Of each server's look at a show. */
+  /** Of a look at a show, and of asking for it. */
   readonly look: LookCost;
-  /** Resident memory. */
+  /** Resident memory, and that of a server beside them. */
   readonly watcherKib: number;
+  readonly serverMib: number;
 }
 
-/** For each seat that was ever booked. */
+/** For each seat that was ever booked; but Redis' part of a question whose turn it is does not depend on them. */
 export interface LookCost {
+  readonly askUs: number;
   readonly serverUs: number;
   readonly redisUs: number;
   readonly postgresUs: number;

@@ -111,7 +111,7 @@ async function measureCalls({ services, own, n, say }: RoundContext, { forMs, ba
 
 async function measureLook(
   { services, own, n, say }: RoundContext,
-  { lookedAt, looks: times }: Size,
+  { lookedAt, looks: times, asks }: Size,
 ): Promise<LookCost> {
   say(`${times} looks at ${lookedAt} booked seats`);
   const showId = `looked-${n}`;
@@ -119,16 +119,24 @@ async function measureLook(
   await services.createShow(showId, ids, ids);
   const child = own.opened(startChild<StepsHandlers>({ script: 'load/bench/model/steps-child.ts' }), stop);
   const { redisUrl, databaseUrl, pids } = services;
-  // The first one announces all of them.
-  await child.call('looks', { redisUrl, databaseUrl, showId, times: 2 });
   const parts = { server: [child.pid], redis: [pids.redis], postgres: [pids.postgres] };
-  const fromMs = performance.now();
-  const { shares } = await sharesWhile(parts, () =>
-    child.call('looks', { redisUrl, databaseUrl, showId, times }),
-  );
-  const wallUs = (performance.now() - fromMs) * 1_000;
-  const each = (part: string) => ((shares[part] ?? 0) * wallUs) / times / lookedAt;
-  return { serverUs: each('server'), redisUs: each('redis'), postgresUs: each('postgres') };
+  const usedUs = async (count: number, isOthersTurn: boolean) => {
+    const fromMs = performance.now();
+    const asked = { redisUrl, databaseUrl, showId, times: count, isOthersTurn };
+    const { shares } = await sharesWhile(parts, () => child.call('looks', asked));
+    const wallUs = (performance.now() - fromMs) * 1_000;
+    return (part: keyof typeof parts) => ((shares[part] ?? 0) * wallUs) / count;
+  };
+  // The first one announces all of them.
+  await usedUs(2, false);
+  const each = await usedUs(times, false);
+  const ask = await usedUs(asks, true);
+  return {
+    askUs: ask('redis'),
+    serverUs: each('server') / lookedAt,
+    redisUs: each('redis') / lookedAt,
+    postgresUs: each('postgres') / lookedAt,
+  };
 }
 
 const walRow = z.tuple([z.object({ bytes: z.coerce.number() })]);

@@ -10,10 +10,10 @@ import { type Machine, redisAt, sizingOf } from './sizing.ts';
 import { Batches, Station } from './stations.ts';
 
 const costs: Costs = {
-  ...{ deliveryUs: 6, deliveryUsPerKb: 1, joinUs: 100, watcherKib: 2.5 },
+  ...{ deliveryUs: 6, deliveryUsPerKb: 1, joinUs: 100, watcherKib: 2.5, serverMib: 200 },
   server: { callUs: 30, holdUs: 20, confirmUs: 100, beatUs: 400 },
   feed: { messageUs: 40, seatUs: 6 },
-  look: { serverUs: 1, redisUs: 0.1, postgresUs: 0.5 },
+  look: { askUs: 20, serverUs: 1, redisUs: 0.1, postgresUs: 0.5 },
   redis: { step: { callUs: 60, requestUs: 10 }, publishUsPerServer: 25, beatUs: 0 },
   postgres: {
     call: { callUs: 900, requestUs: 40 },
@@ -178,6 +178,16 @@ describe('the sizing', () => {
     expect(twice.postgres).toEqual(some.postgres);
   });
 
+  it('looks as often with many servers as with one: only asking for it grows', () => {
+    const looksAt = (changes: Partial<Setting>) => at(changes).redis.looks;
+    const [one, many, each] = [looksAt({}), looksAt({ servers: 40 }), looksAt({ servers: 40, lookers: 40 })];
+    expect(many - one).toBeCloseTo((39 * 2 * costs.look.askUs) / 5 / 1e6);
+    expect(each).toBeGreaterThan(30 * one);
+    expect(at({ servers: 40, lookers: 40 }).postgres.cores).toBeGreaterThan(
+      at({ servers: 40 }).postgres.cores,
+    );
+  });
+
   it('needs larger batches for more servers to be told, and says when no batch is large enough', () => {
     const demand = { holdsPerS: 8_000, confirmsPerS: 1_000 };
     const batches = [1, 16, 64].map(
@@ -197,7 +207,7 @@ describe('the picture', () => {
       servers,
       atSomeMs: servers / 2,
       atAllMs: servers * 10,
-      oneLookMs: 3,
+      eachLooksMs: 3,
     }));
     const ticks = [25, 1_000].map((tickMs) => ({ tickMs, gbitPerS: 700, cores: 3_000 / tickMs + 15 }));
     const svg = draw({ waits, ticks });

@@ -17,7 +17,7 @@ export const plan: Plan = {
   sale: stadium,
   setting: {
     ...{ tickMs: 500, heartbeatMs: 20_000, maxBatch: 256 },
-    ...{ servers: 40, buyingServers: 4, lookers: 40 },
+    ...{ servers: 40, buyingServers: 4, lookers: 1 },
   },
   machine: { cores: 8, gbitPerS: 100, load: 0.6 },
   postgresCores: 4,

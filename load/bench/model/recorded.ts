@@ -18,8 +18,9 @@ export const feed = { messageUs: 40, seatUs: 6 } as const;
 
 /** `watch`: a join without its bytes. */
 export const joinUs = 130;
-/** `watch`; with the young generation that has grown to its size meanwhile. */
-export const watcherKib = 12;
+/** `watch`; beside them the process, with a young generation that has grown to its size. */
+export const watcherKib = 2.4;
+export const serverMib = 250;
 
 /** `renew`: a beat of a session with four leases, when a thousand a second beat. */
 export const beat = { serverUs: 410, redisUs: 190 } as const;

@@ -102,8 +102,9 @@ function sizingRows({ sale, setting, machine }: Plan, sizing: Sizing, costs: Cos
       machines.byCores,
       machines.byNetwork,
     ),
-    row('GiB of memory for sockets', sizing.memoryGib),
+    row('GiB of memory for sockets and servers', sizing.memoryGib),
     row("the show's Redis: cores one by one, what no batch takes away", redis.oneByOne, redis.floor),
+    row('  of it looks', redis.looks),
     row('  the batch with which one core does it, publications/s then', redis.batch, redis.publicationsPerS),
     row(
       'PostgreSQL: cores, commits/s, MB/s of WAL',

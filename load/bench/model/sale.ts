@@ -22,7 +22,7 @@ export interface Setting {
   readonly servers: number;
   /** Of those, the ones that buyers are sent to. */
   readonly buyingServers: number;
-  /** Of those, the ones that look whether what was announced is what is booked: as it is built, all of them. */
+  /** Of those, the ones that look whether what was announced is what is booked: as it is built, one for all. */
   readonly lookers: number;
 }
 

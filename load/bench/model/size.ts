@@ -9,6 +9,8 @@ export interface Size {
   /** Seats of the show that is looked at, all of them booked; and how often. */
   readonly lookedAt: number;
   readonly looks: number;
+  /** Questions whose turn it is to look. */
+  readonly asks: number;
   /** Connections that hear of changes. */
   readonly listeners: number;
   readonly connections: number;
@@ -18,11 +20,11 @@ export interface Size {
 
 export const full: Size = {
   ...{ rounds: 3, forMs: 1_500, seats: 150_000, batch: 256, between: 32, listeners: 8 },
-  ...{ lookedAt: 20_000, looks: 20 },
+  ...{ lookedAt: 20_000, looks: 20, asks: 3_000 },
   ...{ connections: 50, depths: [1, 4, 16] },
 };
 export const quick: Size = {
   ...{ rounds: 1, forMs: 200, seats: 20_000, batch: 64, between: 8, listeners: 2 },
-  ...{ lookedAt: 1_000, looks: 4 },
+  ...{ lookedAt: 1_000, looks: 4, asks: 100 },
   ...{ connections: 20, depths: [1, 2] },
 };

@@ -42,8 +42,9 @@ export interface Sizing {
 
 /** The one core that a show is on. */
 export interface Redis {
-  /** The part of it that goes to renewals and looks. */
+  /** The part of it that goes to renewals and looks; and the looks' alone. */
   readonly other: number;
+  readonly looks: number;
   /** Cores that it would take if each request were a call. */
   readonly oneByOne: number;
   /** What no batch takes away: 1 is a wall. */
@@ -77,7 +78,7 @@ export function sizingOf(sale: Sale, setting: Setting, costs: Costs, machine: Ma
       byCores: Math.ceil(cores.all / (machine.cores * machine.load)),
       byNetwork: Math.ceil(egressGbitPerS / (machine.gbitPerS * machine.load)),
     },
-    memoryGib: (sale.watchers * costs.watcherKib) / 1024 ** 2,
+    memoryGib: (sale.watchers * costs.watcherKib) / 1024 ** 2 + (setting.servers * costs.serverMib) / 1024,
     comeback: comebackOf(sale, costs),
   };
 }
@@ -111,8 +112,12 @@ const beatsPerS = (sale: Sale, { heartbeatMs }: Setting): number =>
   (sale.buyers * Math.min(1, sale.thinkS / sale.lengthS) * 1_000) / heartbeatMs;
 
 const LOOK_S = 5;
+/** Of each server, from one look to the next: when it is due, and when whoever has it should be through. */
+const ASKS = 2;
 
-/** Each server looks at all that was ever booked: in the end, every seat. */
+const asksPerS = ({ servers }: Setting): number => (servers * ASKS) / LOOK_S;
+
+/** Who looks, looks at all that was ever booked: in the end, every seat. */
 const seatsLookedAtPerS = ({ seats }: Sale, { lookers }: Setting): number => (seats * lookers) / LOOK_S;
 
 /**
@@ -127,13 +132,20 @@ export function redisAt(
 ): Redis {
   // A hold is one request; a confirm two, guard and settle.
   const requestsPerS = holdsPerS + 2 * confirmsPerS;
-  const other =
-    (beatsPerS(sale, setting) * redis.beatUs + seatsLookedAtPerS(sale, setting) * look.redisUs) / 1e6;
+  const looks = seatsLookedAtPerS(sale, setting) * look.redisUs + asksPerS(setting) * look.askUs;
+  const other = (beatsPerS(sale, setting) * redis.beatUs + looks) / 1e6;
   const floor = other + (requestsPerS * redis.step.requestUs) / 1e6;
   const calls = (requestsPerS * (redis.step.callUs + redis.publishUsPerServer * setting.servers)) / 1e6;
   const needed = floor < 1 ? Math.max(1, calls / (1 - floor)) : Number.POSITIVE_INFINITY;
   const batch = needed > setting.maxBatch ? Number.POSITIVE_INFINITY : needed;
-  return { other, oneByOne: floor + calls, floor, batch, publicationsPerS: requestsPerS / batch };
+  return {
+    other,
+    looks: looks / 1e6,
+    oneByOne: floor + calls,
+    floor,
+    batch,
+    publicationsPerS: requestsPerS / batch,
+  };
 }
 
 function postgresAt(

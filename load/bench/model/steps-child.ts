@@ -27,6 +27,7 @@ export interface StepsCounts {
 const TIMEOUT_MS = 10_000;
 const HOLD_MS = 120_000;
 const ALWAYS_DUE = { everyMs: 0, patienceMs: 0 };
+const NEVER_DUE = { everyMs: 3_600_000, patienceMs: 3_600_000 };
 
 async function steps({ redisUrl, showId, from, underWay, forMs }: StepsWindow): Promise<StepsCounts> {
   const store = openRedis({ url: redisUrl, timeoutMs: TIMEOUT_MS, log: createLog('silent') });
@@ -57,10 +58,12 @@ interface Looks {
   readonly databaseUrl: string;
   readonly showId: string;
   readonly times: number;
+  /** Somebody else's turn: they ask, and are told when to come again. */
+  readonly isOthersTurn: boolean;
 }
 
 /** One after the other, as a server has one every 5 s. */
-async function looks({ redisUrl, databaseUrl, showId, times }: Looks): Promise<void> {
+async function looks({ redisUrl, databaseUrl, showId, times, isOthersTurn }: Looks): Promise<void> {
   const log = createLog('silent');
   const store = openRedis({ url: redisUrl, timeoutMs: TIMEOUT_MS, log });
   await store.connect();
@@ -69,7 +72,9 @@ async function looks({ redisUrl, databaseUrl, showId, times }: Looks): Promise<v
   const catalogue = new Catalogue(pool, { deadlineMs: TIMEOUT_MS });
   const seatVersions = (id: string) => catalogue.seatVersions(id);
   const leases = new Leases({ store, seatVersions, guardMs: 4_000, maxHoldMs: HOLD_MS, checkoutMs: HOLD_MS });
-  for (let i = 0; i < times; i++) await lookInTurn(leases, { seatVersions }, showId, ALWAYS_DUE);
+  if (isOthersTurn) await leases.looked(showId, NEVER_DUE);
+  const due = isOthersTurn ? NEVER_DUE : ALWAYS_DUE;
+  for (let i = 0; i < times; i++) await lookInTurn(leases, { seatVersions }, showId, due);
   leases.close();
   store.close();
   await pool.close();
