@@ -9,8 +9,11 @@ import type { World } from './world.ts';
 
 const REQUEST_WITHIN_MS = 5_000;
 const CONFIRM_WITHIN_MS = 8_000;
-/** Once the faults are over: until its maps are right, and it knows of every lease what became of it. */
-const RIGHT_WITHIN_MS = 6_000;
+/**
+ * Once the faults are over: until its maps are right, and it knows of every lease what became of it. A client that met four
+ * dead servers in a row waits for up to 15 s before it tries again (`PAUSES` of the client's connector).
+ */
+const RIGHT_WITHIN_MS = 15_000 + 6_000;
 const CALL_WITHIN_MS = 2_000;
 
 /** How a hold, release or checkout may end while stores and servers go away. Nothing else may ever happen to a shop. */
