@@ -53,6 +53,9 @@ describe('of all servers', () => {
       expect(postgres.reads).toBe(looks);
       expect(turns.filter(({ looked }) => looked !== undefined)).toMatchObject([{ looked: 'same' }]);
       for (const { nextInMs } of turns) expect(nextInMs).toBeGreaterThan(never.everyMs / 2);
+      // Who had it asks last, so that it goes round.
+      const last = turns.toSorted((x, y) => y.nextInMs - x.nextInMs)[0];
+      expect(last?.looked).toBe('same');
       // Not before its time, whoever asks.
       for (const leases of servers) await lookInTurn(leases, postgres, show.id, never);
       expect(postgres.reads).toBe(looks);

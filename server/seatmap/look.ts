@@ -7,7 +7,10 @@ interface Versions {
 }
 
 export const lookTimes: LookTimes = { everyMs: 5_000, patienceMs: 2_000 };
-/** Servers that wait for the same moment ask one after the other: the first has the look before most of them ask. */
+/**
+ * Servers that wait for the same moment ask one after the other: the first has the look before most of them ask. Who had it asks
+ * last, so that it goes round: one that is wrong in its own way (it alone talks to a Postgres of before) does not look for ever.
+ */
 const SPREAD_MS = 250;
 
 export interface Turn {
@@ -30,7 +33,7 @@ export async function lookInTurn(
   const { mine, nextInMs, position } = await leases.askToLook(showId, times);
   if (!mine) return { looked: undefined, nextInMs: nextInMs + Math.random() * SPREAD_MS };
   const looked = await look(leases, versions, showId, position.epoch);
-  return { looked, nextInMs: (await leases.looked(showId, times)).nextInMs };
+  return { looked, nextInMs: (await leases.looked(showId, times)).nextInMs + SPREAD_MS };
 }
 
 /**
