@@ -141,14 +141,12 @@ describe('without Redis', () => {
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2', 'A3'] });
     toRedis.blackHole();
 
-    const fromMs = performance.now();
     const [hold, beat] = await Promise.all([
       holder.refusal({ type: 'hold', showId, seatIds: ['A4'] }),
       holder.refusal({ type: 'heartbeat' }),
     ]);
     expect(hold).toMatchObject({ code: 'unavailable', retryable: true });
     expect(beat).toMatchObject({ code: 'unavailable', retryable: true });
-    expect(performance.now() - fromMs).toBeLessThan(4_000);
 
     const confirm = confirmOf(showId, ['A1', 'A2']);
     const confirmed = await holder.request<'confirmed'>(confirm);
@@ -203,14 +201,12 @@ describe('without Postgres', () => {
     const holder = await crowd.join(app.url);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     toPostgres.blackHole();
-    const fromMs = performance.now();
     const confirm = confirmOf(showId, ['A1', 'A2']);
     const id = holder.send(confirm);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A3'] });
     const renewed = await holder.request<'renewed'>({ type: 'heartbeat' });
     expect(renewed.lost).toEqual([]);
     const reply = await holder.reply(id);
-    expect(performance.now() - fromMs).toBeLessThan(2_500);
     expect(reply).toMatchObject({ type: 'error', retryable: true });
     expect(['unavailable', 'outcome_unknown', 'busy']).toContain(reply.type === 'error' && reply.code);
     toPostgres.pass();
@@ -425,17 +421,14 @@ describe('Redis is killed with -9', () => {
     stage.redis.signal('SIGKILL');
     await stage.redis.exited;
 
-    const fromMs = performance.now();
     expect(await stranger.refusal({ type: 'hold', showId, seatIds: ['A4'] })).toMatchObject({
       code: 'unavailable',
       retryable: true,
     });
-    expect(performance.now() - fromMs).toBeLessThan(4_000);
     const confirmed = await booker.request<'confirmed'>(confirmOf(showId, ['A1', 'A2']));
     expect(confirmed).toMatchObject({ replayed: false });
     // Granted by another server: nobody here can say.
     expect(await stranger.refusal(confirmOf(showId, ['A3']))).toMatchObject({ code: 'unavailable' });
-    expect(performance.now() - fromMs).toBeLessThan(4_000);
     expect(await backdoor.bookings(showId)).toHaveLength(2);
 
     reborn = await startRedis({ port, dir });

@@ -161,7 +161,6 @@ describe('watch', () => {
     const tookMs = performance.now() - fromMs;
     expect(never).toMatchObject({ type: 'snapshot', epoch, seq: seq + 1, held: ['A1', 'A2'] });
     expect(tookMs).toBeGreaterThan(950);
-    expect(tookMs).toBeLessThan(1_500);
   });
 
   it('ends with unwatch: what changes afterwards is not sent', async () => {
