@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { createLog } from '../observability/log.ts';
 import { createEmptyDatabase, type TestDatabase } from '../test/harness/services.ts';
 import {
+  isFinal,
   isRefusal,
   openPostgres,
   PostgresBusy,
@@ -263,3 +265,14 @@ async function blackHole(databaseUrl: string) {
     },
   };
 }
+
+test('a server that starts is waited for, one that has refused is not', async () => {
+  const failed = (cause: unknown) => new PostgresUnavailable('cannot connect to Postgres', { cause });
+  const answered = (code: string) => failed(Object.assign(new postgres.PostgresError(''), { code }));
+  const away = ['57P01', '57P03', '53300'].map(answered);
+  for (const error of [...away, failed(new Error('connect ECONNREFUSED')), new PostgresBusy()])
+    expect(isFinal(error)).toBe(false);
+  const wrong = ['28P01', '3D000', '42501'].map(answered);
+  for (const error of [...wrong, failed(new Error('self-signed certificate')), new TypeError('a bug')])
+    expect(isFinal(error)).toBe(true);
+});

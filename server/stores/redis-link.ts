@@ -67,6 +67,8 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   readonly #steps: ReadonlyMap<string, (...args: unknown[]) => Promise<unknown>>;
   #runId: string | undefined;
   #problem = '';
+  /** What the server has refused since it was connected to: which database, say. */
+  #refused: string | undefined;
   #isNew = true;
   /** Until then whoever connects tells what is wrong, and the log nothing. */
   #logs = false;
@@ -76,7 +78,13 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
     this.endpoint = endpoint;
     this.#settings = settings;
     this.#client = endpoint.open(clientOptions(settings));
-    this.#client.on('error', (error: Error) => this.#complain(error.message));
+    this.#client.on('connect', () => {
+      this.#refused = undefined;
+    });
+    this.#client.on('error', (error: Error) => {
+      this.#refused = error.message;
+      this.#complain(error.message);
+    });
     // Forgotten before a new connection can carry anything: what is sent there must not claim to know its run.
     this.#client.on('close', () => this.#setRun(undefined));
     this.#client.on('ready', () => void this.#onReady());
@@ -228,6 +236,8 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
 
   async #readRun(): Promise<void> {
     const info = parseInfo(await this.#inTime(this.#client.info('server')));
+    // The client goes on all the same: without this in another database than the one that was named.
+    if (this.#refused !== undefined) throw new Error(this.#refused);
     const version = info.get('redis_version') ?? '0';
     if (Number.parseInt(version, 10) < oldest)
       throw new Error(`version ${version} is too old, ${oldest} is needed`);

@@ -47,6 +47,12 @@ const failure = (store: RedisStore): Promise<unknown> =>
 const answers = (store: RedisStore) =>
   expect.poll(() => step(store).catch(() => undefined), { timeout: 5_000, interval: 10 }).toBeDefined();
 
+it('a database that there is not is no other one', async () => {
+  const store = openRedis(redisSettings(`${redis.url}/99`));
+  opened.push(store);
+  await expect(store.connect()).rejects.toThrow(/cannot use Redis at .*: ERR DB index is out of range/);
+});
+
 describe('the run', () => {
   it('is known once connected, forgotten with the connection, and learnt again', async () => {
     const store = await connected();

@@ -4,8 +4,14 @@ import type { Ground } from '../ground/ground.ts';
 import { times } from '../ground/server-stand.ts';
 import { expectDown, type Fault } from './fault.ts';
 
+interface Stage {
+  readonly cluster: TestCluster;
+  /** The place of the master that was killed last. */
+  dead: number | undefined;
+}
+
 /** For as long as a row lasts both servers are on a cluster of its own. */
-const clusters = new WeakMap<Ground, TestCluster>();
+const stages = new WeakMap<Ground, Stage>();
 let formed = 0;
 
 async function moveToCluster(ground: Ground): Promise<() => Promise<void>> {
@@ -13,7 +19,7 @@ async function moveToCluster(ground: Ground): Promise<() => Promise<void>> {
   const cluster = await TestCluster.start((name) => join(ground.dir, `cluster-${run}-${name}`), {
     replicas: 3,
   });
-  clusters.set(ground, cluster);
+  stages.set(ground, { cluster, dead: undefined });
   const moveTo = (url: string | undefined) => Promise.all(ground.servers.map((server) => server.moveTo(url)));
   const restore = async () => {
     await moveTo(undefined);
@@ -32,7 +38,7 @@ export const clusterFaults: readonly Fault[] = [
   {
     name: 'cluster-failover',
     row: 'a master of a cluster dies, and its replica is elected',
-    // The cluster takes its time: until it is sure, to vote, and to take the dead one back.
+    // The cluster takes its time: to take the dead one back, until it is sure, and to vote.
     span: { lengthMs: [6_000, 6_000], restMs: 2_500 },
     forgets: true,
     // What was released in the last moment of its life is held again, until its time is over.
@@ -40,14 +46,15 @@ export const clusterFaults: readonly Fault[] = [
     prepare: moveToCluster,
     strike: async (scene) => {
       const { ground, showIds, random } = scene;
-      const cluster = clusters.get(ground);
-      if (cluster === undefined) return false;
+      const stage = stages.get(ground);
+      if (stage === undefined) return false;
+      const { cluster, dead } = stage;
+      if (dead !== undefined) await cluster.revive(dead);
       const master = cluster.masterOf(random.pick(showIds));
       const before = cluster.masters[master];
       await Promise.all([cluster.elect(master), expectDown(scene, ground.servers, 'redis')]);
-      const isReplaced = cluster.masters[master] !== before;
-      await cluster.revive(master);
-      return isReplaced;
+      stage.dead = master;
+      return cluster.masters[master] !== before;
     },
   },
 ];
