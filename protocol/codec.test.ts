@@ -2,30 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { clientFrame } from './client-frames.ts';
 import { decodeClientFrame, decodeServerFrame, encode } from './codec.ts';
+import { confirm, hello, hold, seats, uuid } from './codec-kit.ts';
 import type { FaultCode } from './faults.ts';
 import { goldenClientFrames, goldenErrors, goldenServerFrames } from './golden.ts';
 import { limits } from './limits.ts';
 import { serverFrame } from './server-frames.ts';
-
-const uuid = '0198a3c4-7e1d-7c52-b1f0-6d2e8a9b0c1d';
-
-function hold(changes: Record<string, unknown>): string {
-  return JSON.stringify({ type: 'hold', id: '7', showId: 'demo', seatIds: ['A-1'], ...changes });
-}
-function confirm(changes: Record<string, unknown>): string {
-  return JSON.stringify({
-    type: 'confirm',
-    id: '7',
-    showId: 'demo',
-    seatIds: ['A-1'],
-    requestId: uuid,
-    ...changes,
-  });
-}
-function hello(changes: Record<string, unknown>): string {
-  return JSON.stringify({ type: 'hello', id: '7', ...changes });
-}
-const seats = (count: number) => Array.from({ length: count }, (_, index) => `S${index}`);
 
 describe('golden frames', () => {
   test.each(goldenClientFrames.map((frame) => [frame.type, frame] as const))('→ %s', (_type, frame) => {
