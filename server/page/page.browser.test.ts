@@ -45,6 +45,20 @@ async function visit(options: Parameters<TestBrowser['visit']>[1] = {}, url = ap
   return new Visitor(watched.page).arrived();
 }
 
+/** A visitor of a new show who has booked A1 and holds A2. */
+async function inMidSale(options: Parameters<typeof visit>[0] = {}): Promise<Visitor> {
+  await newShow();
+  const anna = await visit(options);
+  await anna.goTo('A1');
+  await anna.click('row A, seat 1');
+  await anna.holds('A1');
+  await anna.page.click('#book');
+  await anna.counts({ booked: 1 });
+  await anna.click('row A, seat 2');
+  await anna.holds('A2');
+  return anna;
+}
+
 describe('two visitors of a sale', () => {
   it('see what the other holds, frees by leaving, and books', async () => {
     await newShow();
@@ -164,15 +178,7 @@ describe('one visitor', () => {
   });
 
   it('finds seats, bookings and name again after a reload', async () => {
-    await newShow();
-    const anna = await visit();
-    await anna.goTo('A1');
-    await anna.click('row A, seat 1');
-    await anna.holds('A1');
-    await anna.page.click('#book');
-    await anna.counts({ booked: 1 });
-    await anna.click('row A, seat 2');
-    await anna.holds('A2');
+    const anna = await inMidSale();
     await anna.page.reload();
     await anna.arrived();
     await anna.said('Held again after the reload: Stalls, row A, seat 2.');
@@ -261,15 +267,7 @@ describe('the page', () => {
 
   for (const colorScheme of ['light', 'dark'] as const) {
     it(`is accessible: ${colorScheme}`, async () => {
-      await newShow();
-      const anna = await visit({ colorScheme, reducedMotion: 'reduce' });
-      await anna.goTo('A1');
-      await anna.click('row A, seat 1');
-      await anna.holds('A1');
-      await anna.page.click('#book');
-      await anna.counts({ booked: 1 });
-      await anna.click('row A, seat 2');
-      await anna.holds('A2');
+      const anna = await inMidSale({ colorScheme, reducedMotion: 'reduce' });
       await anna.page.evaluate(await readFile(axe, 'utf8'));
       const violations = await anna.page.evaluate(async () => {
         const { axe } = globalThis as unknown as {
@@ -299,6 +297,9 @@ describe('the page', () => {
     await newShow(120);
     const plain = show;
     await newShow();
+    // The server reads its list of shows anew only now and then.
+    const listed = async () => (await fetch(`${app.url}/shows`)).text();
+    await expect.poll(listed, PATIENCE).toContain(`"${show}"`);
     const anna = await visit();
     await anna.page.selectOption('#picker', plain);
     await anna.counts({ available: 120 });
