@@ -26,10 +26,11 @@ let containers: Containers;
 let servers: Container[];
 
 beforeAll(async () => {
-  containers = await Containers.plan(override, {
+  const variables = {
     MAX_SESSIONS_PER_ADDRESS: String(SESSIONS_PER_ADDRESS),
     SERVER_MEMORY: `${MEMORY_MIB}m`,
-  });
+  };
+  containers = await Containers.plan(variables, override);
   await containers.sh('docker compose up --detach --build');
   servers = await containers.healthy('server', 2);
   await containers.healthy('balancer', 1);

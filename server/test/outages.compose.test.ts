@@ -20,7 +20,7 @@ let servers: Container[];
 beforeAll(async () => {
   // An engine takes its time to stop something, and to start it: no lease may end meanwhile.
   const times = { LEASE_TTL_MS: '120000', RESUME_GRACE_MS: '60000' };
-  containers = await Containers.plan('services: {}', times);
+  containers = await Containers.plan(times);
   await containers.sh('docker compose up --detach --build');
   servers = await containers.healthy('server', 2);
   await containers.healthy('balancer', 1);
@@ -33,9 +33,9 @@ const restarts = async () => (await containers.of('server')).map(({ id, restarts
 
 /** Stops a store, and waits until the balancer knows that no server is ready any more. */
 async function without(store: string): Promise<void> {
-  const before = await containers.emptied('ready');
+  const before = await containers.turnsToLiving();
   await containers.sh(`docker compose stop ${store}`);
-  await expect.poll(() => containers.emptied('ready'), PATIENT).toBeGreaterThan(before);
+  await expect.poll(() => containers.turnsToLiving(), PATIENT).toBeGreaterThan(before);
 }
 
 /** The balancer has sent nobody away: it is well itself, and takes somebody new. */

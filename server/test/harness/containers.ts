@@ -53,7 +53,6 @@ export class Containers {
     this.#env = {
       ...process.env,
       COMPOSE_PROJECT_NAME: this.#project,
-      COMPOSE_FILE: `docker-compose.yml:${join(dir, 'override.yml')}`,
       PORT: String(port),
       // As unset: the default is what is tested.
       BIND_ADDRESS: '',
@@ -64,17 +63,20 @@ export class Containers {
   }
 
   /**
-   * @param override a second file, as a document shows it; its `./admin_token` is one that tests know
    * @param variables what whoever types the command has in the environment
+   * @param override a second file, as a document shows it; its `./admin_token` is one that tests know
    */
-  static async plan(override: string, variables: Readonly<Record<string, string>>): Promise<Containers> {
+  static async plan(variables: Readonly<Record<string, string>>, override?: string): Promise<Containers> {
     const dir = await mkdtemp(join(tmpdir(), 'rowlock-compose-'));
     const tokenFile = join(dir, 'admin_token');
     await writeFile(tokenFile, `${ADMIN_TOKEN}\n`);
-    await writeFile(join(dir, 'override.yml'), override.replace('./admin_token', tokenFile));
+    const second = join(dir, 'override.yml');
+    if (override !== undefined) await writeFile(second, override.replace('./admin_token', tokenFile));
+    const files = override === undefined ? 'docker-compose.yml' : `docker-compose.yml:${second}`;
     // The plugin where there is one, else the program of the generation before it.
     const plugin = await run('docker', ['compose', 'version']).catch(() => undefined);
-    return new Containers(await freePort(), plugin ? 'docker compose' : 'docker-compose', dir, variables);
+    const program = plugin ? 'docker compose' : 'docker-compose';
+    return new Containers(await freePort(), program, dir, { COMPOSE_FILE: files, ...variables });
   }
 
   /** Lines for a shell as they stand in a document, `docker compose` among them. */
@@ -128,14 +130,11 @@ export class Containers {
     await killed.catch(() => undefined);
   }
 
-  /** How often the balancer has logged that none of its backend's servers is left. */
-  async emptied(backend: string): Promise<number> {
+  /** How often the balancer has logged that no server is ready any more, and that it goes on with those that live. */
+  async turnsToLiving(): Promise<number> {
     const [balancer] = await this.of('balancer');
     const { stdout, stderr } = await run('docker', ['logs', balancer?.id ?? '']);
-    const logged = `${stdout}${stderr}`
-      .split('\n')
-      .filter((line) => line.includes('has no server available'));
-    return logged.filter((line) => line.includes(`'${backend}'`) || line.includes(` ${backend} `)).length;
+    return [...`${stdout}${stderr}`.matchAll(/Server ready\/\S+ is DOWN,.* Running on backup/g)].length;
   }
 
   async down(): Promise<void> {
