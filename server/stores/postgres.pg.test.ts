@@ -215,15 +215,17 @@ test('goes by the name that the URL gives it', async () => {
 
 test('closing lets the call under way finish, refuses those in line, and cuts what does not end', async () => {
   const pool = open();
+  await pidOf(pool);
   const call = pool.query(sleep, [0.1], { deadlineMs });
   const inLine = pool.query(pid, [], { deadlineMs });
   const refused = expect(inLine).rejects.toThrow(PostgresUnavailable);
-  await pool.close(1_000);
+  await pool.close(deadlineMs);
   await refused;
   await expect(call).resolves.toHaveLength(1);
   await expect(pool.query(pid, [], { deadlineMs })).rejects.toThrow(PostgresUnavailable);
 
   const stuck = open();
+  await pidOf(stuck);
   const cut = expect(stuck.query(sleep, [10], { deadlineMs })).rejects.toThrow(PostgresUnknown);
   await stuck.close(100);
   await cut;

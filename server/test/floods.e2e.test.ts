@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { closeCodes, type ErrorFrame, limits, type ServerFrame } from '../../protocol/index.ts';
 import { FRAMES_BURST_S, sessionLimits } from '../limits.ts';
-import { openStage, type TestStage } from './harness/app-kit.ts';
+import { openStage, type TestStage, type Variables } from './harness/app-kit.ts';
 import { Backdoor, POLL } from './harness/backdoor.ts';
 import { countOf } from './harness/counts.ts';
 import { Crowd, type Guest } from './harness/crowd.ts';
@@ -23,6 +23,15 @@ import { call } from './harness/http.ts';
 const FRAMES_PER_S = 50;
 const FLOOD = 3_000;
 const PATIENCE_MS = 15_000;
+/** No store is too slow for a test, however little of the machine it has. */
+const patient = {
+  REDIS_TIMEOUT_MS: '10000',
+  LOCK_TIMEOUT_MS: '11000',
+  STATEMENT_TIMEOUT_MS: '12000',
+  CONFIRM_DEADLINE_MS: '25000',
+  GUARD_MS: '30000',
+  DRAIN_MS: '31000',
+};
 
 let stage: TestStage;
 let backdoor: Backdoor;
@@ -37,6 +46,8 @@ afterAll(async () => {
   await backdoor.close();
   await stage.close();
 });
+
+const start = (variables: Variables = {}) => stage.start({ ...patient, ...variables });
 
 /** What a bucket may have let through that was full at `fromMs`. */
 const letThrough = (perS: number, burst: number, fromMs: number): number =>
@@ -92,7 +103,7 @@ describe('frames of one client beyond its rate', () => {
     async (what, of, batcher) => {
       const showId = `flood-of-${what}`;
       await stage.createShow(showId, FLOOD + 10);
-      const app = await stage.start({ ...rate, MAX_LEASES_PER_SESSION: '0' });
+      const app = await start({ ...rate, MAX_LEASES_PER_SESSION: '0' });
       const seat = (n: number) => ({ type: 'hold' as const, showId, seatIds: [`A${FLOOD + n}`] });
       const neighbour = await crowd.join(app.url);
       await neighbour.request<'held'>(seat(1));
@@ -126,7 +137,7 @@ describe('frames of one client beyond its rate', () => {
   );
 
   it('large and bad: the more there is to read, the sooner it ends', async () => {
-    const app = await stage.start(rate);
+    const app = await start(rate);
     const fromMs = performance.now();
     const flooder = await crowd.join(app.url);
     const deep = '['.repeat(limits.maxFrameBytes / 2) + ']'.repeat(limits.maxFrameBytes / 2);
@@ -144,7 +155,7 @@ describe('without a limit of frames', () => {
   it('a flood has so many under way, and the rest is busy: it stands before nobody', async () => {
     const showId = 'no-limit';
     await stage.createShow(showId, FLOOD + 10);
-    const app = await stage.start({ MAX_FRAMES_PER_S: '0', MAX_LEASES_PER_SESSION: '0' });
+    const app = await start({ MAX_FRAMES_PER_S: '0', MAX_LEASES_PER_SESSION: '0' });
     const [flooder, neighbour] = [await crowd.join(app.url), await crowd.join(app.url)];
     await neighbour.request<'held'>({ type: 'hold', showId, seatIds: [`A${FLOOD + 1}`] });
     const hold = (i: number) => `{"type":"hold","id":"f${i}","showId":"${showId}","seatIds":["A${i + 1}"]}`;
@@ -172,7 +183,7 @@ describe('who asks for much and reads nothing', () => {
     const showId = 'large';
     const [seats, each] = [8_000, 400];
     await stage.createShow(showId, seats);
-    const app = await stage.start({
+    const app = await start({
       MAX_FRAMES_PER_S: '0',
       MAX_LEASES_PER_SESSION: '0',
       MAX_SEATS_PER_HOLD: String(each),
@@ -201,7 +212,7 @@ describe('over HTTP', () => {
   it('calls of one user beyond its rate are refused, and reach no store; its neighbours are served', async () => {
     const calls = 500;
     await stage.createShow('over-http', calls + 10);
-    const app = await stage.start({ MAX_FRAMES_PER_S: `${FRAMES_PER_S}`, MAX_LEASES_PER_SESSION: '0' });
+    const app = await start({ MAX_FRAMES_PER_S: `${FRAMES_PER_S}`, MAX_LEASES_PER_SESSION: '0' });
     const neighbour = await crowd.join(app.url);
     const fromMs = performance.now();
     const user = randomUUID();
@@ -233,7 +244,7 @@ describe('over HTTP', () => {
   });
 
   it('a connection has one request at work: who does not wait for its answer is cut', async () => {
-    const app = await stage.start();
+    const app = await start();
     const { port } = new URL(app.url);
     const socket = connect(Number(port), '127.0.0.1');
     await once(socket, 'connect');
@@ -253,7 +264,7 @@ describe('upgrades from one address', () => {
   it('are taken as many as may be, and refused beyond; those who are in are served', async () => {
     const sessions = 20;
     await stage.createShow('crowded');
-    const app = await stage.start({ MAX_SESSIONS_PER_ADDRESS: String(sessions) });
+    const app = await start({ MAX_SESSIONS_PER_ADDRESS: String(sessions) });
     const neighbour = await crowd.join(app.url);
     const first = knock(app.url, 150);
     const held = neighbour.request<'held'>({ type: 'hold', showId: 'crowded', seatIds: ['A1'] });
