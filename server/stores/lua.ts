@@ -1,18 +1,29 @@
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 
 const folder = new URL('../leases/lua/', import.meta.url);
 const contentOf = (file: string): string => readFileSync(new URL(file, folder), 'utf8');
 
-let scripts: ReadonlyMap<string, string> | undefined;
+export interface Script {
+  readonly lua: string;
+  /** What Redis knows it by, once it has run. */
+  readonly sha: string;
+}
+
+let scripts: ReadonlyMap<string, Script> | undefined;
 
 /** The atomic steps, by name: one Lua file each, behind the prelude that they share. Read once. */
-export function readScripts(): ReadonlyMap<string, string> {
+export function readScripts(): ReadonlyMap<string, Script> {
   scripts ??= read();
   return scripts;
 }
 
-function read(): ReadonlyMap<string, string> {
+function read(): ReadonlyMap<string, Script> {
   const prelude = contentOf('_prelude.lua');
   const files = readdirSync(folder).filter((file) => file.endsWith('.lua') && !file.startsWith('_'));
-  return new Map(files.map((file) => [file.slice(0, -'.lua'.length), `${prelude}\n${contentOf(file)}`]));
+  return new Map(
+    files.map((file) => [file.slice(0, -'.lua'.length), scriptOf(`${prelude}\n${contentOf(file)}`)]),
+  );
 }
+
+const scriptOf = (lua: string): Script => ({ lua, sha: createHash('sha1').update(lua).digest('hex') });

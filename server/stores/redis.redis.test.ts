@@ -53,6 +53,20 @@ it('a database that there is not is no other one', async () => {
   await expect(store.connect()).rejects.toThrow(/cannot use Redis at .*: ERR DB index is out of range/);
 });
 
+it('a Redis that forgets its scripts is told them again', async () => {
+  const store = await connected();
+  await step(store);
+  const client = new Redis(redis.url);
+  try {
+    await client.script('FLUSH');
+  } finally {
+    client.disconnect();
+  }
+  const asked = [step(store), step(store)];
+  await expect(Promise.all(asked)).resolves.toEqual([expect.any(Array), expect.any(Array)]);
+  await expect(step(store)).resolves.toEqual(expect.any(Array));
+});
+
 describe('the run', () => {
   it('is known once connected, forgotten with the connection, and learnt again', async () => {
     const store = await connected();
@@ -124,8 +138,10 @@ describe('no answer', () => {
   it('because the reply was lost may have been done, and is not done twice', async () => {
     const store = await connected();
     await store.step('rotate', stepKeys('once', []), ['', 'e', 0]);
-    const dropped = proxy.dropNextReply((request) => request.includes('once'));
     const args = [1, 'token', 1, 'user', 'lease', 60_000, 60_000, 1];
+    // The script is known from here on: the reply that is dropped is that of the hold.
+    await store.step('hold', stepKeys('before', ['A1']), args);
+    const dropped = proxy.dropNextReply((request) => request.includes('once'));
     const lost = store.step('hold', stepKeys('once', ['A1']), args);
     await expect(lost).rejects.toMatchObject({ sent: true });
     await dropped;
