@@ -28,6 +28,12 @@ describe('a plan', () => {
     const [moment] = planOf(7, 'a', { lengthMs: [1_500, 30_000], restMs: 1_000 }, 2);
     expect(moment?.lengthMs).toBeLessThanOrEqual(2_700);
   });
+
+  it('strikes as long as there is time where that is asked for', () => {
+    const long = { lengthMs: [1_500, 30_000], restMs: 1_000, longest: true } as const;
+    expect(planOf(7, 'a', long, 40).map(({ lengthMs }) => lengthMs)).toEqual([30_000]);
+    expect(planOf(7, 'a', long, 2).map(({ lengthMs }) => lengthMs)).toEqual([2_700]);
+  });
 });
 
 describe('random numbers', () => {

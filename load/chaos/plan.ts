@@ -16,12 +16,19 @@ export interface Span {
   readonly lengthMs: readonly [number, number];
   /** Between the end of one and the next, at least. */
   readonly restMs: number;
+  /** Every strike lasts the most that there is time for, not anything between. */
+  readonly longest?: boolean;
 }
 
 const WARM_UP_MS = 700;
 
 /** The same seed, fault and duration give the same moments. At least one. */
-export function planOf(seed: number, fault: string, { lengthMs, restMs }: Span, seconds: number): Moment[] {
+export function planOf(
+  seed: number,
+  fault: string,
+  { lengthMs, restMs, longest = false }: Span,
+  seconds: number,
+): Moment[] {
   const random = Random.of(seed, fault);
   const least = lengthMs[0];
   // A long one may be cut to what there is time for.
@@ -31,7 +38,7 @@ export function planOf(seed: number, fault: string, { lengthMs, restMs }: Span, 
   return Array.from({ length: slots }, (_, slot) => ({
     atMs: Math.round(WARM_UP_MS + slot * slotMs + random.between(0, restMs / 2)),
     target: random.chance(0.5) ? 1 : 0,
-    lengthMs: Math.round(random.between(least, most)),
+    lengthMs: Math.round(random.between(longest ? most : least, most)),
     seed: random.below(2 ** 31),
   }));
 }

@@ -154,7 +154,7 @@ export const postgresFaults: readonly Fault[] = [
   {
     name: 'row-locked',
     row: 'a stranger locks a row for 30 s',
-    span: { lengthMs: [1_500, 30_000], restMs: 1_000 },
+    span: { lengthMs: [1_500, 30_000], restMs: 1_000, longest: true },
     strike: async (scene) => {
       const { ground, showIds, moment, players } = scene;
       const stranger = await ground.postgres.connect();
