@@ -44,6 +44,9 @@ const failure = (store: RedisStore): Promise<unknown> =>
     () => 'it answered',
     (error: unknown) => error,
   );
+/** Scripts that were told in full. */
+const evals = async (client: Redis): Promise<string> =>
+  /cmdstat_eval:calls=(\d+)/.exec(await client.info('commandstats'))?.[1] ?? '0';
 const answers = (store: RedisStore) =>
   expect.poll(() => step(store).catch(() => undefined), { timeout: 5_000, interval: 10 }).toBeDefined();
 
@@ -65,6 +68,25 @@ it('a Redis that forgets its scripts is told them again', async () => {
   const asked = [step(store), step(store)];
   await expect(Promise.all(asked)).resolves.toEqual([expect.any(Array), expect.any(Array)]);
   await expect(step(store)).resolves.toEqual(expect.any(Array));
+});
+
+it('what has run out of time is not told to a Redis that forgot its scripts', async () => {
+  const store = await connected();
+  await step(store);
+  const client = new Redis(redis.url);
+  try {
+    await client.script('FLUSH');
+    proxy.blackHole('down');
+    expect(await failure(store)).toMatchObject({ sent: true });
+    const told = await evals(client);
+    proxy.pass();
+    // Whatever the late answer sets off is sent before this is.
+    await store.ping();
+    await store.ping();
+    expect(await evals(client)).toBe(told);
+  } finally {
+    client.disconnect();
+  }
 });
 
 describe('the run', () => {
