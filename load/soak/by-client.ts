@@ -91,8 +91,8 @@ class Visit {
     const { sale, tally } = this.#options;
     const requestId = randomUUID();
     const confirm = this.#client.confirm(sale.showId, seatIds, { requestId });
-    // A blink may have taken longer than leases are kept for.
-    if (!(await this.#ask('confirm', confirm, 'lease_lost'))) return;
+    // A blink may have taken longer than leases are kept for, and somebody else may have been quicker since.
+    if (!(await this.#ask('confirm', confirm, 'lease_lost', 'seat_unavailable'))) return;
     await pause(Math.min(about(this.#variables.thinkMs), leftMs(this.#variables)));
     await refund(sale.target, sale.adminToken, requestId, tally);
   }
