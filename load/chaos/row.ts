@@ -82,7 +82,9 @@ export async function playRow(options: RowOptions): Promise<RowResult> {
     recorder.close();
     say('verifying');
     const { databaseUrl } = ground.stores;
-    const verdict = await verify({ historyDir, databaseUrl, redisUrl: ground.servers[0].redisUrl });
+    // Asked for now: after a failover the ground's Redis is another one than in the beginning.
+    const redisUrl = ground.servers[0].otherRedisUrl ?? ground.redis.url;
+    const verdict = await verify({ historyDir, databaseUrl, redisUrl });
     const found = Object.values(verdict.kinds).reduce((total, { count }) => total + count, 0);
     const tookMs = performance.now() - fromMs;
     const { name, row } = fault;

@@ -89,9 +89,9 @@ export class ServerStand {
     return this.#process?.pid ?? 0;
   }
 
-  /** Where its leases are, the proxy aside. */
-  get redisUrl(): string {
-    return this.#otherRedisUrl ?? this.#stores.redisUrl;
+  /** Where its leases are, when not on the ground's Redis. */
+  get otherRedisUrl(): string | undefined {
+    return this.#otherRedisUrl;
   }
 
   /** Ends it in good order and starts it on another Redis; undefined: on the ground's. */
