@@ -8,6 +8,7 @@ import {
   isFinal,
   isRefusal,
   openPostgres,
+  type PoolObserver,
   PostgresBusy,
   type PostgresPool,
   PostgresUnavailable,
@@ -24,7 +25,13 @@ let database: TestDatabase;
 const pools: PostgresPool[] = [];
 
 function open(
-  options: { url?: string; size?: number; maxWaiting?: number; statementTimeoutMs?: number } = {},
+  options: {
+    url?: string;
+    size?: number;
+    maxWaiting?: number;
+    statementTimeoutMs?: number;
+    observer?: PoolObserver;
+  } = {},
 ) {
   const pool = openPostgres({
     url: database.url,
@@ -91,6 +98,22 @@ test('whose turn comes when its time is over is busy: it is not sent, to know no
   await Promise.all([first, refused]);
   expect(await pool.query(sql('SELECT mark FROM marks'), [], { deadlineMs })).toEqual([]);
   expect(await pidOf(pool)).toBe(before);
+});
+
+test('whose time is over while answers are read is busy as well, though no timer had its turn yet', async () => {
+  const waitsMs = 500;
+  let overMs: number | undefined;
+  // Of one turn of the event loop: the answer to the first was read, and something else took long before its place is given away.
+  const stall = () => {
+    while (overMs !== undefined && performance.now() < overMs);
+  };
+  const pool = open({ observer: { answered: stall, failed: () => undefined } });
+  await pool.query(sql('CREATE TABLE late_marks (mark int)'), [], { deadlineMs });
+  const first = pool.query(sleep, [0.1], { deadlineMs });
+  const inLine = pool.query(sql('INSERT INTO late_marks VALUES (1)'), [], { deadlineMs: waitsMs });
+  overMs = performance.now() + waitsMs + 1;
+  await Promise.all([first, expect(inLine).rejects.toThrow(PostgresBusy)]);
+  expect(await pool.query(sql('SELECT mark FROM late_marks'), [], { deadlineMs })).toEqual([]);
 });
 
 test("the server's refusal is passed on with its code, and the connection stays", async () => {

@@ -119,6 +119,8 @@ export class PostgresPool {
     const sentMs = monotonicMs();
     try {
       if (this.#cut) throw new PostgresUnavailable('the pool is closed');
+      // A turn may come late, before the timer of the line had its own: sent now, nobody would know what became of it.
+      if (sentMs >= endsMs) throw new PostgresBusy('no free connection in time');
       const rows = await connection.query(statement.text, parameters, endsMs - sentMs);
       this.#options.observer?.answered(monotonicMs() - sentMs);
       return rows;
