@@ -75,8 +75,13 @@ const PASSES = /^(57P0[123]|53...)$/;
 export function isFinal(error: unknown): boolean {
   if (failureKind(error) === undefined) return true;
   const cause = error instanceof Error ? error.cause : undefined;
-  if (cause instanceof postgres.PostgresError) return !PASSES.test(cause.code);
-  return cause instanceof Error && cause.message.includes('certificate');
+  // Of several hosts the one that takes writes may be the one that is not up yet.
+  return cause instanceof AggregateError ? cause.errors.every(isLasting) : isLasting(cause);
+}
+
+function isLasting(answer: unknown): boolean {
+  if (answer instanceof postgres.PostgresError) return !PASSES.test(answer.code);
+  return answer instanceof Error && answer.message.includes('certificate');
 }
 
 /**
@@ -220,11 +225,11 @@ function noneOf(failures: readonly Failure[]): PostgresBusy | PostgresUnavailabl
     ({ error }) => error instanceof postgres.PostgresError && error.code === TOO_MANY_CONNECTIONS,
   );
   if (full !== undefined) return new PostgresBusy('Postgres has no connection left', { cause: full.error });
-  const [only] = failures;
   const told = failures.map(
     ({ host, error }) => `${nameOf(host)}: ${error instanceof Error ? error.message : error}`,
   );
-  const cause = failures.length === 1 ? only?.error : new Error(told.join('; '));
+  const errors = failures.map(({ error }) => error);
+  const cause = errors.length === 1 ? errors[0] : new AggregateError(errors, told.join('; '));
   return new PostgresUnavailable('cannot connect to Postgres', { cause });
 }
 

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { createLog } from '../observability/log.ts';
 import { onceIn, type PostgresPair, startPostgresPair } from '../test/harness/postgres-pair.ts';
-import { openPostgres, type PostgresPool, PostgresUnavailable } from './postgres.ts';
+import { isFinal, openPostgres, type PostgresPool, PostgresUnavailable } from './postgres.ts';
 
 const DEADLINE_MS = 4_000;
 const port = { name: 'port', text: 'SELECT inet_server_port() AS port' };
@@ -42,6 +42,18 @@ test('a standby alone answers nothing: what it reads is old', async () => {
   const error: unknown = await portOf(open(pair.url(pair.standby))).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(PostgresUnavailable);
   expect(String(error instanceof Error && error.cause)).toContain('only reads');
+});
+
+test('what each of several hosts has refused is final, while one of them may still come up it is not', async () => {
+  const { primary, standby } = pair;
+  const failing = (url: string) => portOf(open(url)).catch((reason: unknown) => reason);
+  const wrong = new URL(primary.url);
+  wrong.pathname = '/no_such_database';
+  const hosts = (...list: string[]) => wrong.href.replace(wrong.host, list.join());
+  const both = await failing(hosts(`127.0.0.1:${standby.port}`, `127.0.0.1:${primary.port}`));
+  expect(String(both instanceof Error && both.cause)).toContain('no_such_database');
+  expect(isFinal(both)).toBe(true);
+  expect(isFinal(await failing(hosts('127.0.0.1:1', `127.0.0.1:${primary.port}`)))).toBe(false);
 });
 
 test('a connection to a server that has stopped taking writes is not used again', async () => {
