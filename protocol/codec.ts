@@ -136,7 +136,7 @@ function codeOfUnion(issue: z.core.$ZodIssueInvalidUnion, input: unknown): Input
   return isOnlyMisnamed ? 'bad_id' : 'bad_frame';
 }
 
-/** Where and what, never a value that was sent: a message may end up in somebody's log. */
+/** Where and what, never a value that was sent (the name of an unknown field is): a message may end up in somebody's log. */
 function describe(issue: Issue): string {
   const where = issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
   return `${where}${issue.message}`.slice(0, maxMessageLength);

@@ -17,7 +17,7 @@ export function readSecret(
     // As good as unset it would open the server to everybody.
     return value === '' ? { ok: false, problem: `is empty in ${name}_FILE` } : { ok: true, value };
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return { ok: false, problem: `cannot be read from ${name}_FILE: ${code ?? 'unknown error'}` };
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    return { ok: false, problem: `cannot be read from ${name}_FILE: ${code}` };
   }
 }
