@@ -9,6 +9,7 @@ import { stepKeys } from '../leases/keys.ts';
 import { redisSettings } from '../test/harness/lease-kit.ts';
 import { FaultProxy } from '../test/harness/proxy.ts';
 import { TestCluster } from '../test/harness/redis-cluster.ts';
+import { slotOf } from './cluster-view.ts';
 import { openRedis, type RedisStore } from './redis.ts';
 
 // Several servers have to agree, on a machine that may be busy with other things.
@@ -162,6 +163,31 @@ describe('a slot that moves', () => {
     // The lease came along.
     expect(await cluster.masters[0]?.admin.hget(`lock:{${showId}}:A1`, 'token')).toBe('token');
     expect(await hold(store, showId)).toEqual(['OK', 'f', 0, expect.arrayContaining([1, 'lease'])]);
+  });
+});
+
+describe('a new master', () => {
+  it('is waited for, though a node is asked that has not heard of it yet', async () => {
+    const store = await connected();
+    const showId = await showAt(store, 1);
+    let moves = 0;
+    store.onMoved(() => {
+      moves += 1;
+    });
+    // It is reached by an address that no node tells, and answers nobody so far.
+    const heir = await FaultProxy.start(cluster.masters[1]?.service.port ?? 0);
+    heir.blackHole();
+    try {
+      const moved = new Error(`MOVED ${slotOf(showId)} 127.0.0.1:${heir.port}`);
+      store.suspect(moved, store.masterOf(showId));
+      const asked = read(store, showId);
+      // The refusal, and a view from before it.
+      await expect.poll(() => moves, { timeout: 40_000, interval: 1 }).toBeGreaterThanOrEqual(2);
+      heir.pass();
+      expect(await asked).toEqual(['OK', 'e', 0, []]);
+    } finally {
+      await heir.stop();
+    }
   });
 });
 
