@@ -98,7 +98,7 @@ export function draw({ waits, ticks }: { waits: Waits; ticks: Ticks }): string {
     ...[path(atAll, 'two'), path(atSome, 'one'), path(eachLooks, 'three')],
     text(left + 6, wall + 20, 'buyers at all of them', 'class="two"'),
     text(left + 6, wall + 38, 'buyers at four', 'class="one"'),
-    text(left + 6, wall + 56, 'buyers at four, each server looks for itself', 'class="three"'),
+    text(left + 6, wall + 56, 'four, each looks for itself', 'class="three"'),
     axes({
       ...{ left: right, title: 'Busiest second, 1 000 000 watchers', below: 'BROADCAST_TICK_MS' },
       ...{ x: { scale: tick, marks: [25, 100, 250, 1_000] }, y: { scale: amount, marks: [10, 100, 1_000] } },
