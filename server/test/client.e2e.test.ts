@@ -17,7 +17,7 @@ const clients: Client[] = [];
 
 beforeAll(async () => {
   stage = await openStage();
-  toPostgres = await FaultProxy.start(Number(new URL(stage.database.url).port));
+  toPostgres = await FaultProxy.before(stage.database.url);
   [app, shaky] = await Promise.all([
     stage.start({ RESUME_GRACE_MS: '5000' }),
     stage.start({}, { databaseUrl: toPostgres.urlFor(stage.database.url) }),

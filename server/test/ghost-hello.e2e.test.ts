@@ -10,7 +10,7 @@ let postgres: FaultProxy;
 beforeAll(async () => {
   stage = await openStage();
   await stage.createShow('show');
-  postgres = await FaultProxy.start(Number(new URL(stage.database.url).port));
+  postgres = await FaultProxy.before(stage.database.url);
 });
 afterAll(async () => {
   await stage.close();

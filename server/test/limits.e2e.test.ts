@@ -96,7 +96,7 @@ describe('a session', () => {
   });
 
   it('of frames under way: those beyond are busy, at once, and those before are answered in the end', async () => {
-    const postgres = await FaultProxy.start(Number(new URL(stage.database.url).port));
+    const postgres = await FaultProxy.before(stage.database.url);
     const databaseUrl = postgres.urlFor(stage.database.url);
     const { url } = await stage.start({ MAX_FRAMES_PER_S: '0' }, { databaseUrl });
     const client = await crowd.join(url);

@@ -40,7 +40,7 @@ const crowd = new Crowd();
 beforeAll(async () => {
   stage = await openStage();
   toRedis = await FaultProxy.start(stage.redis.port);
-  toPostgres = await FaultProxy.start(Number(new URL(stage.database.url).port));
+  toPostgres = await FaultProxy.before(stage.database.url);
   backdoor = new Backdoor(stage);
   app = await stage.start(patient, {
     redisUrl: toRedis.urlFor(stage.redis.url),

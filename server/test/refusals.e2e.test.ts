@@ -29,7 +29,7 @@ const crowd = new Crowd();
 
 beforeAll(async () => {
   stage = await openStage();
-  toPostgres = await FaultProxy.start(Number(new URL(stage.database.url).port));
+  toPostgres = await FaultProxy.before(stage.database.url);
   const small = {
     MAX_LEASES_PER_SESSION: '4',
     MAX_WATCHES_PER_SESSION: '1',

@@ -44,7 +44,7 @@ beforeAll(async () => {
   backdoor = new Backdoor(stage);
   await backdoor.redis.config('SET', 'requirepass', redisPassword);
   toRedis = await FaultProxy.start(stage.redis.port);
-  toPostgres = await FaultProxy.start(Number(new URL(stage.database.url).port));
+  toPostgres = await FaultProxy.before(stage.database.url);
   const redisUrl = new URL(toRedis.urlFor(stage.redis.url));
   redisUrl.password = redisPassword;
   const databaseUrl = toPostgres.urlFor(stage.database.url);

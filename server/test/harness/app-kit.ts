@@ -11,6 +11,15 @@ export const ADMIN_TOKEN = 'an-admin-token-for-tests';
 /** Environment variables of the server under test, on top of a free port and a loopback address. */
 export type Variables = Readonly<Record<string, string>>;
 
+/** A confirm may wait at a test's gate for seconds before anybody gives it up. */
+export const patientConfirms = {
+  LOCK_TIMEOUT_MS: '4000',
+  STATEMENT_TIMEOUT_MS: '5000',
+  CONFIRM_DEADLINE_MS: '6000',
+  GUARD_MS: '9000',
+  DRAIN_MS: '7000',
+};
+
 export interface TestApp extends App {
   /** http://127.0.0.1:<port> */
   readonly url: string;

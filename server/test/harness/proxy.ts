@@ -37,6 +37,11 @@ export class FaultProxy {
     return proxy;
   }
 
+  /** One that stands before the service of this URL. */
+  static before(serviceUrl: string): Promise<FaultProxy> {
+    return FaultProxy.start(Number(new URL(serviceUrl).port));
+  }
+
   get port(): number {
     const address: AddressInfo | string | null = this.#server.address();
     if (address === null || typeof address === 'string') throw new Error('the proxy does not listen');
