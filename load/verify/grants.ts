@@ -120,12 +120,11 @@ export class Grants implements Judge {
 
   #renewed(operation: OperationOf<'heartbeat'>, reply: ReplyFrame): void {
     const { client, invokedMs, returnedMs } = operation;
-    const leases = this.#tenures.of(client);
     if (reply.type !== 'renewed') {
-      for (const tenure of leases.values())
-        tenure.possiblyToMs = Math.max(tenure.possiblyToMs, returnedMs + tenure.ttlMs + LEFTOVER_MS);
+      this.#mayGoOn(sessionOf(client), returnedMs + LEFTOVER_MS);
       return;
     }
+    const leases = this.#tenures.of(client);
     for (const { showId, seatIds, expiresInMs } of reply.leases) {
       for (const seatId of seatIds) {
         const seat = this.#tenures.seat(showId, seatId);
@@ -210,8 +209,12 @@ export class Grants implements Judge {
   }
 
   #joined(operation: OperationOf<'hello'>, reply: ReplyFrame): void {
-    if (reply.type !== 'welcome') return;
-    const { client } = operation;
+    const { client, frame, returnedMs } = operation;
+    if (reply.type !== 'welcome') {
+      // It may have adopted them nevertheless, which renews them.
+      if (frame.session !== undefined) this.#mayGoOn(frame.session, returnedMs + LEFTOVER_MS);
+      return;
+    }
     const session = sessionOf(client);
     this.#sockets.set(session, (this.#sockets.get(session) ?? new Set()).add(client));
     for (const { showId, seatIds, expiresInMs } of reply.leases) {
@@ -222,13 +225,18 @@ export class Grants implements Judge {
     }
   }
 
+  /** The leases of this session may have been renewed until then. */
+  #mayGoOn(session: string, untilMs: number): void {
+    for (const tenure of this.#tenures.ofSession(session))
+      tenure.possiblyToMs = Math.max(tenure.possiblyToMs, untilMs + tenure.ttlMs);
+  }
+
   /** It may have happened, until its socket was gone and a while longer. */
   #unanswered(operation: Operation): void {
     const { client, invokedMs } = operation;
     const untilMs = (client.closedMs ?? FOREVER_MS) + LEFTOVER_MS;
-    const longestMs = Math.max(client.welcome?.leaseTtlMs ?? 0, client.welcome?.checkoutMs ?? 0);
     if (isOperation(operation, 'hold')) {
-      const ttlMs = operation.frame.ttlMs ?? client.welcome?.leaseTtlMs ?? longestMs;
+      const ttlMs = operation.frame.ttlMs ?? client.welcome?.leaseTtlMs ?? 0;
       this.#tenures.maybe(operation.frame.showId, operation.frame.seatIds, invokedMs, untilMs + ttlMs);
     } else if (isOperation(operation, 'confirm')) {
       const { showId, seatIds } = operation.frame;
@@ -240,8 +248,8 @@ export class Grants implements Judge {
       }
     } else {
       const session = isOperation(operation, 'hello') ? operation.frame.session : sessionOf(client);
-      for (const tenure of this.#tenures.ofSession(session ?? ''))
-        tenure.possiblyToMs = Math.max(tenure.possiblyToMs, untilMs + longestMs);
+      const pinnedMs = isOperation(operation, 'checkout') ? (client.welcome?.checkoutMs ?? 0) : 0;
+      if (session !== undefined) this.#mayGoOn(session, untilMs + pinnedMs);
     }
   }
 

@@ -12,7 +12,7 @@ export const requestIdOf = (request: number): string =>
   `10000000-0000-4000-8000-${String(request).padStart(12, '0')}`;
 export const bookingIdOf = (booking: number): string =>
   `20000000-0000-4000-8000-${String(booking).padStart(12, '0')}`;
-const sessionOf = (session: number): string => `session-number-${String(session).padStart(8, '0')}`;
+export const sessionOf = (session: number): string => `session-number-${String(session).padStart(8, '0')}`;
 export const SHOW = 'show';
 
 /** A frame without its id. */
@@ -24,14 +24,18 @@ export class Story {
   lines: HistoryLine[] = [];
   #ids = 0;
 
+  open(client: number, ms: number): this {
+    this.lines.push({ kind: 'open', ms, client: `c${client}`, pushes: true });
+    return this;
+  }
+
   /** A client that said hello at this time. */
   join(
     client: number,
     ms: number,
     { session = client, leases = [] as string[], expiresInMs = 1_000 } = {},
   ): this {
-    this.lines.push({ kind: 'open', ms: ms - 1, client: `c${client}`, pushes: true });
-    return this.ask(
+    return this.open(client, ms - 1).ask(
       client,
       ms,
       ms + 1,

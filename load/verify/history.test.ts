@@ -9,6 +9,7 @@ import {
   type Sent,
   SHOW,
   Story,
+  sessionOf,
 } from './history-kit.ts';
 
 const two = () => new Story().join(1, 1).join(2, 2);
@@ -17,6 +18,8 @@ const release: Sent = { type: 'release', showId: SHOW, seatIds: ['A1'] };
 const released: Reply = { type: 'released', showId: SHOW, seatIds: ['A1'] };
 const lostPush: Reply = { type: 'lease_lost', showId: SHOW, seatIds: ['A1'], reason: 'expired' };
 const checkout: Sent = { type: 'checkout', showId: SHOW, seatIds: ['A1'] };
+const resume: Sent = { type: 'hello', session: sessionOf(1), leases: [{ showId: SHOW, seatIds: ['A1'] }] };
+const unavailable = refusal('unavailable', {}, true);
 const pinned: Reply = { type: 'pinned', showId: SHOW, seatIds: ['A1'], expiresInMs: 5_000 };
 
 describe('grants', () => {
@@ -125,6 +128,25 @@ describe('refusals', () => {
 
   it.each<[string, Story]>([
     ['somebody has it', two().hold(1, 10, 12).refused(2, 500, 505)],
+    [
+      'a hello that was refused may have renewed it',
+      two()
+        .hold(1, 10, 12)
+        .close(1, 900, 1006)
+        .open(3, 905)
+        .ask(3, 910, 920, resume, unavailable)
+        .refused(2, 1_700, 1_705),
+    ],
+    [
+      'a hello that nobody answered may have renewed it',
+      two()
+        .hold(1, 10, 12)
+        .close(1, 900, 1006)
+        .open(3, 905)
+        .ask(3, 910, 0, resume)
+        .close(3, 990)
+        .refused(2, 1_700, 1_705),
+    ],
     ['a clock was wrong', two().hold(1, 10, 12).prolonged(500, 510, 5_000).refused(2, 5_000, 5_005)],
     ['somebody gets it at the time', two().hold(1, 10, 30).refused(2, 11, 13)],
     [

@@ -60,7 +60,13 @@ async function walOnSmallDisk({ postgres }: Ground): Promise<() => Promise<void>
   await postgres.halt();
   await run('mkdir', ['-p', disk]);
   await run('mount', ['-t', 'tmpfs', '-o', `size=${WAL_MIB}m`, 'tmpfs', disk]);
-  await run('cp', ['-a', wal, `${disk}/`]);
+  try {
+    await run('cp', ['-a', wal, `${disk}/`]);
+  } catch (error) {
+    await run('umount', [disk]);
+    await postgres.startAgain();
+    throw error;
+  }
   await run('chown', ['--reference', postgres.dataDir, disk, `${disk}/pg_wal`]);
   await run('mv', [wal, `${wal}.home`]);
   await run('ln', ['-s', `${disk}/pg_wal`, wal]);
@@ -74,7 +80,7 @@ async function walOnSmallDisk({ postgres }: Ground): Promise<() => Promise<void>
     await postgres.startAgain();
   };
 }
-const smallWal = { wal_recycle: 'off', min_wal_size: '32MB', max_wal_size: '64MB' };
+const smallWal = { min_wal_size: '32MB', max_wal_size: '64MB' };
 
 async function fillWalDisk(scene: Scene): Promise<boolean> {
   const { postgres } = scene.ground;

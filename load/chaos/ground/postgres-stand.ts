@@ -9,6 +9,9 @@ const DEADLINE_MS = 5_000;
 /** A stranger may wait for as long as it likes. */
 const patience = { statementTimeoutMs: 0, lockTimeoutMs: 0 };
 
+/** Nothing is laid out beforehand: however much was sold, what is left of the log at a halt fits on the small disk of a fault. */
+const ours = { wal_recycle: 'off' };
+
 /** The PostgreSQL behind the servers' proxies: its address stays, whatever is done to its processes. */
 export class PostgresStand {
   #service: PostgresService;
@@ -19,7 +22,7 @@ export class PostgresStand {
   }
 
   static async start(dataDir: string): Promise<PostgresStand> {
-    const service = await startPostgres({ dataDir });
+    const service = await startPostgres({ dataDir, settings: ours });
     await migrate({ url: service.url, log: createLog('silent') });
     return new PostgresStand(service);
   }
@@ -73,7 +76,7 @@ export class PostgresStand {
   /** On the same data, at the same address. */
   async startAgain(settings: Readonly<Record<string, string>> = {}): Promise<void> {
     const { dataDir, port } = this.#service;
-    this.#service = await startPostgres({ dataDir, port, settings });
+    this.#service = await startPostgres({ dataDir, port, settings: { ...ours, ...settings } });
   }
 
   async halt(): Promise<void> {
