@@ -23,9 +23,9 @@ export interface Versions {
 export type Shown = Pick<FollowedShow, 'showId' | 'map'>;
 
 export interface ShowListener {
-  /** The map moved on by changes: `map.changesSince` tells them. */
+  /** The map advanced; `map.changesSince` has the changes. */
   changed(show: Shown): void;
-  /** The map was replaced: what was told before is void. */
+  /** The map was replaced by a fresh load: deltas that were sent before cannot be continued. */
   reset(show: Shown): void;
 }
 
@@ -40,18 +40,18 @@ export interface FollowedShowOptions {
   readonly metrics: Metrics;
 }
 
-/** How long the feed may take to bring what a reply already spoke of, before the log is read. */
+/** When a reply carries a later position than the map, the feed gets this long to deliver it before the log is read. */
 const FEED_GRACE_MS = 40;
-/** Leases that end one shortly after the other are swept together. */
+/** Shortest time between two sweeps, so that leases that end shortly after one another are swept together. */
 const SWEEP_MIN_MS = 5;
 
 /**
  * One show as this server follows it.
  *
- * States: loading (no map) → live (a map; entries that begin at its seq + 1 are applied as they come) → closed. Anything that
- * makes the map doubtful (a gap, a foreign epoch, a resubscription, a reply with a later position) wakes the mender, the
- * only one who asks the stores for the map: it reads the log from where the map stands, and loads again when the log does
- * not tell. A map is shown for the first time, and takes the place of the one before, when it is exact.
+ * States: loading (no map) → live (entries that begin at the map's seq + 1 are applied as they arrive) → closed. Anything
+ * that puts the map in doubt (a gap, a foreign epoch, a resubscription, a reply with a later position) wakes the mender.
+ * Only the mender reads the map from the stores: from the log, beginning where the map ends, or by a new load if the log
+ * does not reach back that far. A loaded map is shown, and replaces the previous one, only once it is exact.
  */
 export class FollowedShow {
   readonly showId: string;
@@ -65,7 +65,7 @@ export class FollowedShow {
   readonly #waiters = new Waiters();
   #map: SeatMap | undefined;
   #closed = false;
-  /** Own leases were asked about since the last load. */
+  /** Whether own leases were compared with the stores since the last load. */
   #compared = true;
   #graceTimer: NodeJS.Timeout | undefined;
 
@@ -89,14 +89,14 @@ export class FollowedShow {
     return this.#map;
   }
 
-  /** How long the map has been doubtful; 0: it is certain. */
+  /** How long the map has been in doubt; 0: it is not. */
   get lagMs(): number {
     return this.#mender.lagMs;
   }
 
   /** Begins to load and sweep. Call it once the feed is subscribed: what is published from then on cannot be missed. */
   start(): void {
-    // Let go before its subscription stood: a timer set now would never be cleared.
+    // Closed before its subscription was made: a timer started now would never be cleared.
     if (this.#closed) return;
     this.#mender.wake();
     this.#sweeps.start(0);
@@ -109,7 +109,7 @@ export class FollowedShow {
     for (const part of [this.#waiters, this.#reader, this.#mender, this.#sweeps, this.#looks]) part.close();
   }
 
-  /** The map was quicker than a reply that carries this position: it knows, or may know, of the seat what the reply does not. */
+  /** Whether the map has, or may have, a later change of the seat than a reply with this position. */
   changedAfter(position: Position, seatId: string): boolean {
     const map = this.#map;
     if (map === undefined) return false;
@@ -117,7 +117,7 @@ export class FollowedShow {
     return map.lastChange(seatId) > position.seq;
   }
 
-  /** Resolves when `done` holds, looked at after every change of the map, or when `deadlineMs` is over. */
+  /** Resolves when `done` holds, which is checked after every change of the map, or when `deadlineMs` is over. */
   until(done: () => boolean, deadlineMs: number): Promise<boolean> {
     return this.#waiters.until(done, deadlineMs);
   }
@@ -139,7 +139,7 @@ export class FollowedShow {
     this.#mender.wake();
   }
 
-  /** A reply of the store carried this position. The feed is given a moment to bring what it speaks of. */
+  /** A reply of Redis carried this position. If the map is behind, the feed gets `FEED_GRACE_MS` to deliver the rest. */
   noticed(position: Position): void {
     this.#standing.replied(position);
     const map = this.#map;
@@ -153,7 +153,7 @@ export class FollowedShow {
     this.#graceTimer ??= setTimeout(() => this.#graceIsOver(seq), FEED_GRACE_MS);
   }
 
-  /** What was heard of since then has a grace of its own: a busy feed is always a little behind the latest reply. */
+  /** Positions heard of in the meantime get a grace of their own: a busy feed is always slightly behind the latest reply. */
   #graceIsOver(heard: number): void {
     this.#graceTimer = undefined;
     if (this.#map === undefined || this.#closed) return;
@@ -162,7 +162,7 @@ export class FollowedShow {
     else if (this.#map.seq < heardSeq) this.#hear(heardSeq);
   }
 
-  /** To a map that nobody sees yet it is applied in silence; but who owns a lease hears of its end. */
+  /** Nobody is told while a map is still being loaded; but own leases learn of their end from every entry. */
   #apply(map: SeatMap, entry: Entry): void {
     map.apply(entry.to, entry.changes);
     this.#options.ownLeases.apply(this.showId, entry);
@@ -174,7 +174,7 @@ export class FollowedShow {
     this.#waiters.look();
   }
 
-  /** Begins a new epoch if the map's is broken, by compare-and-set: said again after a failure it does no harm. */
+  /** Begins a new epoch first if the map's is broken. `rotate` compares and sets, so it can be repeated after a failure. */
   async #mend(): Promise<void> {
     const broken = this.#standing.brokenEpoch;
     if (broken !== undefined) await this.#options.leases.rotate(this.showId, broken);
@@ -193,7 +193,7 @@ export class FollowedShow {
     const map = await this.#reader.load(this.#map);
     this.#map = map;
     this.#standing.begins(map);
-    // What was published while the load was under way was not kept: the log has it.
+    // Entries that arrived during the load were not kept: they are read from the log.
     this.#mender.wake();
     this.#compared = false;
     this.#options.listener.reset(this);
@@ -205,13 +205,14 @@ export class FollowedShow {
     this.#compared = true;
   }
 
-  /** Aimed at the next end; a lease taken meanwhile lives longer than `sweepMs`, so that no sweep comes late for it. */
+  /** The next sweep is due when the next lease ends. One that is taken until then lives longer than `sweepMs`, so it is not late. */
   async #sweep(): Promise<number> {
     const { leases, versions, sweepMs } = this.#options;
     const map = this.#map;
     const askedAt = map?.seq ?? 0;
     const swept = await sweep(leases, versions.seatVersionsOf.bind(versions), this.showId);
-    // Behind what the map stood at when it asked: the feed cannot tell, its entries would pass for old ones.
+    // Redis is behind the map's position at the time of asking: it lost writes. The feed cannot show that, for new entries
+    // would be taken for old ones.
     const { epoch, seq } = swept.position;
     if (map !== undefined && map === this.#map && epoch === map.epoch && seq < askedAt) {
       this.#reader.wentBackwards(swept.position, askedAt);
@@ -230,7 +231,7 @@ export class FollowedShow {
     return nextInMs;
   }
 
-  /** @param againInMs when what got no answer is tried again */
+  /** @param againInMs until the next attempt */
   #unanswered(what: string, againInMs = 0): (error: unknown) => number {
     return (error) => {
       this.#options.log.debug({ showId: this.showId, error: String(error) }, what);

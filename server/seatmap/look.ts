@@ -8,21 +8,20 @@ interface Versions {
 
 export const lookTimes: LookTimes = { everyMs: 5_000, patienceMs: 2_000 };
 /**
- * Servers that wait for the same moment ask one after the other: the first has the look before most of them ask. Who had it asks
- * last, so that it goes round: one that is wrong in its own way (it alone talks to a Postgres of before) does not look for ever.
+ * Spreads the servers that wait for the same moment, so that the first one has the look before most of the others ask. Whoever had
+ * it asks last, so that it goes round: a server with a fault of its own (say, a Postgres that is behind) does not keep it.
  */
 const SPREAD_MS = 250;
 
 export interface Turn {
-  /** Undefined: another server looks. */
+  /** Undefined: it was another server's turn. */
   readonly looked: Looked | undefined;
   readonly nextInMs: number;
 }
 
 /**
- * Looks if no other server does. What a look finds it announces, so that one does for all of them; who gets it is up to Redis
- * (`look.lua`), who is there and what Postgres answers him is not, so a look that fails is left to the others: whoever rejects
- * here should wait a whole turn. Rejects when a store gives no answer.
+ * Looks, if Redis gives this server the turn (`look.lua`). What a look finds is announced through the feed, so one server can
+ * look for all (decisions/0011). Rejects when a store gives no answer; wait a whole turn then, so that another server gets it.
  */
 export async function lookInTurn(
   leases: Leases,
@@ -38,16 +37,16 @@ export async function lookInTurn(
 
 /**
  * Compares what was announced with what Postgres says, and announces the difference: rows changed by hand, bookings
- * whose server died before it told. Announced versions are read first: they can only be behind. One that is ahead of
- * Postgres was never true (somebody wrote into Redis), and since versions only count up, a new epoch is the way back.
- * @param epoch that the show was in before
+ * whose server died before it announced them. Announced versions are read first, so they can only be behind. One that is
+ * ahead of Postgres was never true (somebody wrote into Redis); since versions only count up, only a new epoch corrects it.
+ * @param epoch of the show before the look
  */
 async function look(leases: Leases, versions: Versions, showId: string, epoch: string): Promise<Looked> {
   const announced = await leases.announced(showId);
   const decided = await versions.seatVersions(showId);
   const known = new Map(decided.map(({ seatId, version }) => [seatId, version]));
   for (const [seatId, version] of announced) {
-    // Said this way round, what is no number is never true either.
+    // Not `version > …`: NaN, from what is no number in Redis, must count as ahead too.
     if (version <= (known.get(seatId) ?? 0)) continue;
     await leases.rotate(showId, epoch);
     return 'rotated';

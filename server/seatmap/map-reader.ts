@@ -12,21 +12,21 @@ export interface MapReaderOptions {
   readonly leases: Leases;
   readonly versions: { seatVersions(showId: string): Promise<readonly SeatVersion[]> };
   readonly standing: Standing;
-  /** Applies what the log tells, to a map that is shown or will be. */
+  /** Applies an entry of the log to a map, whether it is shown already or still being loaded. */
   readonly apply: (map: SeatMap, entry: Entry) => void;
   readonly log: Log;
   readonly metrics: Metrics;
 }
 
-/** How a map goes on: it is where the show was when it was asked; the log has more; the log does not tell, or not in this epoch. */
+/** reached: the map is where the show was when Redis was asked; more: the log goes on; lost: the log does not reach back, or the epoch is over. */
 export type Told = 'reached' | 'more' | 'lost';
 
-/** Of one read of the log: an entry may tell of a thousand seats. */
+/** In one read of the log. Few, since one entry may change a thousand seats. */
 const READ_ENTRIES = 100;
-/** Until a map that is loaded has come to where the show is: many times what the log keeps. */
+/** Reads until a loaded map is up to date: many times what the log keeps, so only a bound. */
 const MAX_READS = 1_000;
 
-/** What the stores say of a show's map: how it goes on by the log, and a whole one. Rejects when they give no answer. */
+/** Reads a show's map from the stores: its continuation from the log, or a whole one. Rejects when they give no answer. */
 export class MapReader {
   readonly #options: MapReaderOptions;
   #closed = false;
@@ -35,12 +35,12 @@ export class MapReader {
     this.#options = options;
   }
 
-  /** From then on nothing is applied, and what is under way rejects. */
+  /** From now on nothing is applied, and reads under way reject. */
   close(): void {
     this.#closed = true;
   }
 
-  /** Asks the log once how a map goes on that is shown, and applies what it says. */
+  /** Reads the log once for a map that is shown, and applies what it has. */
   async catchUp(map: SeatMap): Promise<Told> {
     const { standing, metrics } = this.#options;
     metrics.mapMends.inc();
@@ -52,7 +52,7 @@ export class MapReader {
     return told;
   }
 
-  /** @param old the map that it takes the place of: the position cannot be behind it in its epoch */
+  /** @param old the map to replace. A position behind it, in the same epoch, means that Redis lost writes */
   async load(old: SeatMap | undefined): Promise<SeatMap> {
     const { leases, versions, show, standing, metrics } = this.#options;
     metrics.mapLoads.inc();
@@ -76,8 +76,8 @@ export class MapReader {
   }
 
   /**
-   * What was loaded was read bit by bit while the show moved on, so it may be no state that ever was. Every seat that
-   * changed since the load began stands in the log; with that applied the map is exact, and not before anybody sees it.
+   * A load is read in slices while the show changes, so together they may be a state that never existed. Every seat that
+   * changed since the load began is in the log: with that applied the map is exact, and only then is it shown.
    */
   async #reach(map: SeatMap, reachedSeq: number): Promise<void> {
     for (let reads = 0; reads < MAX_READS; reads++) {
@@ -88,7 +88,10 @@ export class MapReader {
     throw new Error('the log does not reach back to where the load began');
   }
 
-  /** @param askedAt what was known of the position before @param applied called before an entry is applied */
+  /**
+   * @param askedAt the latest position known before Redis was asked
+   * @param applied called before each entry is applied
+   */
   async #advance(map: SeatMap, askedAt: number, applied = () => {}): Promise<Told> {
     const { leases, show, standing, apply } = this.#options;
     const { position, entries } = await this.#open(leases.read(show.id, map.seq, READ_ENTRIES));

@@ -4,10 +4,10 @@ const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 1_000;
 
 /**
- * Mends what has become doubtful, until nothing is.
+ * Repeats `mend` until nothing is in doubt.
  *
- * States: certain → mending (one mend after the other; what becomes doubtful meanwhile is mended by the next) → certain; or,
- * when a mend rejects, waiting → mending again. A doubt does not wait: it wakes at once.
+ * States: certain → mending (one mend at a time; a doubt raised during it is handled by the next one) → certain; or, when a
+ * mend rejects, waiting → mending. A new doubt ends the waiting at once.
  */
 export class Mender {
   readonly #mend: () => Promise<void>;
@@ -24,12 +24,12 @@ export class Mender {
     this.#failed = failed;
   }
 
-  /** How long it has been doubtful; 0: it is certain. */
+  /** How long something has been in doubt; 0: nothing is. */
   get lagMs(): number {
     return this.#doubtfulSinceMs === undefined ? 0 : monotonicMs() - this.#doubtfulSinceMs;
   }
 
-  /** Something is doubtful. */
+  /** Something is in doubt. */
   wake(): void {
     this.#doubtful = true;
     this.#doubtfulSinceMs ??= monotonicMs();
@@ -55,7 +55,7 @@ export class Mender {
     } catch (error) {
       this.#retryLater(error);
     } finally {
-      // In the same turn as the last look at what is doubtful: a doubt in between would wake nobody.
+      // No await between the last check of `#doubtful` and this: a doubt raised in between would wake nobody.
       this.#mending = false;
     }
   }

@@ -1,4 +1,4 @@
-/** Something that is done again and again, each time as long after the end of the one before as that one said. */
+/** Repeats a task; each run says how long after its end the next one starts. */
 export class Recurring {
   readonly #turn: () => Promise<number>;
   readonly #failed: (error: unknown) => number;
@@ -6,8 +6,8 @@ export class Recurring {
   #closed = false;
 
   /**
-   * @param turn resolves to the milliseconds until the next one
-   * @param failed says so when one rejects
+   * @param turn resolves to the ms until the next one
+   * @param failed says the same when a turn rejects
    */
   constructor(turn: () => Promise<number>, failed: (error: unknown) => number) {
     this.#turn = turn;

@@ -10,18 +10,18 @@ const STATES = ['available', 'held', 'booked'] as const satisfies readonly SeatS
 const CODES = { available: 0, held: 1, booked: 2 } as const satisfies Record<SeatState, number>;
 
 /**
- * The map of one show within one epoch: each seat's state and the seq of its last change. Pure. Seats stand in a list ordered
- * by their last change (two arrays of links), so the changes since any seq are read off its end: no ring of
- * deltas to size, no history to keep, and a seat that changed often is told once.
+ * The map of one show within one epoch: each seat's state and the seq of its last change. Pure. Seats are in a doubly linked
+ * list ordered by their last change (two arrays of links), so the changes since any seq are at its end: no ring of deltas
+ * to size, no history to keep, and a seat that changed often is reported once.
  */
 export class SeatMap {
   readonly epoch: string;
-  /** Where it was loaded: what changed before is not known. */
+  /** The position at which it was loaded: earlier changes are not known. */
   readonly loadedSeq: number;
   readonly #seating: Seating;
   readonly #states: Uint8Array;
   readonly #changedAt: Float64Array;
-  /** Links to the seat that changed just before and just after; the last index is the list's end on both sides. */
+  /** Links to the seats that changed just before and just after. The index after the last seat is the list's head and tail. */
   readonly #older: Int32Array;
   readonly #newer: Int32Array;
   #seq: number;
@@ -58,7 +58,7 @@ export class SeatMap {
     return STATES[this.#states[this.#seating.seatIndex.get(seatId) ?? -1] ?? CODES.available] ?? 'available';
   }
 
-  /** The next changes in order; what they say of a seat holds from `to` on. Seats that the show does not have are passed over. */
+  /** Applies the next changes in order, as of position `to`. Seats that the show does not have are skipped. */
   apply(to: number, changes: readonly { seatId: string; state: SeatState }[]): void {
     for (const { seatId, state } of changes) {
       const seat = this.#set(seatId, CODES[state]);
@@ -74,18 +74,18 @@ export class SeatMap {
     return this.#changedAt[this.#seating.seatIndex.get(seatId) ?? -1] ?? 0;
   }
 
-  /** Whether `changesSince` can tell all that happened after `seq`. */
+  /** Whether `changesSince(seq)` is complete. */
   reaches(seq: number): boolean {
     return seq >= this.loadedSeq && seq <= this.#seq;
   }
 
-  /** Calls back for every seat that changed after `seq`, the latest first. */
+  /** Calls `tell` for every seat that changed after `seq`, the latest first. */
   changesSince(seq: number, tell: (seatId: string, state: SeatState) => void): void {
     for (const seat of this.#changedSince(seq))
       tell(this.#seating.seatIds[seat] ?? '', STATES[this.#states[seat] ?? 0] ?? 'available');
   }
 
-  /** Whether more seats than so many changed after `seq`. */
+  /** Whether more than `most` seats changed after `seq`. Stops counting there. */
   hasMoreChanges(seq: number, most: number): boolean {
     let count = 0;
     for (const _ of this.#changedSince(seq)) if (++count > most) return true;

@@ -3,14 +3,14 @@ import type { Show } from '../catalogue/catalogue.ts';
 import type { Feed } from '../feed/feed.ts';
 import { FollowedShow, type FollowedShowOptions } from './followed-show.ts';
 
-/** What every followed show is given, and what they share. */
+/** What every followed show is given, and the bounds of all of them together. */
 export interface SeatMapsOptions extends Omit<FollowedShowOptions, 'show'> {
   readonly feed: Feed;
-  /** Shows that the server follows at the most. */
+  /** Most shows that the server follows. */
   readonly maxFollowed?: number;
-  /** Seats that all of them have together at the most; one show alone may have more. */
+  /** Most seats of all of them together; a single show may have more. */
   readonly maxSeats?: number;
-  /** How long a map that nobody needs is kept. */
+  /** How long a map without interests is kept. */
   readonly letGoAfterMs?: number;
 }
 
@@ -24,12 +24,12 @@ interface Followed {
 const MAX_FOLLOWED = 2_000;
 /** A map takes 17 bytes a seat, the show with its ids some hundred. */
 const MAX_FOLLOWED_SEATS = 4_000_000;
-/** A map that nobody needs is kept for those who come back. */
+/** For clients that reconnect: their show need not be loaded again. */
 const LET_GO_AFTER_MS = 30_000;
 
 /**
- * The maps of the shows that somebody here watches or holds leases in. Followed while there is interest, and a little
- * longer; every server follows for itself, and needs nothing of another.
+ * The maps of the shows that a session of this server watches or holds leases in. A show is followed while there is such
+ * an interest, and a little longer. Every server follows by itself and needs nothing from another.
  */
 export class SeatMaps {
   readonly #options: SeatMapsOptions;
@@ -46,7 +46,7 @@ export class SeatMaps {
     return this.#shows.size;
   }
 
-  /** How long the slowest map has been doubtful. */
+  /** The longest time that a map has been in doubt. */
   get lagMs(): number {
     let lagMs = 0;
     for (const { followed } of this.#shows.values()) lagMs = Math.max(lagMs, followed.lagMs);
@@ -54,8 +54,8 @@ export class SeatMaps {
   }
 
   /**
-   * Registers an interest in the show; each is given back with `unfollow`. Undefined: the server follows as many shows, or
-   * as large ones, as it can. The map may not be loaded yet: `until` waits for it.
+   * Registers an interest in the show, to be given back with `unfollow`. Undefined: there is no room for another show. The map
+   * may not be loaded yet: `until` waits for it.
    */
   follow(show: Show): FollowedShow | undefined {
     const known = this.#shows.get(show.id);
@@ -77,7 +77,7 @@ export class SeatMaps {
     if (known.interests === 0) known.letGo = setTimeout(() => this.#letGo(showId), letGoAfterMs);
   }
 
-  /** The map if the show is followed and loaded: never waits. */
+  /** The show if it is followed; its map may not be loaded yet. */
   peek(showId: string): FollowedShow | undefined {
     return this.#shows.get(showId)?.followed;
   }
@@ -97,8 +97,8 @@ export class SeatMaps {
     const followed = new FollowedShow({ ...options, show });
     this.#shows.set(show.id, { followed, interests: 1, letGo: undefined });
     this.#seats += show.seatIds.length;
-    // Subscribed before it loads: nothing falls between. Without a connection it loads all the same; the next one makes
-    // every map distrusted.
+    // It loads after it has subscribed, so no change is missed in between. Without a connection it loads all the same: when
+    // there is one, every map is put in doubt.
     feed
       .follow(show.id, followed)
       .catch((error: unknown) =>

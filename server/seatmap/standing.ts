@@ -1,12 +1,12 @@
 import type { Position } from '../../protocol/index.ts';
 
-/** What is known of where a show stands, whatever its map has come to. */
+/** What is known of a show's position from replies and the feed, whether or not its map is there yet. */
 export class Standing {
-  /** The latest position that anything spoke of, in the map's epoch. */
+  /** The latest seq that was heard of in the map's epoch. */
   #heardSeq = 0;
-  /** Of the latest reply of the store, whatever the map's is. */
+  /** The epoch in the latest reply of Redis; the map may be of another one. */
   #storeEpoch: string | undefined;
-  /** The epoch in which the position went backwards, until a map of another one is there. */
+  /** The epoch in which the position went backwards, until there is a map of another one. */
   #brokenEpoch: string | undefined;
 
   get heardSeq(): number {
@@ -17,7 +17,7 @@ export class Standing {
     return this.#brokenEpoch;
   }
 
-  /** That epoch is over, as far as is known: what is still told in it decides nothing any more. */
+  /** Whether that epoch is known to be over: entries that still arrive in it must not be applied. */
   isVoid(epoch: string): boolean {
     return epoch === this.#brokenEpoch || (this.#storeEpoch ?? epoch) !== epoch;
   }
@@ -30,12 +30,12 @@ export class Standing {
     this.#storeEpoch = epoch;
   }
 
-  /** The store lost writes without a new run: no seq of this epoch can be trusted any more, whatever it says later. */
+  /** Redis lost writes without a new run: no seq of this epoch can be trusted any more, even if later ones are higher. */
   wentBackwards({ epoch }: Position): void {
     this.#brokenEpoch = epoch;
   }
 
-  /** A map is there that stands at this position, in an epoch that is whole. */
+  /** There is a map at this position, in an intact epoch. */
   begins({ seq }: Position): void {
     this.#brokenEpoch = undefined;
     this.#heardSeq = seq;

@@ -3,7 +3,7 @@ interface Waiter {
   readonly finish: () => void;
 }
 
-/** Those who wait for something to become true of a map. A change costs each a look, and nothing else. */
+/** Callers that wait for a condition on a map. Each change checks every condition once. */
 export class Waiters {
   readonly #waiting = new Set<Waiter>();
   #closed = false;
@@ -12,7 +12,7 @@ export class Waiters {
     return this.#waiting.size;
   }
 
-  /** Resolves when `done` holds, looked at now and at every `look`, or when `deadlineMs` is over: what it says then. */
+  /** Resolves when `done` holds, checked now and at every `look`, or when `deadlineMs` is over, to what it says then. */
   until(done: () => boolean, deadlineMs: number): Promise<boolean> {
     const isDone = done();
     if (isDone || this.#closed || deadlineMs <= 0) return Promise.resolve(isDone);
@@ -32,7 +32,7 @@ export class Waiters {
     for (const { done, finish } of this.#waiting) if (done()) finish();
   }
 
-  /** Nothing will change any more: nobody waits on. */
+  /** Nothing will change any more: all waiting ends. */
   close(): void {
     this.#closed = true;
     for (const { finish } of this.#waiting) finish();
