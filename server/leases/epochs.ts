@@ -5,15 +5,15 @@ import type { SeatVersion, Stepped } from './requests.ts';
 import { slices } from './slices.ts';
 import type { Steps } from './steps.ts';
 
-/** Called with the position that a step's reply carried: a map that is behind it has missed something. */
+/** Called with the position in a step's reply: a map that is behind it has missed something. */
 export type PositionListener = (showId: string, position: Position) => void;
 
 export type Fresh<T> = T & { readonly position: Position };
 
-/** Rotations that one call sits through: one is normal after data loss, a second when another server's was lost too. */
+/** Rotations that one call waits for: one is normal after data loss, a second when the first one was lost as well. */
 const MAX_ROTATIONS = 3;
 
-/** Begins a new epoch of a show whose own the store forgot, or never had. */
+/** Begins a new epoch of a show that Redis has forgotten or never had. */
 export class Epochs {
   readonly #steps: Pick<Steps, 'stage' | 'rotate'>;
   readonly #seatVersions: (showId: string) => Promise<readonly SeatVersion[]>;
@@ -34,7 +34,7 @@ export class Epochs {
     this.#onPosition = listener;
   }
 
-  /** Takes the step, after a rotation if it has to be. */
+  /** Runs the step; if Redis answers `stale`, begins a new epoch and runs it again. */
   async fresh<T extends object>(showId: string, step: () => Promise<Stepped<T>>): Promise<Fresh<T>> {
     for (let rotations = 0; rotations < MAX_ROTATIONS; rotations++) {
       const reply = await step();
@@ -48,9 +48,9 @@ export class Epochs {
   }
 
   /**
-   * Begins a new epoch in place of `oldEpoch`; of several servers that try, one does. Postgres is read first and its versions
-   * are laid aside in slices, so that the epoch begins in one step with all of them; what commits meanwhile is announced by
-   * its own settle or by the load that follows every rotation.
+   * Begins a new epoch in place of `oldEpoch`; of several servers that try, one succeeds. Postgres is read first and its
+   * versions are staged in slices, so that one short step begins the epoch with all of them. What commits in between is
+   * announced by its own settle, or by the load that follows every rotation.
    */
   rotate(showId: string, oldEpoch: string): Promise<void> {
     const running = this.#rotations.get(showId);

@@ -12,15 +12,15 @@ export interface HoldsOptions {
   readonly maxHoldMs: number;
 }
 
-/** A lease that was granted again while its undo was on its way. */
+/** A lease that its session holds again while an undo of it may still run. */
 interface Contested {
   readonly leaseId: string;
   readonly seatId: string;
-  /** The undo's release, which may have run behind the hold. */
+  /** Settles with the undo's release, which may have run after the hold. */
   readonly through: Promise<unknown>;
 }
 
-/** Holds, and the undoing of those that may have landed although nobody was told. */
+/** Holds, and the undoing of those that Redis may have granted although its answer was lost. */
 export class Holds {
   readonly #options: HoldsOptions;
   readonly #undos: Undos;
@@ -31,8 +31,8 @@ export class Holds {
   }
 
   /**
-   * All seats or none. A hold that got no answer may have landed: it is undone by the lease id of this attempt, so that
-   * an older lease that the session owns is not lost with it.
+   * All seats or none. A hold without an answer may have been granted: it is undone by the lease id of this attempt, so
+   * that an older lease of the session is not lost with it.
    */
   async hold(showId: string, owner: Holder, seatIds: readonly string[], ttlMs: number): Promise<Held> {
     const { take, maxHoldMs } = this.#options;
@@ -48,12 +48,12 @@ export class Holds {
     }
   }
 
-  /** Ends the leases of one attempt, sooner or later, whatever the store says now. */
+  /** Ends the leases of one attempt; tried again while Redis does not answer. */
   undo(showId: string, owner: Owner, seatIds: readonly string[], leaseId: string, ttlMs: number): void {
     this.#undos.add(showId, { owner, seatIds, leaseId, named: false, graceMs: 0 }, ttlMs);
   }
 
-  /** Releases what its session cannot keep any more, like `undo`, whichever attempt it is from. */
+  /** Releases leases that their session cannot keep any more; like `undo`, but of any attempt. */
   letGo(
     showId: string,
     owner: Owner,
@@ -68,7 +68,7 @@ export class Holds {
     this.#undos.close();
   }
 
-  /** Of what was granted, the leases that an earlier attempt had left to be undone. */
+  /** Of what was granted, the leases for which an undo of an earlier attempt is pending. */
   #contested(granted: readonly GrantedLease[]): Contested[] {
     const contested: Contested[] = [];
     for (const { leaseId, seatId } of granted) {
@@ -79,8 +79,8 @@ export class Holds {
   }
 
   /**
-   * What was granted stays, even by a lease that an earlier attempt left to be undone. Its release may be on its way and
-   * have run after the hold: then a hold behind it tells whose the seats are.
+   * What was granted must stay, even if an undo of the same lease is pending. The undo's release may already be under way
+   * and run after the hold, so wait for it and hold once more: that answer is certain.
    */
   async #keep(showId: string, attempt: HoldRequest, contested: readonly Contested[]): Promise<Held> {
     const { owner, seatIds, leaseId, ttlMs } = attempt;

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 const serverId = randomBytes(9).toString('base64url');
 let minted = 0;
 
-/** Names one grant, or one guard, among all servers and for ever. Not a secret: it opens nothing. */
+/** The id of one grant or guard, unique among all servers and for ever. Not a secret: it authorises nothing. */
 export const mintLeaseId = (): string => `${serverId}.${(++minted).toString(36)}`;
 
 /** A fresh epoch: random, so that none is ever used twice. */

@@ -2,7 +2,7 @@ import type { OwnLease } from './own-lease.ts';
 
 /** The leases of a server's sessions: by seat, by session, and by the id of their grant. */
 export class LeaseIndex {
-  /** show → seat → the one lease that is good, as far as this server knows. */
+  /** show → seat → its one lease, as far as this server knows. */
   readonly #shows = new Map<string, Map<string, OwnLease>>();
   /** The seats of one hold share its lease id. */
   readonly #byLeaseId = new Map<string, OwnLease[]>();
@@ -13,7 +13,7 @@ export class LeaseIndex {
     return count;
   }
 
-  /** Not by a generator: several times a second every lease is looked at. */
+  /** Not a generator: several times a second every lease is checked. */
   filter(isWanted: (lease: OwnLease) => boolean): OwnLease[] {
     const wanted: OwnLease[] = [];
     for (const seats of this.#shows.values())
@@ -40,7 +40,7 @@ export class LeaseIndex {
     this.keepId(lease);
   }
 
-  /** Its seat may have another lease by now, which stays. */
+  /** If the seat has another lease by now, that one stays. */
   remove(lease: OwnLease): void {
     lease.session.leases.delete(lease);
     this.forgetId(lease);
@@ -50,7 +50,7 @@ export class LeaseIndex {
     if (seats.size === 0) this.#shows.delete(lease.showId);
   }
 
-  /** It is found by its id, though it may be gone. */
+  /** Keeps it findable by its id, even after `remove`. */
   keepId(lease: OwnLease): void {
     const same = this.#byLeaseId.get(lease.leaseId);
     if (same === undefined) this.#byLeaseId.set(lease.leaseId, [lease]);

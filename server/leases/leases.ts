@@ -43,9 +43,9 @@ export interface LeasesOptions {
 /** Requests of one call to Redis: enough to amortise the round trip, few enough to keep a script under a few ms. */
 const MAX_BATCH = 256;
 const MAX_WAITING = 20_000;
-/** Scans that one load begins: the next one when an epoch began meanwhile. */
+/** Scans that one load starts: a new one when an epoch began during the last. */
 const MAX_SCANS = 3;
-/** Leases that one sweep ends. */
+/** Most leases that one sweep step reports and ends. */
 const MAX_DUE = 500;
 
 /**
@@ -111,19 +111,19 @@ export class Leases {
   }
 
   /**
-   * All seats or none. A hold that got no answer may have landed: it is undone by the lease id of this attempt, so that
-   * an older lease that the session owns is not lost with it.
+   * All seats or none. A hold without an answer may have been granted: it is undone by the lease id of this attempt, so
+   * that an older lease of the session is not lost with it.
    */
   hold(showId: string, owner: Holder, seatIds: readonly string[], ttlMs: number): Promise<Held> {
     return this.#attempts.hold(showId, owner, seatIds, ttlMs);
   }
 
-  /** Ends the leases of one attempt, sooner or later, whatever the store says now. */
+  /** Ends the leases of one attempt; tried again while Redis does not answer. */
   undo(showId: string, owner: Owner, seatIds: readonly string[], leaseId: string, ttlMs: number): void {
     this.#attempts.undo(showId, owner, seatIds, leaseId, ttlMs);
   }
 
-  /** Releases what its session cannot keep any more, like `undo`, whichever attempt it is from. */
+  /** Releases leases that their session cannot keep any more; like `undo`, but of any attempt. */
   letGo(
     showId: string,
     owner: Owner,
@@ -176,30 +176,30 @@ export class Leases {
     return this.#guards.submit(showId, { ...request, guardMs: this.#options.guardMs });
   }
 
-  /** Ends winners' leases, gives losers' back, announces versions. May be said again without harm. */
+  /** Ends the winners' leases, gives the losers' back, announces versions. Safe to repeat. */
   settle(showId: string, request: SettleRequest): Promise<void> {
     return this.#settlements.submit(showId, request);
   }
 
-  /** In slices, so that a large show stops nobody: one that fails leaves those before it announced. */
+  /** In slices, so that a large show does not block Redis for others. If one fails, those before it are announced. */
   async announce(showId: string, versions: readonly SeatVersion[]): Promise<void> {
     for (const slice of slices(versions))
       await this.#epochs.fresh(showId, () => this.#steps.announce(showId, slice));
   }
 
-  /** Where the show stands; begins its first epoch if it has none. */
+  /** The show's position; begins its first epoch if it has none. */
   async position(showId: string): Promise<Position> {
     return (await this.#epochs.fresh(showId, () => this.#steps.announce(showId, []))).position;
   }
 
-  /** Ends what was found due; without seats it only looks. What it finds due is past the first `skip`, and past `ask`. */
+  /** Ends leases that were found due (none: only reports), and reports what is due now but for the first `skip` and `ask`. */
   sweep(showId: string, seats: readonly DueSeat[], skip = 0): Promise<Fresh<Swept>> {
     return this.#epochs.fresh(showId, () => this.#steps.sweep(showId, seats, MAX_DUE, skip));
   }
 
   /**
-   * What a map starts from, after announcing what the store lacks of Postgres' `versions`. It was read in slices while the
-   * show moved on: it is true only once the log from its `position` on was applied.
+   * What a map starts from, after announcing those of Postgres' `versions` that Redis lacks. It is read in slices while the
+   * show changes, so it is exact only once the log from its `position` on was applied.
    */
   async load(showId: string, versions: readonly SeatVersion[]): Promise<Scanned> {
     for (let scans = 0; scans < MAX_SCANS; scans++) {
@@ -217,17 +217,17 @@ export class Leases {
     return this.#epochs.fresh(showId, () => this.#steps.read(showId, afterSeq, maxEntries));
   }
 
-  /** Asks for the look at what was announced: of all servers one gets it. */
+  /** Asks for the turn to look at what was announced: one of all servers gets it. */
   askToLook(showId: string, times: LookTimes): Promise<Fresh<LookTurn>> {
     return this.#epochs.fresh(showId, () => this.#steps.look(showId, false, times));
   }
 
-  /** Whoever got the look is through. */
+  /** Gives the turn back after the look. */
   looked(showId: string, times: LookTimes): Promise<Fresh<LookTurn>> {
     return this.#epochs.fresh(showId, () => this.#steps.look(showId, true, times));
   }
 
-  /** The versions that were last announced, by seat. Not one atomic read: each is right for some moment of it. */
+  /** The versions that were last announced, by seat. Not one atomic read: each was right at some moment during it. */
   async announced(showId: string): Promise<ReadonlyMap<string, number>> {
     const fields = await this.#options.store.scanHash(soldKey(showId));
     return new Map(fields.map(([seatId, version]) => [seatId, Number(version)]));

@@ -8,10 +8,10 @@ import type { LeaseSession, OwnLease } from './own-lease.ts';
 import { RecentGrants } from './recent-grants.ts';
 import type { GrantedLease } from './requests.ts';
 
-/** Lets a lease that its deadline ends be told from one that nobody renewed, in spite of rounding. */
+/** Rounding, when telling a lease that reached its deadline from one that was not renewed. */
 const DEADLINE_SLACK_MS = 10;
 const CLOCK_TICK_MS = 250;
-/** How long the feed may be behind a reply of the store and still be understood. */
+/** How long a `superseded` notice may be late and still find the lease that it names. */
 const MISSED_MS = 2_000;
 
 /** Map.groupBy, which Node 20 lacks. */
@@ -33,7 +33,7 @@ export class OwnLeases {
   readonly #leases: Pick<Leases, 'look' | 'undo'>;
   readonly #onEnd: (why: LeaseEnd) => void;
   readonly #index = new LeaseIndex();
-  /** Those that the feed said became bookings. */
+  /** Grants that became bookings, according to the feed. */
   readonly #booked = new RecentGrants();
   readonly #clock: NodeJS.Timeout;
 
@@ -61,8 +61,8 @@ export class OwnLeases {
   }
 
   /**
-   * The store granted these leases to the session, or extended those it had.
-   * @param sentMs when the request left: the store counts from later, so what ends by this clock has not ended before
+   * Redis granted these leases to the session, or extended those it had.
+   * @param sentMs when the request was sent. Redis counts from later, so the record never outlasts the lease
    */
   grant(
     session: LeaseSession,
@@ -79,7 +79,7 @@ export class OwnLeases {
         known.releasing = false;
         continue;
       }
-      // One seat has one lease: that of another grant must have ended before.
+      // A seat has one lease: an earlier one must have ended.
       if (known !== undefined) this.#end(known, [known], this.#reason(known));
       // Field by field: spreading cost a twentieth of the server's time under load.
       this.#index.add({
@@ -101,8 +101,8 @@ export class OwnLeases {
   }
 
   /**
-   * The lease is over and its session knows.
-   * @param why undefined: it goes on, but not here
+   * The lease is over, and its session knows.
+   * @param why undefined: it was handed on, to a connection elsewhere
    */
   drop(lease: OwnLease, why: LeaseEnd | undefined): void {
     if (!lease.ended && why !== undefined) this.#onEnd(why);
@@ -111,8 +111,8 @@ export class OwnLeases {
   }
 
   /**
-   * The store does not know this lease as its session's any more, and its session is told. Perhaps a later connection adopted
-   * it, and the notice of that is still on its way.
+   * Redis does not have this lease as the session's any more, and the session has been told. It stays findable by its id for
+   * a while: a later connection may have adopted it, and the notice of that may still arrive.
    */
   miss(lease: OwnLease): void {
     this.drop(lease, this.#reason(lease));
@@ -120,7 +120,7 @@ export class OwnLeases {
     setTimeout(() => this.#index.forgetId(lease), MISSED_MS).unref();
   }
 
-  /** The session is gone, or is told otherwise: forget all of it in silence. */
+  /** The session is gone, or told in another way: forgets all its leases without telling it. */
   dropAll(session: LeaseSession, why: LeaseEnd | undefined): void {
     for (const lease of session.leases) this.drop(lease, why);
   }
@@ -136,7 +136,7 @@ export class OwnLeases {
       const lease = seats.get(seatId);
       if (lease === undefined || (lease.epoch === entry.epoch && entry.to <= lease.seq)) continue;
       if (state === 'held' && (leaseId === lease.leaseId || leaseId === '')) continue;
-      // Its own booking, or one announced without a name that may be: the confirm under way answers for it, or its repeat.
+      // Its own booking, or one that names no lease and may be its own: the confirm, or its repeat, gives the answer.
       if (state === 'booked' && (leaseId === lease.leaseId || (leaseId === '' && mayBeBooked(lease))))
         this.drop(lease, 'booked');
       else ended.push(lease);
@@ -148,7 +148,7 @@ export class OwnLeases {
     });
   }
 
-  /** By the index: a storm of resumes brings as many notices as there are leases. */
+  /** Looked up by lease id: a wave of resumes brings as many notices as there are leases. */
   superseded({ conn, leaseIds }: Superseded): void {
     const leases = leaseIds.flatMap((leaseId) => this.#index.granted(leaseId));
     const sessions = new Set(leases.map((lease) => lease.session));
@@ -156,8 +156,8 @@ export class OwnLeases {
   }
 
   /**
-   * The show's map was loaded anew: what happened to our leases meanwhile is not known from the feed, so the store is asked
-   * about each. Rejects with `StoreUnavailable`.
+   * After a new load of the map: the feed did not tell what happened to our leases before it, so Redis is asked about each.
+   * Rejects with `StoreUnavailable`.
    */
   async compare(showId: string, stateOf: (seatId: string) => SeatState): Promise<void> {
     const bySession = groupBy(this.#index.seatsIn(showId)?.values() ?? [], (lease) => lease.session);
@@ -185,7 +185,7 @@ export class OwnLeases {
     this.#booked.close();
   }
 
-  /** Ends those that the store does not know as the session's, and those whose seat is booked in spite of them. */
+  /** Ends those that Redis does not have as the session's, and those whose seat is booked all the same. */
   async #ask(
     session: LeaseSession,
     showId: string,
@@ -200,7 +200,7 @@ export class OwnLeases {
       const isOver = leftMs[i] === undefined || isBooked(lease);
       return isOver && !lease.ended && lease.confirms === 0;
     });
-    // Its own booking, which the feed told before there was a record: whoever confirmed it knows.
+    // Its own booking, which the feed told before the record existed: its session knows by the confirm's reply.
     const isOwn = (lease: OwnLease) => (lease.undecided && isBooked(lease)) || this.#booked.has(lease);
     const own = over.filter(isOwn);
     for (const lease of own) this.drop(lease, 'booked');
@@ -214,7 +214,7 @@ export class OwnLeases {
     return lease.endsAtMs >= lease.deadlineAtMs - DEADLINE_SLACK_MS ? 'deadline' : 'expired';
   }
 
-  /** Its seat is booked by somebody else: the lock would keep it from the next buyer after a refund. */
+  /** Its seat is booked by somebody else. Without this the lock would still block the seat after a refund. */
   #giveUp(lease: OwnLease): void {
     const ttlMs = Math.max(0, lease.endsAtMs - monotonicMs());
     this.#leases.undo(lease.showId, lease.session.owner, [lease.seatId], lease.leaseId, ttlMs);

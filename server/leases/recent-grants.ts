@@ -4,12 +4,12 @@ interface Grant {
   readonly leaseId: string;
 }
 
-/** At least so long a grant is remembered: by how much the feed may be ahead of a reply that grants what was booked since. */
+/** Shortest time that a grant is kept: the feed may tell of a booking before the reply that granted its lease arrives. */
 const KEPT_MS = 2_000;
 
 const nameOf = ({ seatId, leaseId }: Grant): string => `${seatId}:${leaseId}`;
 
-/** Grants of the last seconds: two generations, the older one goes each time. */
+/** Grants of the last seconds, in two generations; the older one is dropped every `KEPT_MS`. Bounded without a timer for each. */
 export class RecentGrants {
   #latest = new Set<string>();
   #older = new Set<string>();

@@ -2,8 +2,8 @@ import type { Conflict, SeatState, SeatStates } from '../../protocol/index.ts';
 import type { GrantedLease, HoldRequest, HoldResult } from './requests.ts';
 
 /**
- * Reading what a Lua step answered. Replies are arrays of strings and integers whose shape only the script knows, so
- * they are checked as they are read; anything else is a bug and throws. (zod on this path cost more than the step.)
+ * Reads the reply of a Lua step: an array of strings and integers whose shape only the script knows. Each item is checked as
+ * it is read; anything unexpected is a bug and throws. (Rejected: zod on this path cost more than the step.)
  */
 export class ReplyReader {
   readonly #items: readonly unknown[];

@@ -1,20 +1,20 @@
 import type { Conflict, Position, SeatStates } from '../../protocol/index.ts';
 
-/** The store forgot this show, or another run of it answers: nothing was changed, somebody has to rotate. */
+/** Redis forgot this show, or another run of it answers. Nothing was changed; the caller has to rotate. */
 export interface Stale {
   readonly stale: true;
-  /** The epoch that the store has; empty: none. */
+  /** The epoch that Redis has; empty: none. */
   readonly epoch: string;
 }
 export type Stepped<T> = Stale | (T & { readonly stale: false; readonly position: Position });
 
-/** Who asks: a connection of a session. `conn` undefined: whichever connection of the token. */
+/** Who asks: a connection of a session. `conn` undefined: any connection of the session. */
 export interface Owner {
   readonly token: string;
   readonly conn: number | undefined;
   readonly userId: string;
 }
-/** A connection of a session: what can take leases. */
+/** A certain connection of a session: only that can take leases. */
 export type Holder = Owner & { readonly conn: number };
 
 /** A seat's booking state as Postgres counts it: odd is booked. */
@@ -91,7 +91,7 @@ export type CheckoutResult =
 
 export interface DueSeat {
   readonly seatId: string;
-  /** As the store printed it: compared for equality there. */
+  /** As Redis printed it: compared there for equality. */
   readonly score: string;
   readonly version?: number | undefined;
 }
@@ -101,20 +101,20 @@ export interface Swept {
   /** Undefined: nothing else will end. */
   readonly nextInMs: number | undefined;
 }
-/** When looks at what was announced are due. */
+/** When the look at what was announced is due. */
 export interface LookTimes {
-  /** From the end of one to the next. */
+  /** From the end of one look to the next. */
   readonly everyMs: number;
-  /** That whoever has it may take; then the next one who asks has it. */
+  /** How long a server may take for it; then the next one that asks gets it. */
   readonly patienceMs: number;
 }
 export interface LookTurn {
-  /** It is the caller's to look, now. */
+  /** The caller has the turn. */
   readonly mine: boolean;
-  /** It may be asked for again. */
+  /** Until it may be asked for again. */
   readonly nextInMs: number;
 }
-/** Where the next slice of a load goes on; empty: all was read. */
+/** Where the next slice of a load continues; empty: all was read. */
 export interface LoadCursors {
   readonly held: string;
   readonly announced: string;

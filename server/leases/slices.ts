@@ -1,20 +1,20 @@
 import type { Position } from '../../protocol/index.ts';
 import type { LoadCursors, SeatVersion, Slice } from './requests.ts';
 
-/** Seats of one call: a few ms of Redis at most, which the calls of other shows wait for. */
+/** Seats in one call: a few ms of Redis at most, for which calls of other shows have to wait. */
 export const SLICE_SEATS = 1_000;
 
 export function* slices<Item>(items: readonly Item[]): Generator<readonly Item[]> {
   for (let i = 0; i < items.length; i += SLICE_SEATS) yield items.slice(i, i + SLICE_SEATS);
 }
 
-/** Everything `load` tells, slice by slice. True only once the log from `position` on was applied. */
+/** Everything that `load` reported, slice by slice. Exact only once the log from `position` on was applied. */
 export interface Scanned {
-  /** Where the show stood before the first slice was read. */
+  /** The show's position before the first slice was read. */
   readonly position: Position;
-  /** The latest position that any slice told. */
+  /** The latest position of any slice. */
   readonly reachedSeq: number;
-  /** A later slice told an earlier position than one before: the store lost writes. */
+  /** A slice had an earlier position than one before it: Redis lost writes. */
   readonly wentBackwards: boolean;
   readonly held: readonly string[];
   readonly announced: ReadonlyMap<string, number>;
@@ -22,7 +22,7 @@ export interface Scanned {
 
 type ReadSlice = (from: LoadCursors) => Promise<Slice & { readonly position: Position }>;
 
-/** Undefined: another epoch began meanwhile, so that the slices do not belong together. */
+/** Undefined: a new epoch began in between, so the slices do not belong together. */
 export async function scan(read: ReadSlice): Promise<Scanned | undefined> {
   const held = new Set<string>();
   const announced = new Map<string, number>();
@@ -44,7 +44,7 @@ export async function scan(read: ReadSlice): Promise<Scanned | undefined> {
   return first && { position: first, reachedSeq, wentBackwards, held: [...held], announced };
 }
 
-/** What Postgres knows and the store does not. */
+/** The versions that Postgres has and Redis was not told. */
 export const unannounced = (
   decided: readonly SeatVersion[],
   announced: ReadonlyMap<string, number>,

@@ -32,8 +32,8 @@ const versionArgs = (versions: readonly SeatVersion[]): Arg[] => [
 ];
 
 /**
- * The atomic steps of `lua/`, typed: one method a file, one round trip each. Each rejects with `StoreUnavailable` and
- * answers `stale` as the scripts say. What keys, arguments and replies mean stands at the head of each file.
+ * The atomic steps of `lua/`, typed: one method per file, one round trip each. Keys, arguments and replies are described at
+ * the head of each file. Each method may answer `stale`, and rejects with `StoreUnavailable`.
  */
 export class Steps {
   readonly #store: RedisStore;
@@ -124,7 +124,7 @@ export class Steps {
     });
   }
 
-  /** `conn` in the answer is what owns the adopted leases now: at least the proposed one, above any they had. */
+  /** `conn` in the answer owns the adopted leases from now on: at least the proposed one, and higher than any before. */
   adopt(
     showId: string,
     owner: Owner & { conn: number },
@@ -174,7 +174,7 @@ export class Steps {
     }));
   }
 
-  /** @param looked the caller had it, and is through */
+  /** @param looked the caller had the turn and has finished its look */
   look(showId: string, looked: boolean, { everyMs, patienceMs }: LookTimes): Promise<Stepped<LookTurn>> {
     return this.#step('look', showId, [], [flag(looked), everyMs, patienceMs], (reply) => ({
       mine: reply.string() === '1',

@@ -10,16 +10,16 @@ export interface Sweep {
 
 type VersionsOf = (showId: string, seatIds: readonly string[]) => Promise<readonly SeatVersion[]>;
 
-/** Each round ends up to 500 leases; a wave larger than this goes on with the next sweep. */
+/** Each round ends up to 500 leases; what is left of a larger wave is ended by the next sweep. */
 const MAX_ROUNDS = 40;
-/** Seats that Postgres is asked about at once. */
+/** Seats in one question to Postgres. */
 const MAX_ASKED = 500;
 
 /**
- * Ends every lease of the show that is due. Plain leases need the store alone; those under a confirm whose guard ran out
- * end, or go on, by what Postgres says of their seats: they are set aside, however many, and asked about last, so that
- * nobody else waits for Postgres. Rejects when a store gives no answer: then nothing is lost, the next sweep finds the
- * same leases. (Keyspace notifications, the rival, brought 19 of 500 ends within 20 s.)
+ * Ends every lease of the show that is due. Plain leases need only Redis. Whether a lease under a confirm ends when its guard
+ * has run out depends on what Postgres says of its seat: these are asked about last, so that the others need not wait for
+ * Postgres. Rejects when a store gives no answer; the next sweep then finds the same leases. (Rejected: keyspace
+ * notifications, which brought 19 of 500 ends within 20 s.)
  */
 export async function sweep(leases: Leases, versionsOf: VersionsOf, showId: string): Promise<Sweep> {
   const undecided: DueSeat[] = [];

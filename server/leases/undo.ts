@@ -6,26 +6,26 @@ interface Undo {
   request: ReleaseRequest;
   /** After this the lease has ended by itself. */
   readonly untilMs: number;
-  /** Times that the store has answered. */
+  /** How often Redis has answered a release. */
   answered: number;
-  /** Settles with the latest release, never rejects; undefined: none was asked for yet. */
+  /** Resolves with the latest release, never rejects; undefined: none was sent yet. */
   said: Promise<void> | undefined;
-  /** Seats that stay but that a release was asked for: a hold may have run before it. */
+  /** Seats that are to stay although a release of them was sent: it may run after the hold that granted them. */
   readonly contested: Set<string>;
 }
 
 const RETRY_MS = 250;
-/** Asked for at once. A store that answers none of so many is not asked for more: it has enough to do. */
+/** Releases in one round. If Redis answers none of them it gets no more in this round: it has enough to do. */
 const AT_ONCE = 512;
-/** Beyond this the oldest are left to their TTL. */
+/** Beyond this the oldest are forgotten: their leases end by their TTL. */
 const MAX_UNDOS = 20_000;
 /**
- * A hold that timed out may sit in the buffer of a dead connection and run after the release that undoes it, so the
- * release is said again a little later.
+ * A hold that timed out may still sit in the buffer of a dead connection and run after the release that undoes it, so the
+ * release is repeated a little later.
  */
 const SAY_TIMES = 3;
 
-/** Releases that must happen although the store did not answer: tried again until it did, or until the lease is over. */
+/** Releases that must happen although Redis did not answer: repeated until it does, or until the lease has ended by itself. */
 export class Undos {
   readonly #release: (showId: string, request: ReleaseRequest) => Promise<unknown>;
   readonly #pending = new Set<Undo>();
@@ -58,9 +58,9 @@ export class Undos {
   }
 
   /**
-   * The session asked again, and the seat is its own by the very lease that was to be undone: it is not released any more.
-   * A promise: a release was asked for before, and may have run after the hold that was answered. Once it is through,
-   * another hold tells whose the seat is; say `settled` then.
+   * The session asked again and was granted the very lease that was to be undone: it is not released any more. A promise means
+   * that a release was sent already and may run after that hold: wait for it, hold once more to learn whose the seat is,
+   * then call `settled`.
    */
   keep(leaseId: string, seatId: string): Promise<unknown> | undefined {
     const said: Promise<void>[] = [];
@@ -102,8 +102,8 @@ export class Undos {
   }
 
   /**
-   * Whoever got no answer goes to the end. All at once, four times a second, twenty thousand that a short overload had left kept
-   * the server too busy to read what Redis answered, for ever.
+   * In rounds of `AT_ONCE`; what got no answer goes to the end. (All at once, four times a second, the twenty thousand undos that
+   * a short overload had left kept the server too busy to read what Redis answered, for good.)
    */
   async #tryAll(): Promise<void> {
     const undos = [...this.#pending];
@@ -130,7 +130,7 @@ export class Undos {
       if (undo.request.seatIds.length > 0) await this.#release(undo.showId, undo.request);
       undo.answered += 1;
     } catch {
-      // Not now: the next round tries again.
+      // The next round tries again.
     }
   }
 }

@@ -1,14 +1,14 @@
--- Stands before every script of this folder: what they share.
+-- Prepended to every script of this folder: what they share.
 -- KEYS  1 pos  2 log  3 due  4 sold  5 feed channel  6.. locks
 -- ARGV  1 run id of the caller's connection  2.. arguments of the script, read in order with take()
--- Every reply begins with 'OK', epoch, seq; or it is {'STALE', epoch}: the store forgot or was replaced, nothing was
+-- Every reply begins with 'OK', epoch, seq; or it is {'STALE', epoch}: Redis lost its data or was replaced. Then nothing was
 -- changed, and the caller has to rotate.
 --
 -- What watchers see of a seat is composed from two records alone: booked when its version in `sold` is odd, else
--- held while it stands in `due`, else available. So whatever removes a seat from `due` must announce it in the same step.
+-- held while it is in `due`, else available. So whatever removes a seat from `due` must announce it in the same step.
 local POS, LOG, DUE, SOLD, FEED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local LOG_ENTRIES, WEEK_S = 10000, 604800
--- A lock under a confirm outlives its end by this, so that the sweep finds it and asks Postgres before it lets go.
+-- A lock under a confirm outlives its lease by this, so that the sweep still finds it and asks Postgres before it ends it.
 local UNSWEPT_MS = 60000
 
 local position = redis.call('HMGET', POS, 'epoch', 'seq', 'run')
@@ -36,8 +36,8 @@ local function stateOf(seat)
   return redis.call('ZSCORE', DUE, seat) and 'held' or 'available'
 end
 
--- nil when there is no lease. It is alive until `till`; the sweep looks at it at `due`: a lease under a confirm when the
--- guard runs out (its transaction cannot begin any more, so Postgres' word is final), any other at its end.
+-- nil when there is no lease. It is alive until `till`. The sweep finds it by its score in `due`: under a confirm the end of
+-- the guard (no transaction can begin after it, so Postgres' answer is final), otherwise the end of the lease.
 local function readLease(lock)
   local f = redis.call('HMGET', lock,
     'token', 'conn', 'user', 'lease', 'ttl', 'ends', 'deadline', 'pinned', 'confirming', 'guarded')
@@ -50,8 +50,8 @@ local function readLease(lock)
   }
 end
 
--- conn '' stands for whichever connection owns it (a confirm over HTTP proves itself by the token alone). What has ended
--- is nobody's any more, though its lock may stand until the sweep has asked Postgres.
+-- conn '' matches any connection (a confirm over HTTP has only the token). A lease that has ended has no owner any more, though
+-- its lock may exist until the sweep has asked Postgres.
 local function owns(lease, token, conn)
   return lease and lease.till > now and lease.token == token and (conn == '' or lease.conn == tonumber(conn))
 end
@@ -74,7 +74,7 @@ local function extend(lock, seat, lease, ttl)
   schedule(lock, seat, lease)
 end
 
--- True when this version of the seat's booking state is news.
+-- True when this version of the seat's booking state is newer than what was announced.
 local function applyVersion(seat, version)
   if version == '' or tonumber(version) <= tonumber(redis.call('HGET', SOLD, seat) or '0') then return false end
   redis.call('HSET', SOLD, seat, version)
@@ -83,8 +83,8 @@ end
 
 local changes, steps = {}, 0
 local CODES = { available = 'a', held = 'h', booked = 'b' }
--- The lease id tells the server that owns the lease from the others; it never reaches a client. With 'held' it names the
--- lease that was just taken: a seat that turns out held for any other reason names none, so that nobody's ends by it.
+-- By the lease id a server recognises its own lease; it never reaches a client. With 'held' it names the lease that was just
+-- taken. A seat that is held for any other reason is announced without one, so that no server ends its lease by mistake.
 local function note(seat, state, lease) changes[#changes + 1] = seat .. ':' .. CODES[state] .. ':' .. lease end
 
 local function change(seat, lease)
@@ -92,7 +92,7 @@ local function change(seat, lease)
   note(seat, state, state ~= 'held' and lease or '')
 end
 
--- One log entry and one publication for all changes of this call, last of all: Lua has no rollback.
+-- One log entry and one publication for all changes of this call. Called last: Lua has no rollback.
 local function publish()
   if #changes == 0 then return end
   local to = redis.call('HINCRBY', POS, 'seq', steps)
@@ -103,8 +103,8 @@ local function publish()
   redis.call('SPUBLISH', FEED, entry)
 end
 
--- Applies the versions of any number of seats, read from the arguments (their number, then id and version of each), as
--- one change. What is known is read in slices: of a large show hardly anything is news.
+-- Applies the versions of any number of seats from the arguments (their number, then id and version of each) as one change.
+-- The announced versions are read in slices, not one by one: in a large show hardly any differs.
 local function announce()
   local left = takeNumber()
   while left > 0 do

@@ -1,5 +1,5 @@
--- Hands the leases of a session to the connection that resumed it, and renews them. Counts `conn` up, so that the
--- connection they belonged to can neither renew nor release them, however late it closes.
+-- Hands the leases of a session to the connection that resumed it, and renews them. Raises `conn`, so that the connection
+-- they belonged to can neither renew nor release them, however late it closes.
 -- ARGV  token, user, conn proposed by the caller (seats: their locks in KEYS)
 -- reply {conn that owns them now, then per seat: ms to the end or -1, ms to the deadline, lease id, '1' if pinned..}
 -- publishes 'superseded <conn> <lease id>..' without a seq: the earlier connection's server closes its socket

@@ -1,7 +1,7 @@
--- Announces booking states that Postgres decided (a refund, a difference that the look or a load found). The caller sends a
--- large number in slices: one change each.
+-- Announces booking states that Postgres decided (a refund, a difference that the look or a load found). A caller with many
+-- seats sends slices; each is one change.
 -- ARGV  number of seats; per seat: id, version
--- reply nothing but the position
+-- reply only the position
 if stale then return STALE end
 
 announce()

@@ -1,5 +1,5 @@
--- Pins the leases of one session, all or nothing: they end in the given time, once, even past their deadline, and
--- survive a disconnect. Pinned again, they keep the end they have.
+-- Pins the leases of one session, all or none: they end after the given time, even past their deadline, and survive a
+-- disconnect. Pinning them again does not extend them.
 -- ARGV  token, conn, time ms (seats: their locks in KEYS)
 -- reply {1, ms to the earliest end, ms to each seat's end..} or {0, state of each seat..}
 if stale then return STALE end
@@ -19,7 +19,7 @@ for i = 6, #KEYS do
   local lock, lease = KEYS[i], leases[i]
   if not lease.pinned then
     lease.ends = now + checkout
-    -- The end is its own deadline now, so that nothing moves it.
+    -- The end becomes the deadline, so that nothing extends it.
     redis.call('HSET', lock, 'pinned', '1', 'ends', lease.ends, 'deadline', lease.ends)
     schedule(lock, seatOf(lock), lease)
   end

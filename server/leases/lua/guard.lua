@@ -1,4 +1,4 @@
--- Before a confirm: marks the leases of each request so that nobody ends them while Postgres is asked, all or none.
+-- Before a confirm: marks the leases of each request, all or none, so that nothing ends them while Postgres decides.
 -- ARGV  per request: guard id, token, conn ('' any), guard ms, number of seats (their locks in KEYS)
 -- reply per request: {1, lease id of each seat..} or {0, state of each seat..}
 if stale then return STALE end
@@ -18,7 +18,7 @@ for _ = 1, takeNumber() do
     if lost then
       outcome[1 + i] = stateOf(seat)
     else
-      -- One field a guard: a settle that arrives twice, or after another confirm of the same lease, takes away its own only.
+      -- One field per guard: a settle that arrives twice, or after another confirm of the same lease, removes only its own.
       if redis.call('HSETNX', lock, 'guard:' .. guard, '1') == 1 then redis.call('HINCRBY', lock, 'confirming', 1) end
       lease.guarded = math.max(lease.guarded or 0, now + guardMs)
       redis.call('HSET', lock, 'guarded', lease.guarded)

@@ -7,9 +7,9 @@ if stale then return STALE end
 local function conflict(seat, lease, token, conn, user)
   if isBooked(seat) then return 'booked', '' end
   if not lease then return nil end
-  -- A lower conn is an earlier connection of this very session: what was adopted since is not its to touch.
+  -- A lower conn is an earlier connection of this session: it must not touch what a later one has adopted.
   local own = lease.token == token and lease.conn <= conn
-  -- The end of a lease under a confirm has to wait for Postgres' word, even for its owner.
+  -- A lease under a confirm whose time is over: Postgres decides first what becomes of it, even for its owner.
   local undecided = lease.confirming and lease.till <= now
   if own and not undecided then return nil end
   return 'held', (lease.user == user and lease.token ~= token) and '1' or ''

@@ -1,8 +1,8 @@
--- A slice of what a seat map starts from. The whole of a large show would stop Redis for everybody, so it is read in many
--- slices, and the show moves on in between: what all of them say together is true only once the log was applied to it from
--- the position of the FIRST slice on. (Whatever changed after that stands in the log, as the state that it came to.)
+-- A slice of what a seat map starts from. Reading a large show at once would block Redis for everybody, so it is read in
+-- slices, and the show changes in between: together they are exact only once the log was applied from the position of the
+-- FIRST slice on. (Whatever changed after that is in the log, with its resulting state.)
 -- ARGV  cursors into what is held and into what was announced ('0' to begin, '' nothing more), seats to read of each, about
--- reply the two cursors to go on with, {held seats..}, {seat, version.. of booking states announced}; some seats come twice
+-- reply the two cursors to continue with, {held seats..}, {seat, version.. as announced}; a seat may come twice
 if stale then return STALE end
 
 local count = ARGV[4]

@@ -1,7 +1,7 @@
--- Ends leases for a batch of requests, or shortens them. Leaves alone what is not the caller's, what a confirm is at
--- work on (it settles by itself), and pinned leases unless they are asked for by name.
--- ARGV  per request: token, conn, lease id ('' any: only an undo names its attempt's), '1' when the seats were asked for
---       by name, grace ms (0: end now; else end then), number of seats (their locks in KEYS)
+-- Ends or shortens leases for a batch of requests. Leaves alone what is not the caller's, what is under a confirm (the settle
+-- will end it), and pinned leases unless the seats were named by the client.
+-- ARGV  per request: token, conn, lease id ('' any; an undo names that of its attempt), '1' when the client named the seats,
+--       grace ms (0: end now; else end after it), number of seats (their locks in KEYS)
 -- reply per request: {seats that were the caller's and are free now..}
 if stale then return STALE end
 

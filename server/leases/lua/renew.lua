@@ -1,5 +1,5 @@
--- Renews the unpinned leases of a batch of sessions by their own TTLs: never shorter, never past the deadline, never
--- anew. It changes no seat's state: no seq, no publication.
+-- Renews the unpinned leases of a batch of sessions by their own TTLs. Never shortens, never passes the deadline, never
+-- re-creates. It changes no seat's state: no seq, no publication.
 -- ARGV  per request: token, conn, '1' to renew or '' to look only, number of seats (their locks in KEYS)
 -- reply per request: {ms to the end of each seat's lease.., -1 where it is not the caller's any more}
 if stale then return STALE end

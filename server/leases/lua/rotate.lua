@@ -1,8 +1,8 @@
--- Begins a new epoch: the order of changes starts again, and every map of an older epoch is void. Compare-and-set on
--- the epoch that the caller saw, so that of several servers one rotates. Leases stay as the store has them.
--- KEYS  6 what `stage` laid aside for this epoch, unless there is nothing
+-- Begins a new epoch: seq starts again at 0, and every map of an older epoch is void. Compares and sets the epoch that the
+-- caller saw, so that only one of several servers rotates. Leases stay as they are in Redis.
+-- KEYS  6 what `stage` wrote for this epoch, unless there was nothing
 -- ARGV  epoch to replace ('' none), new epoch (random, never used before), number of seats staged
--- reply the position that holds now, ours or another's; nothing happens either when not all that was staged is still there
+-- reply the position that is valid now. Nothing happens when another server was first, or when staged seats are missing
 local old, new, count = take(), take(), takeNumber()
 local staged = count > 0 and takeLock()
 if epoch ~= old or (staged and redis.call('HLEN', staged) ~= count) then
@@ -10,7 +10,7 @@ if epoch ~= old or (staged and redis.call('HLEN', staged) ~= count) then
   return stale and STALE or { 'OK', epoch, seq }
 end
 
--- The memory of a large show is freed beside the other commands.
+-- UNLINK frees the memory of a large show in the background.
 redis.call('UNLINK', LOG, SOLD)
 if staged then redis.call('RENAME', staged, SOLD) end
 redis.call('HSET', POS, 'epoch', new, 'seq', 0, 'run', ARGV[1])

@@ -1,17 +1,17 @@
--- After a confirm: ends the winners' leases, gives the losers' back as they were, announces what Postgres said.
--- Only the lease that the guard saw is touched; a rival who holds the seat meanwhile learns of the booking from the feed.
--- ARGV  per request: guard id, '1' won, '1' the session is gone, conn that it was ('' any), number of seats (their locks in
---       KEYS); what a later connection of the session has adopted is given back all the same;
+-- After a confirm: ends the winners' leases, gives the losers' back as they were, announces what Postgres decided.
+-- Only the lease that the guard saw is touched; a rival who holds the seat by now learns of the booking from the feed.
+-- ARGV  per request: guard id, '1' won, '1' the session is gone, its conn ('' any; what a later connection has adopted is given
+--       back, not ended), number of seats (their locks in KEYS);
 --       per seat: lease id that the guard saw, version of its booking state ('' unknown)
--- reply nothing but the position
+-- reply only the position
 if stale then return STALE end
 
--- True when the lease ended with it.
+-- Removes the guard. True when the lease ended with it.
 local function lift(lock, seat, lease, guard, gone)
   if redis.call('HDEL', lock, 'guard:' .. guard) == 0 then return false end
   if redis.call('HINCRBY', lock, 'confirming', -1) > 0 then return false end
   redis.call('HDEL', lock, 'confirming', 'guarded')
-  -- On a seat that is booked it is worth nothing, and would stand in the way after a refund.
+  -- On a booked seat the lease is useless, and would block the seat after a refund.
   if gone or lease.ends <= now or isBooked(seat) then
     endLease(lock, seat)
     return true
@@ -30,7 +30,7 @@ for _ = 1, takeNumber() do
     local changed = applyVersion(seat, version)
     if lease and lease.id == id then
       if won then
-        -- Even when the booking state is old news: a refund may have overtaken us.
+        -- Even when its version is no news: a refund may have overtaken this settle.
         endLease(lock, seat)
         changed = true
       else

@@ -1,8 +1,8 @@
--- Lays a slice of Postgres' versions aside for the epoch that is about to begin: at once, those of a large show would stop
--- Redis for everybody. What is staged is nobody's truth before `rotate` takes it over, and goes by itself if it never does.
+-- Writes a slice of Postgres' versions for the epoch that is about to begin: all of a large show at once would block Redis for
+-- everybody. Nobody reads them before `rotate` takes them over; if it never does, they expire.
 -- KEYS  6 staged versions, named by the new epoch
 -- ARGV  epoch to replace, number of seats; per seat: id, version in Postgres
--- reply like any step; the epoch is another than the one to replace when somebody else was quicker: nothing is staged
+-- reply like any step. If the epoch in it is not the one to replace, another server was first and nothing was staged
 local STAGED_S = 60
 local staged = takeLock()
 if epoch == take() then

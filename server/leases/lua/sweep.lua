@@ -1,11 +1,11 @@
--- Ends the leases that were found due, if nothing moved them since, and tells what is due now. Called without seats
--- it only looks. A lease under a confirm is ended only with Postgres' word (its version); without it, it is named in `ask`.
--- ARGV  most seats to report, how many due ones to pass over (those that wait for Postgres' word stand in front; the ones
---       that this call asks about are passed over too), number of seats (their locks in KEYS); per seat: the score that was read, version or ''
+-- Ends the leases that were found due, if nothing changed them since, and reports what is due now. Called without seats it only
+-- reports. A lease under a confirm ends only with Postgres' answer (the version); without it, the seat is named in `ask`.
+-- ARGV  most seats to report; how many due ones to skip (those waiting for Postgres are first in `due`; the ones that this call
+--       names in `ask` are skipped too); number of seats (their locks in KEYS); per seat: the score that was read, version or ''
 -- reply {seat, score.. of what is due}, {seats to ask Postgres about..}, ms to the next end (-1: none)
 if stale then return STALE end
 
--- The confirm ended without a booking and without a settle (its server died): the lease goes on as it was.
+-- The confirm ended without a booking and without a settle (its server died): the lease continues as before it.
 local function liftGuards(lock, seat, lease)
   for _, field in ipairs(redis.call('HKEYS', lock)) do
     if field == 'confirming' or string.sub(field, 1, 5) == 'guard' then redis.call('HDEL', lock, field) end
@@ -18,7 +18,7 @@ local most, skip, ask = take(), takeNumber(), {}
 for _ = 1, takeNumber() do
   local score, version, lock = take(), take(), takeLock()
   local seat = seatOf(lock)
-  -- Renewed, released and held again meanwhile: another lease, not ours to end.
+  -- Another score: renewed, or released and held again since. It is not due any more.
   if redis.call('ZSCORE', DUE, seat) == score and tonumber(score) <= now then
     local lease = readLease(lock)
     if lease and lease.confirming and version == '' then
