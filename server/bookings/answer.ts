@@ -4,7 +4,7 @@ import { later } from '../refusals.ts';
 import type { Commit } from './commit.ts';
 import type { Confirm, Confirmed, Guarded } from './confirm.ts';
 
-/** What the caller of a confirm is told, once Postgres has decided or has not. */
+/** The reply to a confirm, from what Postgres decided, or why it did not. */
 export function answer(
   { seatIds, requestId }: Confirm,
   guarded: Guarded,
@@ -41,7 +41,7 @@ export function answer(
   }
 }
 
-/** Postgres' word on what is booked, the guard's on the rest; a good lease (the replay of an old refusal) is a hold. */
+/** Whether a seat is booked is Postgres' answer, the rest the guard's. With a good lease (the replay of an old refusal): held. */
 function seatsNow(
   seatIds: readonly string[],
   guarded: Guarded,

@@ -24,7 +24,7 @@ export interface LeaseGuard {
     showId: string,
     request: { readonly owner: Owner; readonly seatIds: readonly string[]; readonly guardId: string },
   ): Promise<{ ok: true; leaseIds: readonly string[] } | { ok: false; states: SeatStates }>;
-  /** May be said again without harm. Rejects when Redis gives no answer. */
+  /** Safe to repeat. Rejects when Redis gives no answer. */
   settle(
     showId: string,
     request: {
@@ -57,7 +57,7 @@ export interface BookingsOptions {
 
 /**
  * How a seat gets booked: guard its lease (Redis) → commit (Postgres decides) → settle (Redis) → answer. A confirm whose
- * lease is gone goes the same way, for it may be the repeat of one that was booked.
+ * lease is gone takes the same path, since it may be the repeat of one that was booked.
  */
 export class Bookings {
   readonly #options: BookingsOptions;
@@ -86,14 +86,14 @@ export class Bookings {
     return this.#inFlight.size;
   }
 
-  /** Decisions that Redis was not told yet, for metrics. */
+  /** Decisions that Redis has not been told yet, for metrics. */
   get unsettled(): number {
     return this.#settlements.kept;
   }
 
   /**
-   * Answers within `confirmDeadlineMs` and the time that Redis may take. The same confirm while one is under way joins
-   * it. Rejects for bugs alone.
+   * Answers within `confirmDeadlineMs` plus the time that Redis may take. The same confirm, sent while one is under way,
+   * shares its outcome. Rejects only for bugs.
    */
   confirm(confirm: Confirm): Promise<Outcome<Confirmed>> {
     const { requestId, showId, seatIds, owner } = confirm;
@@ -104,7 +104,7 @@ export class Bookings {
     );
   }
 
-  /** Gives the seats back. Repeating it changes nothing. */
+  /** Makes the seats available again. Safe to repeat. */
   async refund(requestId: string): Promise<Outcome<{ booking: BookingResponse }>> {
     const refund = await this.#refunds.refund(requestId);
     if (!refund.ok) {
@@ -132,10 +132,10 @@ export class Bookings {
     const endsMs = beganMs + confirmDeadlineMs;
     const unknown = await this.#unknownPlace(confirm);
     if (unknown !== undefined) return { ok: false, fault: unknown };
-    // Before the guard: Redis need not take part in what is refused anyway.
+    // Before the guard: no call to Redis for what is refused anyway.
     if (this.#commits.isFull(confirm.showId)) return { ok: false, fault: tooMuch() };
     const guarded = await this.#guard(confirm);
-    // Without a guard there is none to outlive.
+    // A transaction must not outlive its guard; without one, only the deadline counts.
     const times = { endsMs, beginBeforeMs: guarded.isKept ? beganMs + transactionStartMs : endsMs };
     const { showId, requestId, owner } = confirm;
     const request = {
@@ -151,7 +151,7 @@ export class Bookings {
     return answer(confirm, guarded, commit);
   }
 
-  /** Before anything else, so that names nobody knows never become keys in Redis. */
+  /** First of all, so that unknown names never become keys in Redis. */
   async #unknownPlace(confirm: Confirm): Promise<Fault | undefined> {
     try {
       const found = await findSeats(this.#options.catalogue, confirm);
@@ -170,7 +170,7 @@ export class Bookings {
         ? { mode: 'good', isKept: true, guardId, leaseIds: guard.leaseIds, states: {} }
         : { mode: 'lost', isKept: false, guardId, leaseIds: [], states: guard.states };
     } catch (error) {
-      // Redis is advisory, Postgres decides: what this server granted and has not seen end is good enough.
+      // Redis is advisory, Postgres decides: leases that this server granted and has not seen end are good enough.
       const why =
         error instanceof BatcherFullError ? 'too many guards wait' : 'Redis gave no answer to a guard';
       this.#options.log.warn({ err: error, showId }, why);
@@ -180,7 +180,7 @@ export class Bookings {
     }
   }
 
-  /** The seats of the refund are in the tables alone. */
+  /** Which seats the refund is of, only Postgres knows: it is asked until it answers. */
   #doubtRefund(requestId: string): void {
     const ask = async () => {
       const found = await this.#refunds.find(requestId);
@@ -191,8 +191,8 @@ export class Bookings {
   }
 
   /**
-   * Of an unknown outcome Redis is told nothing yet: the guard runs out by itself, and meanwhile Postgres is asked whether
-   * the seats were booked.
+   * Tells Redis what was decided. Nothing yet if the outcome is unknown: the guard runs out by itself, and meanwhile Postgres
+   * is asked whether the seats were booked.
    */
   async #settle(
     { showId, seatIds, owner, isGone }: Confirm,
@@ -213,7 +213,7 @@ export class Bookings {
         leases.settle(showId, { guardId, seats, won: isBooked, gone: isGone(), conn: owner.conn }),
       );
     } else if (isBooked) {
-      // The repeat of a booking: whoever made it may have died before its settle.
+      // The repeat of a booking: the server that made it may have died before its settle.
       void this.#settlements.add(showId, () => leases.announce(showId, versions));
     }
   }

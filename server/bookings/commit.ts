@@ -14,7 +14,7 @@ export type Commit =
   | { outcome: 'busy' }
   /** Nothing happened: Postgres cannot be reached, or cannot write. */
   | { outcome: 'unavailable' }
-  /** It was sent, and may have been committed or may be yet. Never tried again by us: only the client may repeat it. */
+  /** It was sent, and may have been committed, or may still be. Never repeated by us: only the client may. */
   | { outcome: 'unknown' };
 
 export interface CommitOptions {
@@ -29,12 +29,12 @@ export interface CommitOptions {
 interface Times {
   /** The answer is due. */
   readonly endsMs: number;
-  /** From then on its transaction might outlive its guard. */
+  /** A transaction that begins later might outlive its guard. */
   readonly beginBeforeMs: number;
 }
 interface Ticket extends Times {
   readonly request: ConfirmRequest;
-  /** `abandoned`: its caller was told that nothing happened, so it must never be sent. */
+  /** `abandoned`: its caller was told that nothing happened, so it must not be sent any more. */
   state: 'waiting' | 'sent' | 'abandoned';
 }
 type Attempt =
@@ -43,14 +43,14 @@ type Attempt =
   | { outcome: 'failed'; error: Error };
 
 export const MAX_BATCH = 256;
-/** How long a request waits whose row somebody else has locked. */
+/** Before a request whose row somebody else has locked is tried again. */
 const BLOCKED_MS = 25;
-/** A request with less time left than this is not worth a call: it would make the whole batch late. */
+/** A request with less time left than this is not sent: its deadline would be too short for the whole batch. */
 const MIN_CALL_MS = 50;
 
 /**
- * Sends confirms to Postgres, batched per show with one call under way for each, and tries those again that met a
- * locked row, until their deadline.
+ * Sends confirms to Postgres, in batches per show with one call under way for each. Those that met a locked row are tried
+ * again until their deadline.
  */
 export class Commits {
   readonly #call: ConfirmCall;
@@ -73,14 +73,14 @@ export class Commits {
     });
   }
 
-  /** Whoever came now would be answered `busy`. */
+  /** One more request would be answered `busy`. */
   isFull(showId: string): boolean {
     return this.#batcher.isFull(showId);
   }
 
   /**
-   * Resolves at `endsMs` or a moment later. When that comes with a call under way the answer is `unknown`, and `onLate`
-   * gets what the call says in the end, if it says anything. Rejects for bugs alone.
+   * Resolves by `endsMs`, or a moment later. If a call is still under way then, the answer is `unknown`, and `onLate` gets the
+   * call's answer when it comes, if it does. Rejects only for bugs.
    */
   async submit(
     showId: string,
@@ -156,7 +156,7 @@ export class Commits {
     }
   }
 
-  /** The server rolled the batch back for the sake of one of them: find out which, without harm to the others. */
+  /** Postgres rolled the batch back because of one of them: each is sent alone, so that only that one fails. */
   async #oneByOne(showId: string, tickets: readonly Ticket[], error: Error): Promise<Attempt[]> {
     this.#log.warn(
       { err: error, showId, requests: tickets.length },
@@ -175,7 +175,7 @@ export class Commits {
 const latestBegin = ({ endsMs, beginBeforeMs }: Times): number => Math.min(endsMs, beginBeforeMs);
 const isInTime = (times: Times): boolean => latestBegin(times) - monotonicMs() > MIN_CALL_MS;
 
-/** What an error of the call says about its requests. `failed`: a bug, or the constraint that one ran into. */
+/** What an error of the call means for its requests. `failed`: a bug, or one of them violated a constraint. */
 function attemptOf(error: unknown): Attempt {
   const kind = failureKind(error);
   if (kind === 'busy') return { outcome: 'blocked' };

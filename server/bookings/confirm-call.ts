@@ -10,7 +10,7 @@ import { parseSqlArray, sqlArray } from '../stores/sql-arrays.ts';
 import { statement } from '../stores/sql-files.ts';
 import { mintBookingId } from './booking-ids.ts';
 
-/** What is known of the request's leases: `unsure` when Redis gave no answer and nobody else can say. */
+/** What is known of the request's leases. `unsure`: Redis gave no answer, and this server has no record of them. */
 export type LeaseMode = 'good' | 'lost' | 'unsure';
 
 export interface ConfirmRequest {
@@ -21,7 +21,7 @@ export interface ConfirmRequest {
   readonly lease: LeaseMode;
 }
 
-/** As it stands now, in the order of the request's seats; those the show does not have are left out. */
+/** As of now, in the order of the request's seats, without those that the show does not have. */
 interface Versions {
   readonly versions: readonly { readonly seatId: string; readonly version: number }[];
 }
@@ -29,7 +29,7 @@ interface Final extends Versions {
   /** Decided by an earlier call, now or long ago. */
   readonly replayed: boolean;
 }
-/** What the function says of one request. Of `mismatch` and everything below it, nothing happened. */
+/** The function's answer to one request. For `mismatch` and everything below it, nothing happened. */
 export type ConfirmAnswer =
   | (Final & { outcome: 'booked'; refunded: boolean; bookings: { bookingId: string; seatId: string }[] })
   | (Final & { outcome: 'taken'; conflicts: readonly string[] })
@@ -37,7 +37,7 @@ export type ConfirmAnswer =
   | (Versions & { outcome: 'mismatch' })
   | (Versions & { outcome: 'unsure' })
   | { outcome: 'unknown_seats'; seatIds: readonly string[] }
-  /** Somebody else has a row locked at this moment, or the call came too late to begin: may be tried again. */
+  /** Somebody else has a row locked right now, or the call came too late to begin: may be tried again. */
   | { outcome: 'blocked' };
 
 const confirmBookings = statement('confirm_bookings');
@@ -72,13 +72,13 @@ const allBooked = z.tuple([
   }),
 ]);
 
-/** Beyond this age the two clocks may have drifted apart, or one was set. */
+/** After this time the clocks may have drifted apart, or one may have been set. */
 const MAX_CLOCK_AGE_MS = 10_000;
 
-/** The one call of a confirm, typed: a batch of requests of one show in, an answer for each out. */
+/** The call of the confirm function, typed: a batch of requests of one show in, an answer for each out. */
 export class ConfirmCall {
   readonly #pool: PostgresPool;
-  /** Postgres' clock minus ours, as the last reply told; never ahead of the truth, for the reply's own way is not counted. */
+  /** Postgres' clock minus ours, from the last reply. Too small by the reply's time on the way, so never too late. */
   #offsetMs = 0;
   #learnedMs = Number.NEGATIVE_INFINITY;
 
@@ -117,7 +117,7 @@ export class ConfirmCall {
   async #knowClock(deadlineMs: number): Promise<void> {
     if (monotonicMs() - this.#learnedMs < MAX_CLOCK_AGE_MS) return;
     const rows = await this.#pool.query(clockStatement, [], { deadlineMs }).catch((error: unknown) => {
-      // Of this statement it does not matter whether it was carried out: no confirm was sent.
+      // Whether this statement was executed does not matter: no confirm was sent.
       throw error instanceof PostgresUnknown
         ? new PostgresUnavailable('Postgres tells no time', { cause: error })
         : error;
@@ -164,7 +164,7 @@ function arraysOf(requests: readonly ConfirmRequest[], wanted: readonly WantedSe
   ];
 }
 
-/** Everybody won: each gets the ids that were minted for it, and the versions of its seats. */
+/** All requests won: each gets the booking ids that were minted for it, and the versions of its seats. */
 function bookedAnswers(
   requests: readonly ConfirmRequest[],
   minted: readonly (readonly string[])[],

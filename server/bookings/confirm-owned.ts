@@ -6,8 +6,8 @@ import type { Bookings } from './bookings.ts';
 import type { Confirm, Confirmed } from './confirm.ts';
 
 /**
- * Confirms seats whose leases a session of this server may own, whoever asks (its socket, or a shop's backend with the
- * session's token). Meanwhile neither the clock nor a closing socket ends those leases; what is booked is no lease any more.
+ * Confirms seats whose leases a session of this server may own, for its socket or for a shop's backend that has the session's
+ * token. During the confirm neither the clock nor a closing socket ends those leases; afterwards booked ones are dropped.
  */
 export async function confirmOwned(
   bookings: Pick<Bookings, 'confirm'>,
@@ -19,7 +19,7 @@ export async function confirmOwned(
   for (const lease of owned) lease.confirms += 1;
   try {
     const outcome = await bookings.confirm({ ...confirm, ownLeases: () => running(owned, seatIds) });
-    // The repeat of a refunded booking books nothing: leases taken since go on.
+    // The repeat of a refunded booking books nothing: leases that were taken since stay.
     if (outcome.ok && !outcome.refunded) for (const lease of owned) ownLeases.drop(lease, 'booked');
     for (const lease of owned) lease.undecided = !outcome.ok && outcome.fault.code === 'outcome_unknown';
     return outcome;
@@ -28,7 +28,7 @@ export async function confirmOwned(
   }
 }
 
-/** The lease of each seat by this server's own record, if all of them run. */
+/** The lease of each seat by this server's own record, if none of them has ended. */
 function running(owned: readonly OwnLease[], seatIds: readonly string[]): string[] | undefined {
   const now = monotonicMs();
   const alive = owned.filter((lease) => lease.endsAtMs > now && !lease.ended);

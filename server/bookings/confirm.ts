@@ -9,11 +9,11 @@ export interface Confirm {
   readonly requestId: string;
   readonly owner: Owner;
   /**
-   * The lease id of each of `seatIds` by the session's own record, or undefined when one of them is not its own (any
-   * more). Asked only when Redis gives no answer.
+   * The lease id of each of `seatIds` by the session's own record; undefined if one of them is not the session's (any more).
+   * Called only when Redis gives no answer.
    */
   readonly ownLeases?: () => readonly string[] | undefined;
-  /** The session has ended, so a lease that is not booked has nobody to go back to. */
+  /** Whether the session has ended: a lease that is not booked is then ended instead of given back. */
   readonly isGone: () => boolean;
 }
 
@@ -28,11 +28,11 @@ export interface Confirmed {
 /** What is known of the leases when Postgres is asked. */
 export interface Guarded {
   readonly mode: LeaseMode;
-  /** Redis keeps the leases for us until the guard ends. */
+  /** Redis has set the guard: the leases last at least until it ends. */
   readonly isKept: boolean;
   readonly guardId: string;
-  /** Good: the lease of each seat, in the request's order. */
+  /** If good: the lease of each seat, in the request's order. */
   readonly leaseIds: readonly string[];
-  /** Lost: how each seat stood instead. */
+  /** If lost: the state of each seat instead. */
   readonly states: SeatStates;
 }

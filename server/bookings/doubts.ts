@@ -6,29 +6,29 @@ export interface DoubtsOptions {
   readonly versionsOf: (showId: string, seatIds: readonly string[]) => Promise<readonly SeatVersion[]>;
   readonly announce: (showId: string, versions: readonly SeatVersion[]) => Promise<void>;
   readonly log: Log;
-  /** From the first answer on: what was lost may still be running for so long. */
+  /** How long a transaction whose answer was lost may still run after Postgres answers again. */
   readonly mayRunMs: number;
 }
 
 interface Doubt {
   readonly seatIds: Set<string>;
-  /** The next time of asking; every doubt has one until it is let go. */
+  /** When it is asked about next. */
   timer: NodeJS.Timeout | undefined;
-  /** Of the first answer since the latest seat came in. */
+  /** When Postgres first answered since the latest seat was added. */
   answeredMs: number | undefined;
   sinceMs: number;
 }
 
 const ASK_EVERY_MS = 300;
-/** Beyond it the look, every few seconds, finds what nobody announced. */
+/** Afterwards the look, every few seconds, finds what was not announced. */
 const GIVE_UP_AFTER_MS = 60_000;
-/** Of all shows together. Of one more show after a very large loss the look tells, some seconds later: so one bound is enough. */
+/** Of all shows together. Seats beyond are not asked about: the look finds them some seconds later. */
 const MAX_SEATS = 20_000;
 
 /**
- * Seats of which nobody knows whether a transaction booked them, or gave them back: its answer was lost. They are asked
- * about, all of a show at once, until Postgres answers, and then for as long as the transaction may still be running;
- * whatever the answer is, is announced. Without it their watchers would wait for the end of a guard, or for the look.
+ * Seats of confirms and refunds whose answer from Postgres was lost. Postgres is asked about all of a show at once until it
+ * answers, and on for as long as the transaction may still be running; every answer is announced. Without this, watchers
+ * would see the outcome only at the end of the guard, or by the look.
  */
 export class Doubts {
   readonly #options: DoubtsOptions;

@@ -5,7 +5,7 @@ interface Flight<T> {
   readonly result: Promise<T>;
 }
 
-/** Requests under way by their id: the same request again shares the first one's result. Bounded. */
+/** Requests under way, by their id: a repeat of one shares its result. Bounded. */
 export class InFlight<T> {
   readonly #flights = new Map<string, Flight<T>>();
   #size = 0;
@@ -15,8 +15,9 @@ export class InFlight<T> {
   }
 
   /**
-   * `name`: all that makes it the same request. An id under way with another name runs on its own: telling the two apart
-   * is the database's business. Undefined when too many are under way.
+   * @param name everything that makes it the same request. The same id with another name runs by itself: the database
+   * refuses it.
+   * @returns undefined when too many are under way
    */
   join(id: string, name: string, run: () => Promise<T>): Promise<T> | undefined {
     const flight = this.#flights.get(id);

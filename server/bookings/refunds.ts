@@ -19,7 +19,7 @@ const bookingRow = z.object({
   bookings: z.array(z.object({ bookingId: z.string(), seatId: z.string() })),
 });
 
-/** Bookings that were made, for support. Refused and unknown requests are `unknown_booking` alike. */
+/** Finds and refunds bookings by their request. Refused and unknown requests are both `unknown_booking`. */
 export class Refunds {
   readonly #pool: PostgresPool;
 
@@ -27,7 +27,7 @@ export class Refunds {
     this.#pool = pool;
   }
 
-  /** Makes the seats available again, once. The versions are those of now, for whoever announces them. */
+  /** Makes the seats available again, once. The versions returned are the current ones, to be announced. */
   async refund(requestId: string): Promise<Outcome<{ showId: string; versions: SeatVersion[] }>> {
     try {
       const rows = await this.#pool.query(refundBooking, [requestId], { deadlineMs: DEADLINE_MS });

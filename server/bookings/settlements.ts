@@ -1,15 +1,14 @@
 import type { Log } from '../observability/log.ts';
 
 const FIRST_RETRY_MS = 100;
-/** Once the store is back nobody's map may be wrong for longer than two seconds. */
+/** Short, because maps must be right two seconds after Redis is back. */
 const MAX_RETRY_MS = 1_000;
 const MAX_TRIES = 33;
 const MAX_KEPT = 10_000;
 
 /**
- * What Redis has to be told after Postgres decided. Each is tried at once; one that fails is kept and tried again for
- * half a minute. Beyond that, or beyond the bound, it is let go: guards run out by themselves and the look finds what
- * nobody announced.
+ * What Redis must be told after Postgres decided. Each is tried at once; one that fails is kept and retried for half a minute.
+ * After that, or beyond `MAX_KEPT`, it is dropped: guards run out by themselves, and the look finds what was not announced.
  */
 export class Settlements {
   readonly #log: Log;
@@ -20,17 +19,17 @@ export class Settlements {
     this.#log = log;
   }
 
-  /** Those that wait for another try, for metrics. */
+  /** How many wait for another try, for metrics. */
   get kept(): number {
     return this.#kept.size;
   }
 
-  /** Resolves after the first try, whatever became of it. `tell` may be called again after it succeeded unheard. */
+  /** Resolves after the first try, successful or not. `tell` must be safe to repeat: it may have succeeded without an answer. */
   add(showId: string, tell: () => Promise<void>): Promise<void> {
     return this.#try(showId, tell, 1);
   }
 
-  /** Lets go of everything that waits. */
+  /** Drops everything that waits. */
   close(): void {
     this.#closed = true;
     for (const timer of this.#kept) clearTimeout(timer);
