@@ -13,11 +13,11 @@ export async function confirm(rooms: Rooms, session: Session, frame: ConfirmFram
   if (!found.ok) return found;
   const { owner } = session;
   const owned = ownLeases.of(owner.token, showId, seatIds);
-  // With a grace its leases go on for whoever resumes; letting go shortens them.
+  // With a grace, leases wait for a resume: `letGo` below shortens them instead.
   const isGone = () => session.ending === 'closed' && session.graceMs === 0;
   const outcome = await confirmOwned(bookings, ownLeases, { showId, seatIds, requestId, owner, isGone });
   if (!outcome.ok) {
-    // A settle knows no grace, and there is none for a guard that never reached the store.
+    // `settle` knows no grace, and without a guard there is no settle at all.
     if (session.ending === 'closed') letGo(rooms, session, owned);
     return outcome;
   }

@@ -23,15 +23,15 @@ import { adoptLeases, openSession, userOf, welcome } from './hello.ts';
 import type { Sender } from './sender.ts';
 import type { Session } from './session.ts';
 
-/** What follows the id, ready made: so many different times to come back. */
+/** Ready-made endings of `busy` replies to holds, with that many different times to retry. */
 const turnedDown = Array.from({ length: 64 }, () => JSON.stringify(tooMuch()).slice(1, -1));
 let turnedDownCount = 0;
 
 /**
  * One socket.
  *
- * States: new (waits for hello, 5 s) → joining (hello is being served) → live (has a session) → closed. Whatever comes before
- * it is live is refused with `hello_required`. Only this class answers frames, one reply each, and only the sender sends.
+ * States: new (waits for hello, 5 s) → joining (hello is being served) → live (has a session) → closed. Other frames are refused
+ * with `hello_required` until it is live. Only this class answers frames, one reply each, and only the sender sends.
  */
 export class Connection {
   readonly sender: Sender;
@@ -85,7 +85,7 @@ export class Connection {
     this.#connections.remove(this);
     const { resumeGraceMs } = this.#rooms.config;
     this.#session?.end('closed', clean ? 0 : resumeGraceMs);
-    // A hello under way may still adopt leases: it finishes the session when it is through.
+    // A hello under way may still adopt leases: it ends the session itself when it is done.
     if (!joining) this.#endSession();
   }
 
@@ -102,7 +102,7 @@ export class Connection {
     else void this.#answer(frame, timing, () => dispatch(this.#rooms, session, frame));
   }
 
-  /** At once: under overload this is what most frames come to, and it must cost next to nothing. */
+  /** Without a promise or a fault object: under overload most frames end here, so it must cost next to nothing. */
   #turnDown({ id }: HoldFrame): void {
     this.#rooms.metrics.replies.count('busy');
     this.#rooms.metrics.holds.ws.count('busy');
@@ -137,13 +137,13 @@ export class Connection {
   }
 
   async #hello(frame: HelloFrame) {
-    // Said in time: that a store takes its time is not the client's fault.
+    // The hello came in time. How long the stores take for it must not close the socket.
     clearTimeout(this.#helloTimer);
     this.#state = 'joining';
     try {
       const user = await userOf(this.#rooms, frame);
       if (!user.ok) return this.#turnAway(user.fault, closeCodes.unauthorized);
-      // The socket may have died while the token was looked at: then nobody joins.
+      // The socket may have died while the token was verified.
       return this.#isClosed ? undefined : await this.#join(user.userId, frame);
     } catch (error) {
       if (!this.#isClosed) this.#helloFailed();
@@ -166,7 +166,7 @@ export class Connection {
     return { ok: true as const, frame: welcome(this.#rooms, frame, session, resumed, adopted) };
   }
 
-  /** The reply first: it must not be lost with the socket. */
+  /** The reply is sent first, so that it is not lost with the socket. */
   #turnAway(refusal: Fault, code: CloseCode) {
     setImmediate(() => this.sender.close(code));
     return { ok: false as const, fault: refusal };
@@ -176,7 +176,7 @@ export class Connection {
     return this.#state === 'closed';
   }
 
-  /** What was adopted waits in the store: hello may be said again. */
+  /** Leases that were adopted stay in Redis, so that hello can be repeated. */
   #helloFailed(): void {
     const session = this.#session;
     this.#state = 'new';
@@ -203,7 +203,7 @@ export class Connection {
     this.sender.send(encode({ type: 'error', ...(id === undefined ? {} : { id }), ...refusal }));
   }
 
-  /** A refusal that a well-made client never sees; too many of them end the connection. */
+  /** A refusal that a correct client never gets. Too many of them close the connection. */
   #offend(id: string | undefined, refusal: Fault, bytes = 0): void {
     this.#refuse(id, refusal);
     const offences = 1 + Math.floor(bytes / sessionLimits.offenceBytes);

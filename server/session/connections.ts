@@ -6,7 +6,7 @@ import { sessionLimits } from '../limits.ts';
 import type { Sender } from './sender.ts';
 import type { Session } from './session.ts';
 
-/** How many there are of something, by name; names with none are not kept. */
+/** Counts by name. Names with a count of 0 are not kept. */
 class Tally {
   readonly #counts = new Map<string, number>();
 
@@ -21,7 +21,7 @@ class Tally {
   }
 }
 
-/** A connection as far as the others are concerned. */
+/** What this file uses of a connection. */
 export interface Connected {
   readonly address: string;
   readonly sender: Sender;
@@ -70,7 +70,7 @@ export class Connections {
   add(connection: Connected): void {
     this.#all.add(connection);
     this.#perAddress.add(connection.address, 1);
-    // Taken just before the server stopped listening: left alone it would be cut without a word.
+    // Accepted just before the server stopped listening. Without this it would be cut without a close code.
     if (this.#draining) connection.sender.close(closeCodes.draining);
   }
 
@@ -80,21 +80,21 @@ export class Connections {
     if (connection.session !== undefined) this.leave(connection.session);
   }
 
-  /** Sockets that say no hello are bounded too, generously: one that resumes comes before the earlier one goes. */
+  /** Sockets without hello are bounded too, generously: while a session resumes, it has two sockets. */
   isCrowded(address: string): boolean {
     const { maxSessionsPerAddress } = this.#config;
     const most = maxSessionsPerAddress * sessionLimits.socketsPerSession;
     return maxSessionsPerAddress > 0 && this.#perAddress.of(address) >= most;
   }
 
-  /** In words, when this connection or its session is one too many. */
+  /** The message of the refusal when this connection or its session is one too many. */
   limitReached(connection: Connected, session: Session): string | undefined {
     const { maxSessions, maxSessionsPerAddress, maxSessionsPerUser } = this.#config;
     // Resuming takes the place of the session's earlier connection.
     const others = this.#sessions.has(session.owner.token) ? 1 : 0;
     const reached = (limit: number, count: number) => limit > 0 && count - others >= limit;
     if (reached(maxSessions, this.#sessions.size)) return `This server takes ${maxSessions} sessions.`;
-    // The connection itself is counted already; one more may stand beside it while it takes its place.
+    // This connection is counted already, and one that it replaces may still be open.
     if (reached(maxSessionsPerAddress, this.#perAddress.of(connection.address) - 1)) {
       return `At most ${maxSessionsPerAddress} connections from one address.`;
     }
@@ -105,9 +105,9 @@ export class Connections {
   }
 
   /**
-   * The session begins; an earlier connection of it that still lives here is closed and releases nothing. Before anything is
-   * adopted: two connections of one session would each be told what becomes of its leases. When the store is away then,
-   * the leases wait in it, and the client, which moved on to the later connection, says hello there again.
+   * Begins the session. An earlier connection of it on this server is closed and releases nothing: before leases are adopted,
+   * or both connections would be told what becomes of them. If Redis is down then, the leases stay there until the client
+   * repeats hello on the later connection.
    */
   join(session: Session): void {
     const earlier = this.#sessions.get(session.owner.token);
@@ -123,8 +123,8 @@ export class Connections {
   }
 
   /**
-   * Tells everybody to go on elsewhere, lets what is under way end, closes in batches. From the first word on no
-   * close releases anything. Resolves when all are closed, `deadlineMs` after the call at the latest.
+   * Sends `draining` to all, lets frames under way finish, closes in batches. From the call on, no close releases leases.
+   * Resolves when all are closed, `deadlineMs` after the call at the latest.
    */
   async drain(deadlineMs: number): Promise<void> {
     const endMs = monotonicMs() + deadlineMs;

@@ -9,7 +9,7 @@ import { unwatch, watch } from './watching.ts';
 /** Every frame but `hello`. */
 export type LiveFrame = Exclude<ClientFrame, { type: 'hello' }>;
 
-/** Serves one frame. Undefined: it was answered already. Rejects when a store gives no answer, and for bugs. */
+/** Serves one frame. Undefined: its reply was sent already. Rejects when a store gives no answer, and for bugs. */
 export function dispatch(rooms: Rooms, session: Session, frame: LiveFrame): Promise<Answer | undefined> {
   switch (frame.type) {
     case 'watch':
@@ -31,7 +31,7 @@ export function dispatch(rooms: Rooms, session: Session, frame: LiveFrame): Prom
   }
 }
 
-/** How many of those that take or book seats there were, and what became of them. */
+/** Counts holds and confirms by outcome. */
 export function countOutcome({ metrics }: Rooms, frame: ClientFrame, answer: Answer): void {
   if (frame.type === 'hold') metrics.holds.ws.count(answer.ok ? 'held' : answer.fault.code);
   if (frame.type === 'confirm') metrics.confirms.ws.count(confirmOutcome(answer));

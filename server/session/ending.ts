@@ -4,9 +4,8 @@ import { byShow } from './leased-seats.ts';
 import type { Session } from './session.ts';
 
 /**
- * Releases leases of a session that is gone, sooner or later, whatever the store says now; with a grace they end after it.
- * Pinned leases stay: their owner is on a payment page. Those of a later connection are not touched: the store compares
- * `conn`.
+ * Releases leases of a session that is gone, retrying while Redis does not answer; with a grace they end after it. Pinned
+ * leases stay: their owner is on a payment page. Leases of a later connection are not touched: Redis compares `conn`.
  */
 export function letGo(
   { leases, config }: Rooms,
@@ -21,9 +20,9 @@ export function letGo(
 }
 
 /**
- * The socket is gone. The session ends first, so a hold under way finds that nobody is there and is undone; then its
- * leases are released, behind its checkouts, except those that a confirm is at work on: they settle by themselves. A
- * session that was superseded or told to reconnect releases nothing: its leases wait for the connection that resumes.
+ * The socket is gone. The session ends first, so that a hold under way is undone when its reply arrives. Then its leases are
+ * released, after its checkouts, except those under a confirm, which the settle ends. A session that was superseded or told
+ * to reconnect releases nothing: its leases wait for the connection that resumes.
  */
 export async function endSession(rooms: Rooms, session: Session): Promise<void> {
   const owned = [...session.leases];

@@ -7,13 +7,13 @@ import type { Session } from './session.ts';
 export interface Granted {
   readonly position: Position;
   readonly leases: readonly GrantedLease[];
-  /** When the request left, by the monotonic clock. */
+  /** When the request was sent, by the monotonic clock. */
   readonly sentMs: number;
 }
 
 /**
- * Records what the store granted to the session. The feed comes by another connection and may have been quicker than the
- * reply: what it told of these seats was about leases that had no record yet, so the store is asked about them.
+ * Records what Redis granted to the session. The feed has a connection of its own and may have been faster than the reply: an
+ * entry about these seats then found no record of their leases, so Redis is asked about them once more.
  */
 export function recordGrant(
   { ownLeases }: Rooms,
@@ -26,6 +26,6 @@ export function recordGrant(
   const seatIds = leases.map((lease) => lease.seatId);
   const overtaken = seatIds.filter((seatId) => show.changedAfter(position, seatId));
   const stateOf = (seatId: string): SeatState => show.map?.stateOf(seatId) ?? 'available';
-  // Without an answer now the next heartbeat tells.
+  // Without an answer now, the next heartbeat finds out.
   if (overtaken.length > 0) ownLeases.verify(session, showId, overtaken, stateOf).catch(() => {});
 }

@@ -20,8 +20,8 @@ import type { Sender } from './sender.ts';
 import { Session } from './session.ts';
 
 /**
- * Who says hello: with authentication whom the token speaks for, without it whom the client likes to be. A client that
- * takes itself for somebody else than its token does is refused: it would look for its leases in vain.
+ * The user of a hello: with authentication that of the token, without it whoever the client says. A client that names another
+ * user than its token does is refused: it would not find its leases.
  */
 export async function userOf(
   { config: { userKey } }: Rooms,
@@ -34,9 +34,8 @@ export async function userOf(
 }
 
 /**
- * Who this connection is. A token of another user is no session of this one: it gets a fresh one.
- * `conn` begins at the time: a later connection of the session has a higher number on whichever server, and where
- * clocks disagree, adopting counts it up.
+ * The owner of this connection's leases. If the session token is another user's, it gets a new session. `conn` starts from the
+ * time, so that a later connection of the session has a higher number on any server; where clocks disagree, `adopt` raises it.
  */
 export function openSession(
   { seatMaps }: Rooms,
@@ -49,7 +48,7 @@ export function openSession(
   return { session: new Session(owner, sender, seatMaps), resumed };
 }
 
-/** Adopts what is still the session's. Rejects with `StoreUnavailable`: then nothing is known, and hello may be said again. */
+/** Adopts what is still the session's. Rejects with `StoreUnavailable`: then hello may be repeated. */
 export async function adoptLeases(
   rooms: Rooms,
   session: Session,
@@ -59,7 +58,7 @@ export async function adoptLeases(
   const shows = firstSeats(wanted, maxLeasesPerSession > 0 ? maxLeasesPerSession : Number.POSITIVE_INFINITY);
   const adopt = (show: ShowSeats) => adoptShow(rooms, session, show);
   let adoptions = await allOrNothing(shows.map(adopt));
-  // A lease of one show had a higher number than this connection began with: those of the others follow.
+  // Leases of one show had a higher `conn` than this connection's: adopt the others with the raised one.
   adoptions = await allOrNothing(
     adoptions.map(async (adoption) =>
       adoption.conn < session.owner.conn ? adopt(adoption.wanted) : adoption,
@@ -76,7 +75,7 @@ export async function adoptLeases(
   return { leases: byEnd(kept), lost: lost.filter(({ seatIds }) => seatIds.length > 0) };
 }
 
-/** What is wanted of each show, up to as many seats as a session may own: those beyond run out by themselves. */
+/** The wanted seats by show, at most as many as a session may own. Leases beyond that end by their TTL. */
 function firstSeats(wanted: readonly ShowSeats[], most: number): ShowSeats[] {
   const seats = wanted.flatMap(({ showId, seatIds }) => seatIds.map((seatId) => ({ showId, seatId })));
   return [...byShow(seats.slice(0, most))].map(([showId, parts]) => ({
@@ -85,7 +84,7 @@ function firstSeats(wanted: readonly ShowSeats[], most: number): ShowSeats[] {
   }));
 }
 
-/** Waits for all of them even when one fails: none may still be at work when hello is said again. */
+/** Waits for all of them even when one fails: none may still run when hello is repeated. */
 async function allOrNothing<T>(adoptions: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(adoptions);
   return Promise.all(adoptions);
@@ -102,9 +101,9 @@ async function adoptShow(rooms: Rooms, session: Session, wanted: ShowSeats): Pro
   const none = { wanted, conn: session.owner.conn, leases: [] };
   const show = await rooms.catalogue.show(showId);
   const known = seatIds.filter((seatId) => show?.seatIndex.has(seatId));
-  // A socket that died while the catalogue was asked must not take the leases from the one that resumed after it.
+  // If the socket died while the catalogue was asked, a later one may have resumed: do not take its leases.
   if (show === undefined || known.length === 0 || session.gone) return none;
-  // Followed first, so that the feed tells what becomes of the leases from the moment they are adopted.
+  // Follow first, so that the feed tells what becomes of the leases from the moment they are adopted.
   const followed = session.follow(show);
   if (followed === undefined) return none;
   try {
@@ -113,7 +112,7 @@ async function adoptShow(rooms: Rooms, session: Session, wanted: ShowSeats): Pro
     const { conn, position, leases } = await rooms.leases.adopt(showId, session.owner, known);
     session.raiseConn(conn);
     if (session.gone) {
-      // Counted up means that a later connection had them: they are not ours to end.
+      // A raised `conn` means that a later connection had them: then they are not ours to end.
       if (conn === proposed)
         letGo(
           rooms,

@@ -39,7 +39,7 @@ export async function hold(rooms: Rooms, session: Session, frame: HoldFrame): Pr
   if (!found.ok) return found;
   const refusal = checkHold(rooms, session, frame);
   if (refusal !== undefined) return refusal;
-  // Followed before it is held: the feed then tells when the lease is lost.
+  // Follow first, so that the feed tells when a lease is lost.
   const show = session.follow(found.show);
   if (show === undefined) return refuse(tooMuch());
   session.seatsUnderWay += frame.seatIds.length;
@@ -71,7 +71,7 @@ async function take(rooms: Rooms, session: Session, show: FollowedShow, frame: H
   return { ok: true, frame: { ...held, epoch: position.epoch, seq: result.seq } };
 }
 
-/** Nobody is there any more to keep what was granted; what the session had before goes, or stays, as its end says. */
+/** The session ended before its hold was granted: undoes the grant. What it had before is released or stays as its end says. */
 function giveBack(
   rooms: Rooms,
   session: Session,
@@ -81,7 +81,7 @@ function giveBack(
   for (const { seatId, leaseId } of granted)
     if (!before.has(leaseId)) rooms.leases.undo(showId, session.owner, [seatId], leaseId, ttlMs);
   const older = granted.filter(({ leaseId }) => before.has(leaseId));
-  // Said again, for this hold may have extended them after the session's end was heard.
+  // Once more: this hold may have extended them after the session's end released them.
   if (session.ending === 'closed')
     letGo(
       rooms,
@@ -109,8 +109,8 @@ export async function heartbeat(
       renewed.push({ showId, seatId: lease.seatId, expiresInMs });
       return false;
     });
-    // Those that ended meanwhile by other ways were told already.
-    // A confirm under way answers for its own.
+    // Leases that ended in another way meanwhile were reported already;
+    // those under a confirm get its reply.
     const news = gone.filter((lease) => session.leases.has(lease) && lease.confirms === 0);
     for (const lease of news) ownLeases.miss(lease);
     if (news.length > 0) lost.push({ showId, seatIds: news.map((lease) => lease.seatId) });

@@ -1,7 +1,7 @@
 import { checkSeats, type FoundSeats, findSeats, type WantedSeats } from '../catalogue/find-seats.ts';
 import type { Rooms } from '../rooms.ts';
 
-/** Like `findSeats`; a show that is followed answers for itself, whatever the catalogue has let go and Postgres is doing. */
+/** Like `findSeats`, but a followed show needs neither the catalogue's cache nor Postgres. */
 export function knownSeats(
   { seatMaps, catalogue }: Rooms,
   wanted: WantedSeats,

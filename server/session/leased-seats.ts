@@ -16,7 +16,7 @@ export interface SeatEnd {
   readonly expiresInMs: number;
 }
 
-/** Seats of a show that end together, one entry each. */
+/** One entry for the seats of a show that end at the same time. */
 export function byEnd(ends: Iterable<SeatEnd>): LeasedSeats[] {
   const groups = new Map<string, LeasedSeats>();
   for (const { showId, seatId, expiresInMs } of ends) {

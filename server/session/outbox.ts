@@ -1,4 +1,4 @@
-/** Something that has frames to send by the end of this turn. */
+/** Something with frames to send at the end of this event loop turn. */
 interface Pending {
   flush(): void;
 }
@@ -12,7 +12,7 @@ function flushAll(): void {
     try {
       sender.flush();
     } catch (error) {
-      // A bug, and heard of as one; but what the others are owed leaves first: nothing would flush them again.
+      // A bug: rethrown, but only after the others were flushed, since nothing would flush them later.
       queueMicrotask(() => {
         throw error;
       });
@@ -21,9 +21,9 @@ function flushAll(): void {
 }
 
 /**
- * Flushes once whatever is being answered now has been answered: a batch of a store answers many requests at once, often
- * several of one socket, and each write of a socket is a system call (with 16 requests of each socket in flight, replies that
- * leave together saved a third of the server's time). A tick, not a timer: a lone reply waits for nothing.
+ * Flushes after everything that this turn answers: a batch of a store answers many requests at once, often several of one
+ * socket, and each write is a system call. (With 16 requests of each socket in flight, replies that leave together saved a
+ * third of the server's time.) A tick, not a timer, so a lone reply is not delayed.
  */
 export function flushSoon(sender: Pending): void {
   if (pending.push(sender) === 1) process.nextTick(flushAll);

@@ -19,12 +19,12 @@ export type WebSocket = Pick<
 /** What of the metrics is counted here. */
 export type SenderMetrics = Pick<Metrics, 'snapshots' | 'drops'>;
 
-/** What `ws.send` answers for a frame that it did not take; 0 (buffered) and 1 (sent) are both well. */
+/** What `ws.send` returns for a frame that it dropped; 0 (buffered) and 1 (sent) are both success. */
 const DROPPED = 2;
 
 interface Watch {
   readonly show: Shown;
-  /** Set while it is out of step: up to here the client has everything. */
+  /** Set while out of step: the client has everything up to here. */
   behindSince: Position | undefined;
 }
 
@@ -32,8 +32,8 @@ interface Watch {
  * Everything that leaves through one socket.
  *
  * States: in step (subscribed to the topics of its watches) → out of step (a frame was dropped because the client does not
- * read: unsubscribed, replies are kept) → in step again once the socket has drained, with what it missed; or, after
- * 30 s or too many kept replies, closed. Others notice nothing: their frames are shared, not copied.
+ * read: unsubscribed, replies are queued) → in step again when the socket has drained, after what it missed was sent; or,
+ * after 30 s or with too many queued replies, closed. Other sockets are not affected.
  */
 export class Sender {
   readonly #ws: WebSocket;
@@ -42,7 +42,7 @@ export class Sender {
   readonly #watches = new Map<string, Watch>();
   #open = true;
   #slowTimer: NodeJS.Timeout | undefined;
-  /** Of this turn. */
+  /** Frames to send at the end of this event loop turn. */
   #outbox: string[] = [];
   #unsent: string[] = [];
   #unsentBytes = 0;
@@ -54,12 +54,12 @@ export class Sender {
     this.#metrics = metrics;
   }
 
-  /** Its client does not read. */
+  /** Whether its client does not read. */
   get isSlow(): boolean {
     return this.#slowTimer !== undefined;
   }
 
-  /** More replies wait for it than one may keep: it is about to be closed, and whatever it still asks for has no reply. */
+  /** More replies are queued than allowed. It is about to be closed, so further frames of it need not be served. */
   get overrun(): boolean {
     return this.#overrun;
   }
@@ -72,13 +72,13 @@ export class Sender {
     return this.#watches.has(showId);
   }
 
-  /** Sends by the end of this turn. Never throws; after the end of the socket it does nothing. */
+  /** Sends at the end of this event loop turn. Never throws; does nothing once the socket is closed. */
   send(text: string): void {
     if (!this.#open) return;
     if (this.#outbox.push(text) === 1) flushSoon(this);
   }
 
-  /** What waits to be sent leaves in one write. */
+  /** Sends everything that waits in one write. */
   flush(): void {
     const texts = this.#outbox;
     if (texts.length === 0 || !this.#open) return;
@@ -92,15 +92,15 @@ export class Sender {
   }
 
   /**
-   * Answers a `watch` and subscribes, in one synchronous block: what changes from here on comes as deltas. Watching again is
-   * how a client that found a gap gets in step.
-   * @param since what the client has; undefined or out of reach: it gets a snapshot
+   * Answers a `watch` and subscribes, in one synchronous block, so that no change falls in between. A client that found a gap
+   * watches again.
+   * @param since the client's position; undefined or out of reach: it gets a snapshot
    */
   watch(show: Shown, id: string, since: Position | undefined): void {
     const map = show.map;
     if (!this.#open || map === undefined) return;
-    // Before the subscription: while a socket has none, uWebSockets.js writes a large frame straight from where it is; later
-    // it goes through a buffer, and the heap keeps a hole of the snapshot's size for every watcher.
+    // Before the subscription: only while a socket has never subscribed does uWebSockets.js write a large frame without copying
+    // it. After it (rejected), the heap kept a hole of the snapshot's size for every watcher: 40 to 100 times the memory.
     const { text, isSnapshot } = catchUp(show, map, since, id);
     this.flush();
     this.#sendNow(text);
@@ -117,16 +117,16 @@ export class Sender {
     if (this.#watches.delete(showId) && this.#open) this.#ws.unsubscribe(topicOf(showId));
   }
 
-  /** A frame to this socket was dropped. Whatever else this turn of the loop published is gone with it. */
+  /** A frame to this socket was dropped, and with it everything else that this event loop turn published to it. */
   dropped(): void {
     if (!this.#open || this.#slowTimer !== undefined) return;
     this.#slowTimer = setTimeout(() => this.close(closeCodes.tooSlow), limits.slowReaderMs);
     this.#metrics.drops.inc();
     for (const watch of this.#watches.values()) {
-      // One that was not brought into step since it last fell out of it is as far behind as it was then.
+      // A watch that is still out of step keeps its earlier position.
       watch.behindSince ??= this.#broadcaster.surelySent(watch.show);
     }
-    // Not now: uWebSockets.js tells of a drop while it walks the topic's subscribers, and crashes when one of them leaves.
+    // Not synchronously: uWebSockets.js reports a drop while it iterates the topic's subscribers, and crashes if one unsubscribes.
     setImmediate(() => this.#leaveTopics());
   }
 
@@ -136,12 +136,12 @@ export class Sender {
   }
 
   #leaveTopics(): void {
-    // In step again already: then it has to stay.
+    // In step again already: it must stay subscribed.
     if (!this.#open || this.#slowTimer === undefined) return;
     for (const showId of this.#watches.keys()) this.#ws.unsubscribe(topicOf(showId));
   }
 
-  /** The socket takes more. */
+  /** The socket has room again. */
   drained(): void {
     if (this.#slowTimer === undefined || this.#ws.getBufferedAmount() > 0) return;
     clearTimeout(this.#slowTimer);
@@ -173,7 +173,7 @@ export class Sender {
   }
 
   #resynchronise(watch: Watch): void {
-    // Dropped again by what went before.
+    // A frame sent just before was dropped again.
     if (this.#slowTimer !== undefined || !this.#open) return;
     const { show, behindSince } = watch;
     if (show.map === undefined) return;
@@ -182,7 +182,7 @@ export class Sender {
     const { text, isSnapshot } = catchUp(show, show.map, behindSince);
     if (isSnapshot) this.#metrics.snapshots.count('slow_reader');
     if (this.#ws.send(text) !== DROPPED) return;
-    // Not kept like a reply: it can be made anew, and the next one tells more.
+    // Not queued like a reply: it can be made again later, then with more changes.
     watch.behindSince = behindSince;
     this.dropped();
   }
@@ -193,7 +193,7 @@ export class Sender {
     this.#unsentBytes += text.length;
     const tooMany = this.#unsent.length > sessionLimits.maxUnsentReplies;
     this.#overrun = tooMany || this.#unsentBytes > sessionLimits.maxUnsentBytes;
-    // Later: a socket is not ended while it is corked.
+    // Later: a corked socket must not be ended.
     if (this.#overrun) setImmediate(() => this.close(closeCodes.tooSlow));
     else this.dropped();
   }

@@ -7,29 +7,29 @@ import type { FollowedShow } from '../seatmap/followed-show.ts';
 import type { SeatMaps } from '../seatmap/seat-maps.ts';
 import type { Sender } from './sender.ts';
 
-/** Why a session ended: what becomes of its leases. */
+/** Why a session ended. It decides what becomes of its leases. */
 export type Ending = 'closed' | 'superseded' | 'draining';
 
 let opened = 0;
 
 /**
- * A user's session while its socket lives: which shows it follows, which leases are its own. Lost with the socket;
- * the leases stay in Redis under its token, and a later connection may adopt them.
+ * A user's session while its socket lives: the shows that it follows, the leases that it owns. It is lost with the socket; leases
+ * stay in Redis under its token, and a later connection may adopt them.
  */
 export class Session implements LeaseSession {
-  /** For logs: opens nothing. */
+  /** For logs: not a secret. */
   readonly publicId = (++opened).toString(36);
   readonly leases = new Set<OwnLease>();
   readonly sender: Sender;
   readonly #seatMaps: Pick<SeatMaps, 'follow' | 'unfollow'>;
   readonly #followed = new Map<string, FollowedShow>();
-  /** Frames under way that need the show, by its id. */
+  /** Number of frames under way that need the show, by its id. */
   readonly #uses = new Map<string, number>();
   readonly #checkouts = new Set<Promise<unknown>>();
   #owner: Holder;
   #ending: Ending | undefined;
   #graceMs = 0;
-  /** Seats of holds that have no answer yet: they count against the limit. */
+  /** Seats of holds that are not answered yet: they count towards the limit of leases. */
   seatsUnderWay = 0;
 
   constructor(owner: Holder, sender: Sender, seatMaps: Pick<SeatMaps, 'follow' | 'unfollow'>) {
@@ -46,17 +46,17 @@ export class Session implements LeaseSession {
     return this.#owner.userId;
   }
 
-  /** Undefined while it lives. A draining session is still served until its socket closes. */
+  /** Undefined while it is live. A draining session is still served until its socket closes. */
   get ending(): Ending | undefined {
     return this.#ending;
   }
 
-  /** Nobody is there any more. */
+  /** No client is connected to it any more. */
   get gone(): boolean {
     return this.#ending === 'closed' || this.#ending === 'superseded';
   }
 
-  /** The adopted leases belong to a later number than the one that was proposed. */
+  /** `adopt` gave the leases a higher number than the one that was proposed. */
   raiseConn(conn: number): void {
     this.#owner = { ...this.#owner, conn: Math.max(conn, this.#owner.conn) };
   }
@@ -66,8 +66,8 @@ export class Session implements LeaseSession {
   }
 
   /**
-   * Follows a show until `unfollow`, and on for as long as it is watched or leased in. Undefined: the server follows as many
-   * as it can.
+   * Follows a show until `unfollow`, and longer while it is watched or leased in. Undefined: the server cannot follow another
+   * one.
    */
   follow(show: Show): FollowedShow | undefined {
     const followed = this.#followed.get(show.id) ?? this.#seatMaps.follow(show);
@@ -77,7 +77,7 @@ export class Session implements LeaseSession {
     return followed;
   }
 
-  /** The frame that followed it is answered. */
+  /** The frame that needed the show is answered. */
   unfollow(showId: string): void {
     const uses = (this.#uses.get(showId) ?? 0) - 1;
     if (uses > 0) this.#uses.set(showId, uses);
@@ -85,7 +85,7 @@ export class Session implements LeaseSession {
     this.tidy(showId);
   }
 
-  /** Gives the show back if nothing needs it any more. A `watch` that still waits for the map needs it. */
+  /** Stops following the show if nothing needs it any more. A `watch` that waits for the map does. */
   tidy(showId: string): void {
     if (this.sender.isWatching(showId) || this.#uses.has(showId)) return;
     for (const lease of this.leases) if (lease.showId === showId) return;
@@ -102,7 +102,7 @@ export class Session implements LeaseSession {
     this.sender.close(closeCodes.superseded);
   }
 
-  /** A lease that is being pinned must not be released before it is. */
+  /** Closing waits for checkouts: a lease that is being pinned must not be released before it is pinned. */
   trackCheckout<T>(checkout: Promise<T>): Promise<T> {
     this.#checkouts.add(checkout);
     const forget = () => this.#checkouts.delete(checkout);
@@ -111,8 +111,8 @@ export class Session implements LeaseSession {
   }
 
   /**
-   * The first reason stays.
-   * @param graceMs how long its leases go on for somebody who resumes
+   * Ends it; only the first reason counts.
+   * @param graceMs how long its leases last for a client that resumes
    */
   end(ending: Ending, graceMs = 0): void {
     this.#ending ??= ending;
@@ -123,7 +123,7 @@ export class Session implements LeaseSession {
     return this.#graceMs;
   }
 
-  /** Gives every show back; resolves when its checkouts have ended. */
+  /** Stops following its shows; resolves when its checkouts have ended. */
   async finish(): Promise<void> {
     for (const showId of this.#followed.keys()) this.#seatMaps.unfollow(showId);
     this.#followed.clear();

@@ -5,10 +5,10 @@ import { type Answer, refuse } from './answer.ts';
 import { knownSeats } from './known-seats.ts';
 import type { Session } from './session.ts';
 
-/** The first load of a map may need a rotation and two reads of Postgres. */
+/** The first load of a map may need a new epoch and two reads of Postgres. */
 const LOAD_DEADLINE_MS = 3_000;
 
-/** Undefined: answered already, together with the subscription. */
+/** Undefined: the sender has answered it already, together with the subscription. */
 export async function watch(rooms: Rooms, session: Session, frame: WatchFrame): Promise<Answer | undefined> {
   const { showId, since } = frame;
   const { maxWatchesPerSession } = rooms.config;
@@ -22,7 +22,7 @@ export async function watch(rooms: Rooms, session: Session, frame: WatchFrame): 
     const caughtUp = () =>
       since === undefined || since.epoch !== show.map?.epoch || show.map.seq >= since.seq;
     if (!caughtUp()) await show.until(caughtUp, limits.sinceWaitMs);
-    // Counted here, after the last wait: several may have been under way.
+    // Checked here, after the last wait, since several may have been under way.
     const another = !session.sender.isWatching(showId);
     if (another && maxWatchesPerSession > 0 && session.sender.watching >= maxWatchesPerSession) {
       const message = `At most ${maxWatchesPerSession} watches per session: unwatch one first.`;

@@ -7,15 +7,15 @@ import { Connection } from './connection.ts';
 import type { Connections } from './connections.ts';
 import { Sender, type SocketData } from './sender.ts';
 
-/** Close codes of a client that meant to go. */
+/** Close codes of a client that closed on purpose. */
 const CLEAN = new Set([1000, 1001]);
 /** Close codes that are counted by name. */
 const KNOWN_CLOSES = new Set<number>([1000, 1001, 1005, 1006, ...Object.values(closeCodes)]);
 
-/** The last address that our own proxy added; what stands before it the client may have made up. */
+/** The last address, which our own proxy added; those before it may be made up by the client. */
 function addressOf(res: HttpResponse, req: HttpRequest, trustProxy: boolean): string {
   let forwarded = '';
-  // HAProxy adds a line of its own below the client's: getHeader reads the first.
+  // HAProxy adds a header line of its own after the client's, and getHeader reads the first: so take the last.
   const takeLast = (name: string, value: string) => {
     if (name === 'x-forwarded-for') forwarded = value;
   };
@@ -35,7 +35,7 @@ function refuseUpgrade(
   res.writeStatus(status).writeHeader('content-type', 'application/json').end(body);
 }
 
-/** Synchronous throughout: an asynchronous upgrade that sends in `open` closes sockets on older cores. */
+/** Synchronous: an asynchronous upgrade together with `send` in `open` closes sockets on older cores of uWebSockets.js. */
 function upgrade(
   rooms: Rooms,
   connections: Connections,
@@ -77,7 +77,7 @@ function upgrade(
 /** Serves the protocol at `/ws`. */
 export function registerWebSocket(app: TemplatedApp, rooms: Rooms, connections: Connections): void {
   const { metrics } = rooms;
-  // By socket rather than in the user data: that one exists before the socket does.
+  // By socket, not in the user data: that exists before the socket does.
   const live = new WeakMap<object, Connection>();
   app.ws<SocketData>('/ws', {
     maxPayloadLength: limits.maxFrameBytes,
