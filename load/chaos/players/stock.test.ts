@@ -26,8 +26,20 @@ describe('a stock', () => {
   });
 
   it('begins again when all were sold, for what was given back', () => {
-    const stock = new Stock('show', 200);
+    const stock = new Stock('show', 400);
     for (let turn = 0; turn < 3; turn++) for (const seatId of wanted(stock)) stock.sold(seatId);
     expect(wanted(stock).size).toBe(150);
+  });
+
+  it('is never asked for what is reserved, however far demand has come', () => {
+    const stock = new Stock('show', 400);
+    for (let turn = 0; turn < 60; turn++) {
+      const before = wanted(stock);
+      const reserved = stock.reserve(10);
+      for (const seatId of before) stock.sold(seatId);
+      const after = wanted(stock);
+      expect(reserved.filter((seatId) => after.has(seatId))).toEqual([]);
+      expect(after.size).toBe(150);
+    }
   });
 });

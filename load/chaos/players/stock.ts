@@ -16,9 +16,9 @@ export class Stock {
   /** From here on they are somebody's own. */
   #reserved: number;
 
-  /** @param seats of the show, more than are wanted at a time */
+  /** @param seats of the show: half of them, which are never reserved, are more than are wanted at a time */
   constructor(showId: string, seats: number) {
-    if (seats <= WANTED) throw new Error(`a show of more than ${WANTED} seats is needed`);
+    if (seats <= 2 * WANTED) throw new Error(`a show of more than ${2 * WANTED} seats is needed`);
     this.showId = showId;
     this.#seats = seats;
     this.#wanted = Array.from({ length: WANTED }, (_, i) => i);
@@ -35,7 +35,10 @@ export class Stock {
   reserve(count: number): string[] {
     this.#reserved -= count;
     if (this.#reserved < this.#seats / 2) this.#reserved = this.#seats - count;
-    return Array.from({ length: count }, (_, i) => `S${this.#reserved + i}`);
+    const seatIds = Array.from({ length: count }, (_, i) => `S${this.#reserved + i}`);
+    // Demand may have come so far.
+    for (const seatId of seatIds) this.sold(seatId);
+    return seatIds;
   }
 
   sold(seatId: string): void {
@@ -43,9 +46,9 @@ export class Stock {
     if (at >= 0) this.#wanted[at] = this.#another();
   }
 
-  /** In the end the first ones again: refunds may have brought something back. */
+  /** After the last that is not reserved the first ones again: refunds may have brought something back. */
   #another(): number {
-    do this.#last = (this.#last + 1) % this.#seats;
+    do this.#last = this.#last + 1 < this.#reserved ? this.#last + 1 : 0;
     while (this.#wanted.includes(this.#last));
     return this.#last;
   }
