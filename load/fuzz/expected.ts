@@ -1,5 +1,6 @@
 import {
   type ClientFrame,
+  closeCodes,
   decodeClientFrame,
   type ErrorFrame,
   limits,
@@ -86,22 +87,34 @@ function answerTo({ type, id }: ClientFrame, joining: boolean): Expected {
 export const isReply = (frame: ServerFrame): boolean =>
   frame.type === 'error' || ('id' in frame && frame.id !== undefined);
 
-/** In words, what of the replies was not expected, or is missing. */
-export function compare(
-  { replies: wanted, ends }: Expectation,
-  replies: readonly ServerFrame[],
-): string | undefined {
+/** What had come when all of the replies were there, the connection was closed, or the time was over. */
+export interface Heard {
+  readonly replies: readonly ServerFrame[];
+  readonly closed: boolean;
+  readonly closeCode: number | undefined;
+}
+
+/** In words, what was not expected, or is missing. */
+export function compare({ replies: wanted, ends }: Expectation, heard: Heard): string | undefined {
+  const wrong = wrongEnd(ends, heard);
+  if (wrong !== undefined) return wrong;
   // The same id may have been used twice: what leaves no choice comes first.
   const open = wanted.toSorted((a, b) => Number(b.exact) - Number(a.exact));
   const isError = (reply: ServerFrame) => Number(reply.type === 'error');
-  for (const reply of replies.toSorted((a, b) => isError(a) - isError(b))) {
+  for (const reply of heard.replies.toSorted((a, b) => isError(a) - isError(b))) {
     const id = 'id' in reply ? reply.id : undefined;
     const at = open.findIndex((expected) => expected.id === id && expected.fits(reply));
     if (at < 0) return `nobody asked for ${JSON.stringify(reply).slice(0, 300)}`;
     open.splice(at, 1);
   }
   const [missing] = open;
-  return missing === undefined || ends !== 'no'
+  return missing === undefined || heard.closed
     ? undefined
     : `no answer to ${missing.id}: ${missing.described}`;
+}
+
+function wrongEnd(ends: Expectation['ends'], { closed, closeCode }: Heard): string | undefined {
+  if (!closed) return ends === 'yes' ? 'a frame that ends the connection did not' : undefined;
+  if (ends === 'yes' || (ends === 'perhaps' && closeCode === closeCodes.abuse)) return undefined;
+  return `the connection was ended with ${closeCode}`;
 }

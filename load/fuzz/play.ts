@@ -97,11 +97,9 @@ export class Player {
     // When a frame ends the connection, its end is waited for.
     await client.socket.until(() => answered(wanted.length) && ends !== 'yes', REPLIES_WITHIN_MS);
     answered(wanted.length);
-    if (ends === 'yes' && !client.socket.closed) return 'a frame that ends the connection did not';
-    if (ends === 'no' && client.socket.closed)
-      return `the connection was ended with ${client.frames.closeCode}`;
+    const heard = { replies, closed: client.socket.closed, closeCode: client.frames.closeCode };
     client.socket.destroy();
-    return client.broken?.message ?? compare(expectation, replies);
+    return client.broken?.message ?? compare(expectation, heard);
   }
 
   async #bytes(parts: readonly Buffer[]): Promise<string | undefined> {
