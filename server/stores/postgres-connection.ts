@@ -3,6 +3,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import postgres from 'postgres';
 import { DeadlineError, monotonicMs, withDeadline } from '../clock.ts';
 import { type Address, nameOf } from './addresses.ts';
+import { isAboutCertificate } from './certificates.ts';
 import { type PostgresTarget, readPostgresUrl } from './postgres-url.ts';
 
 /** Postgres could not be reached: nothing was sent, so nothing happened. */
@@ -81,7 +82,7 @@ export function isFinal(error: unknown): boolean {
 
 function isLasting(answer: unknown): boolean {
   if (answer instanceof postgres.PostgresError) return !PASSES.test(answer.code);
-  return answer instanceof Error && answer.message.includes('certificate');
+  return isAboutCertificate(answer);
 }
 
 /**

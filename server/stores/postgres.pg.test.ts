@@ -294,10 +294,12 @@ async function blackHole(databaseUrl: string) {
 test('a server that starts is waited for, one that has refused is not', async () => {
   const failed = (cause: unknown) => new PostgresUnavailable('cannot connect to Postgres', { cause });
   const answered = (code: string) => failed(Object.assign(new postgres.PostgresError(''), { code }));
+  const coded = (code: string, message: string) => failed(Object.assign(new Error(message), { code }));
   const away = ['57P01', '57P03', '53300'].map(answered);
-  for (const error of [...away, failed(new Error('connect ECONNREFUSED')), new PostgresBusy()])
-    expect(isFinal(error)).toBe(false);
+  const refused = coded('ECONNREFUSED', 'connect ECONNREFUSED');
+  const unknown = coded('ENOTFOUND', 'getaddrinfo ENOTFOUND certificate-store.internal');
+  for (const error of [...away, refused, unknown, new PostgresBusy()]) expect(isFinal(error)).toBe(false);
   const wrong = ['28P01', '3D000', '42501'].map(answered);
-  for (const error of [...wrong, failed(new Error('self-signed certificate')), new TypeError('a bug')])
-    expect(isFinal(error)).toBe(true);
+  const selfSigned = coded('DEPTH_ZERO_SELF_SIGNED_CERT', 'self-signed certificate');
+  for (const error of [...wrong, selfSigned, new TypeError('a bug')]) expect(isFinal(error)).toBe(true);
 });

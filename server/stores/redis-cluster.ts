@@ -4,6 +4,7 @@ import { type Address, nameOf } from './addresses.ts';
 import { type ClusterView, movedTo, readView, SLOTS, slotOf } from './cluster-view.ts';
 import { CONNECT_TIMEOUT_MS, nodeEndpoint, type RedisSettings, StoreUnavailable } from './redis-client.ts';
 import { RedisLink, type RedisStore } from './redis-link.ts';
+import { RedisUnusable } from './redis-unusable.ts';
 import type { RedisTarget } from './redis-url.ts';
 
 /** Between two questions who serves what, while something is wrong. */
@@ -37,7 +38,7 @@ export class RedisCluster implements RedisStore {
   /** Whom to ask when no master answers. */
   #known: readonly Address[];
   #hasHoles = true;
-  #problem = '';
+  #problem: Error | undefined;
   #refreshing: Promise<void> | undefined;
   #suspected = false;
   #closed = false;
@@ -70,11 +71,10 @@ export class RedisCluster implements RedisStore {
     try {
       await withDeadline(this.#begin(), CONNECT_TIMEOUT_MS);
     } catch {
-      const problem = this.#whatIsWrong();
+      const problems = this.#whatIsWrong();
       this.close();
-      throw new Error(
-        `cannot use the Redis cluster at ${this.#target.nodes.map(nameOf).join(', ')}: ${problem}`,
-      );
+      const nodes = this.#target.nodes.map(nameOf).join(', ');
+      throw new RedisUnusable(`cannot use the Redis cluster at ${nodes}`, ...problems);
     }
   }
 
@@ -199,7 +199,7 @@ export class RedisCluster implements RedisStore {
       if (view === undefined) throw new Error(`${nameOf(address)} says that the cluster is down`);
       return view;
     } catch (error) {
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = error instanceof Error ? error : undefined;
       throw error;
     } finally {
       link.close();
@@ -247,11 +247,13 @@ export class RedisCluster implements RedisStore {
     return '';
   }
 
-  #whatIsWrong(): string {
+  #whatIsWrong(): readonly Error[] {
     const away = this.#masters.filter(({ runId }) => runId === undefined);
-    const problems = away.map(({ endpoint, problem }) => `${endpoint.name}: ${problem || 'no answer'}`);
-    if (this.#masters.length > 0 && this.#hasHoles) problems.push('some slots have no master');
-    return problems.join('; ') || this.#problem || 'no node answers';
+    const problems: Error[] = away.map(
+      ({ endpoint, problem }) => new RedisUnusable(endpoint.name, problem ?? new Error('no answer')),
+    );
+    if (this.#masters.length > 0 && this.#hasHoles) problems.push(new Error('some slots have no master'));
+    return problems.length > 0 ? problems : [this.#problem ?? new Error('no node answers')];
   }
 }
 

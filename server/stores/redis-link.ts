@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import type { Redis } from 'ioredis';
 import { monotonicMs, withDeadline } from '../clock.ts';
+import { reasons } from '../observability/reasons.ts';
 import { readScripts, type Script } from './lua.ts';
 import {
   CONNECT_TIMEOUT_MS,
@@ -9,6 +10,7 @@ import {
   type RedisSettings,
   StoreUnavailable,
 } from './redis-client.ts';
+import { RedisUnusable, WrongRedis } from './redis-unusable.ts';
 
 /** Redis for commands, one server or many: runs the Lua steps, each at the master that serves its keys. */
 export interface RedisStore {
@@ -50,6 +52,8 @@ function parseInfo(info: string): Map<string, string> {
   );
 }
 
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
 /** Without an open connection the client refuses before it writes; what Redis refuses in these words it did not begin. */
 const unsent = (message: string): boolean =>
   message.includes("isn't writeable") ||
@@ -66,9 +70,9 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   readonly #settings: RedisSettings;
   readonly #scripts = readScripts();
   #runId: string | undefined;
-  #problem = '';
+  #problem: Error | undefined;
   /** What the server has refused since it was connected to: which database, say. */
-  #refused: string | undefined;
+  #refused: Error | undefined;
   #isNew = true;
   /** Until then whoever connects tells what is wrong, and the log nothing. */
   #logs = false;
@@ -82,8 +86,8 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
       this.#refused = undefined;
     });
     this.#client.on('error', (error: Error) => {
-      this.#refused = error.message;
-      this.#complain(error.message);
+      this.#refused = error;
+      this.#complain(error);
     });
     // Forgotten before a new connection can carry anything: what is sent there must not claim to know its run.
     this.#client.on('close', () => this.#setRun(undefined));
@@ -101,11 +105,11 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
 
   /** It is being made, and nothing has gone wrong yet. */
   get isNew(): boolean {
-    return this.#isNew && this.#problem === '';
+    return this.#isNew && this.#problem === undefined;
   }
 
-  /** The latest trouble, in one line; empty: none. */
-  get problem(): string {
+  /** The latest trouble; undefined: none. */
+  get problem(): Error | undefined {
     return this.#problem;
   }
 
@@ -116,8 +120,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
       this.#logs = true;
     } catch (error) {
       this.close();
-      const reason = this.#problem || (error instanceof Error ? error.message : String(error));
-      throw new Error(`cannot use Redis at ${this.endpoint.name}: ${reason}`);
+      throw new RedisUnusable(`cannot use Redis at ${this.endpoint.name}`, this.#problem ?? asError(error));
     }
   }
 
@@ -235,10 +238,10 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   async #onReady(): Promise<void> {
     try {
       await this.#readRun();
-      this.#problem = '';
+      this.#problem = undefined;
     } catch (error) {
       if (!this.#logs) return;
-      this.#complain(error instanceof Error ? error.message : String(error));
+      this.#complain(asError(error));
       this.#client.disconnect(true);
     }
   }
@@ -246,12 +249,12 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   async #readRun(): Promise<void> {
     const info = parseInfo(await this.#inTime(this.#client.info('server')));
     // The client goes on all the same: without this in another database than the one that was named.
-    if (this.#refused !== undefined) throw new Error(this.#refused);
+    if (this.#refused !== undefined) throw this.#refused;
     const version = info.get('redis_version') ?? '0';
     if (Number.parseInt(version, 10) < oldest)
-      throw new Error(`version ${version} is too old, ${oldest} is needed`);
+      throw new WrongRedis(`version ${version} is too old, ${oldest} is needed`);
     if (!this.endpoint.inCluster && info.get('redis_mode') === 'cluster')
-      throw new Error('it is a node of a cluster: say redis+cluster:// (or rediss+cluster://)');
+      throw new WrongRedis('it is a node of a cluster: say redis+cluster:// (or rediss+cluster://)');
     this.#setRun(info.get('run_id'));
   }
 
@@ -263,10 +266,10 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   }
 
   /** One line when the trouble begins, not one for every attempt to reconnect. */
-  #complain(message: string): void {
-    if (this.#logs && this.#problem === '')
-      this.#settings.log.warn({ error: message, at: this.endpoint.name }, 'Redis connection');
-    this.#problem = message;
+  #complain(problem: Error): void {
+    if (this.#logs && this.#problem === undefined)
+      this.#settings.log.warn({ error: reasons(problem), at: this.endpoint.name }, 'Redis connection');
+    this.#problem = problem;
   }
 
   #unavailable(step: string, error: unknown): StoreUnavailable {

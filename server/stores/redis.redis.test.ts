@@ -53,7 +53,29 @@ const answers = (store: RedisStore) =>
 it('a database that there is not is no other one', async () => {
   const store = openRedis(redisSettings(`${redis.url}/99`));
   opened.push(store);
-  await expect(store.connect()).rejects.toThrow(/cannot use Redis at .*: ERR DB index is out of range/);
+  const refused = /cannot use Redis at .*: ERR DB index is out of range/;
+  await expect(store.connect()).rejects.toMatchObject({
+    message: expect.stringMatching(refused),
+    isFinal: true,
+  });
+});
+
+it('no sentinel is waited for where a Redis answers, nor a Redis where nobody is let in', async () => {
+  const locked = await startRedis();
+  const admin = new Redis(locked.url);
+  try {
+    await admin.config('SET', 'requirepass', 'right');
+    for (const url of [
+      `redis://127.0.0.1:${locked.port}`,
+      `redis+sentinel://127.0.0.1:${locked.port}/main`,
+      `redis+sentinel://127.0.0.1:${redis.port}/main`,
+      `redis+cluster://127.0.0.1:${locked.port}`,
+    ])
+      await expect(openRedis(redisSettings(url)).connect(), url).rejects.toMatchObject({ isFinal: true });
+  } finally {
+    admin.disconnect();
+    await locked.stop();
+  }
 });
 
 it('a Redis that forgets its scripts is told them again', async () => {

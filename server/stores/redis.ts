@@ -3,6 +3,7 @@ import { type RedisSettings, urlEndpoint } from './redis-client.ts';
 import { RedisCluster } from './redis-cluster.ts';
 import { RedisLink, type RedisStore } from './redis-link.ts';
 import { sentinelEndpoint } from './redis-sentinel.ts';
+import { RedisUnusable } from './redis-unusable.ts';
 import { addressOf, parseRedisUrl, REDIS_URL_FORMS } from './redis-url.ts';
 
 export { type RedisSettings, StoreUnavailable } from './redis-client.ts';
@@ -19,10 +20,6 @@ export function openRedis(settings: RedisSettings): RedisStore {
   );
 }
 
-/** What Redis answers, or is, that no waiting changes. Clients that it has too many of may go. */
-const FINAL =
-  /\b(WRONGPASS|NOAUTH|NOPERM)\b|\bERR (?!max number)|is too old|is a node of a cluster|certificate/;
-
 /** The store that the URL names, as soon as it can be used. Rejects with one line that says what is wrong. */
 export function connectRedis(settings: RedisSettings, startWaitMs: number): Promise<RedisStore> {
   const connect = async () => {
@@ -30,7 +27,7 @@ export function connectRedis(settings: RedisSettings, startWaitMs: number): Prom
     await store.connect();
     return store;
   };
-  const isFinal = (error: unknown) => FINAL.test(String(error));
+  const isFinal = (error: unknown) => !(error instanceof RedisUnusable) || error.isFinal;
   const wait: Wait = { startWaitMs, log: settings.log };
   return whenReachable(`Redis at ${addressOf(settings.url)}`, connect, isFinal, wait);
 }
