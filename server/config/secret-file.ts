@@ -13,9 +13,9 @@ export function readSecret(
   if (!path) return { ok: true, value: env[name] };
   if (env[name]?.trim()) return { ok: false, problem: `and ${name}_FILE exclude each other` };
   try {
-    const value = readFileSync(path, 'utf8').trim();
+    const value = readFileSync(path, 'utf8');
     // As good as unset it would open the server to everybody.
-    return value === '' ? { ok: false, problem: `is empty in ${name}_FILE` } : { ok: true, value };
+    return value.trim() === '' ? { ok: false, problem: `is empty in ${name}_FILE` } : { ok: true, value };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
     return { ok: false, problem: `cannot be read from ${name}_FILE: ${code}` };
