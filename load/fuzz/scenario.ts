@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { limits } from '../../protocol/index.ts';
 import { socketBytes, upgrades } from './bytes.ts';
 import { anyText, saleTexts, validFrame } from './frames.ts';
 import { pipeline, request, saleRequests } from './requests.ts';
@@ -25,12 +26,16 @@ export const KINDS: readonly Kind[] = ['frames', 'cold', 'bytes', 'upgrade', 'ht
 
 const patient = fc.boolean();
 const noise = fc.array(anyText(validFrame), { minLength: 1, maxLength: 20 });
+/** What is dear to refuse: some of it ends the connection. */
+const heavy = fc.integer({ min: 1_024, max: limits.maxFrameBytes }).map((length) => 'x'.repeat(length));
+const flood = fc.array(fc.oneof(heavy, anyText(validFrame)), { minLength: 5, maxLength: 40 });
 /** Sales, alone and with noise in between. */
 const texts = fc.oneof(
-  { weight: 4, arbitrary: noise },
-  { weight: 1, arbitrary: saleTexts },
+  { weight: 16, arbitrary: noise },
+  { weight: 4, arbitrary: saleTexts },
+  { weight: 1, arbitrary: flood },
   {
-    weight: 1,
+    weight: 4,
     arbitrary: fc
       .tuple(saleTexts, noise)
       .map(([sale, other]) => sale.flatMap((text, i) => [text, ...other.slice(i, i + 1)])),
