@@ -250,3 +250,26 @@ describe('a failover', () => {
     expect(store.masters).toHaveLength(3);
   });
 });
+
+describe('a master that is dead, without a replica', () => {
+  it('stops the shows of all masters, or its own alone if full coverage is not required', async () => {
+    const dir = await mkdtemp(join(inject('runDir'), 'cluster-'));
+    const lone = await TestCluster.start((name) => join(dir, name));
+    try {
+      const store = await connected(lone.url, 2_000);
+      const [own, other] = [await showAt(store, 0), await showAt(store, 1)];
+      const asks = async (showId: string) => (await failureOf(read(store, showId))) === 'it answered';
+      await lone.kill(0);
+      await expect
+        .poll(async () => String(await failureOf(read(store, other))), { timeout: 60_000 })
+        .toContain('CLUSTERDOWN');
+      for (const { admin } of lone.masters.slice(1))
+        await admin.config('SET', 'cluster-require-full-coverage', 'no');
+      await expect.poll(() => asks(other), { timeout: 60_000 }).toBe(true);
+      expect(await asks(own)).toBe(false);
+      await expect(store.ping()).rejects.toThrow();
+    } finally {
+      await lone.stop();
+    }
+  });
+});

@@ -106,6 +106,21 @@ export class TestCluster {
     this.#swap(master);
   }
 
+  /** Kills the master with -9, and waits until the other masters have declared it dead. It has no replica. */
+  async kill(master: number): Promise<void> {
+    const dead = this.masters[master];
+    const others = this.masters.filter((node) => node !== dead);
+    for (const { admin } of others) await admin.config('SET', 'cluster-node-timeout', ELECTION_TIMEOUT_MS);
+    dead?.service.signal('SIGKILL');
+    await dead?.service.exited;
+    const isDeclared = ({ admin }: ClusterNode) =>
+      linesOf(admin).then((lines) =>
+        lines.some((line) => line.startsWith(`${dead?.id} `) && / master,fail /.test(line)),
+      );
+    for (const node of others)
+      await until('it to be declared dead', () => isDeclared(node), ELECTED_WITHIN_MS);
+  }
+
   /** Starts the one that was killed again: it finds its slots at its heir, and becomes the heir's replica. */
   async revive(master: number): Promise<void> {
     const [, dead] = this.#pair(master);
