@@ -1,4 +1,4 @@
-/** What the URLs of both stores have in common: several hosts, and a login that is the same for all of them. */
+/* What the URLs of both stores share: several hosts, and one login for all of them. */
 
 export interface Address {
   readonly host: string;
@@ -12,7 +12,7 @@ export interface Login {
 
 const HOST = /^(?<host>\[[\da-f:.]+\]|[\w.-]+)(?::(?<port>\d{1,5}))?$/i;
 
-/** `host:port`, as it may be shown. */
+/** `host:port`, fit for logs and messages. */
 export const nameOf = ({ host, port }: Address): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 

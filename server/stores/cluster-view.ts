@@ -7,10 +7,10 @@ export const SLOTS = 16_384;
 /** The slot of a key, by its hash tag. */
 export const slotOf = (key: string): number => keySlot(key);
 
-/** Who serves what, as one node of a cluster sees it. */
+/** Which master serves which slots, as one node of a cluster sees it. */
 export interface ClusterView {
   readonly ranges: readonly { readonly from: number; readonly to: number; readonly master: Address }[];
-  /** Masters and replicas: any of them can be asked the next time. */
+  /** Masters and replicas, to be asked the next time. */
   readonly nodes: readonly Address[];
 }
 
@@ -18,9 +18,8 @@ const node = z.tuple([z.string().nullable(), z.number()]).rest(z.unknown());
 const slotsReply = z.array(z.tuple([z.number(), z.number(), node]).rest(node));
 
 /**
- * Undefined: the node sees no working cluster, as one does that was cut off from the others, so that what it says of them
- * is old.
- * @param askedHost stands for a host that the node does not know of itself
+ * Undefined: the node sees no working cluster. It may be cut off from the others, and what it says of them outdated.
+ * @param askedHost used where the node does not know its own host
  */
 export function readView(info: string, slots: unknown, askedHost: string): ClusterView | undefined {
   if (!/^cluster_state:ok\r?$/m.test(info)) return undefined;
@@ -32,7 +31,7 @@ export function readView(info: string, slots: unknown, askedHost: string): Clust
   };
 }
 
-/** Where a refusal by `MOVED` sends its sender; undefined: it is none, or does not tell. */
+/** The slot and master that a `MOVED` refusal names; undefined: it is another error, or names none. */
 export function movedTo(message: string, askedHost: string): { slot: number; master: Address } | undefined {
   const [, slot, host, port] = /^MOVED (\d+) (.*):(\d+)/.exec(message) ?? [];
   if (slot === undefined || Number(slot) >= SLOTS || host === '?') return undefined;

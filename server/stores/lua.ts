@@ -6,13 +6,13 @@ const contentOf = (file: string): string => readFileSync(new URL(file, folder), 
 
 export interface Script {
   readonly lua: string;
-  /** What Redis knows it by, once it has run. */
+  /** Its SHA1, by which `EVALSHA` names it. */
   readonly sha: string;
 }
 
 let scripts: ReadonlyMap<string, Script> | undefined;
 
-/** The atomic steps, by name: one Lua file each, behind the prelude that they share. Read once. */
+/** The atomic steps, by name: one Lua file each, with the shared prelude before it. Read once. */
 export function readScripts(): ReadonlyMap<string, Script> {
   scripts ??= read();
   return scripts;

@@ -4,7 +4,7 @@ import type { Log } from '../observability/log.ts';
 import { PostgresConnection } from './postgres-connection.ts';
 import { type SqlFile, type SqlStatement, sqlFiles, statement } from './sql-files.ts';
 
-/** The database was made by a newer server: this one would not know what it means. Its message says what to do. */
+/** The database has the schema of a newer server, which this one does not know. The message says what to do. */
 export class SchemaTooNew extends Error {
   override readonly name = 'SchemaTooNew';
 
@@ -16,7 +16,7 @@ export class SchemaTooNew extends Error {
 }
 
 const CONNECT_DEADLINE_MS = 5_000;
-/** For each step, the wait for another server's migration included. */
+/** For each step, including the wait for another server's migration. */
 const STEP_DEADLINE_MS = 120_000;
 
 const lockSchema = statement('lock_schema');
@@ -29,8 +29,8 @@ const recorded = z.array(z.object({ folder: z.string(), name: z.string(), digest
 type Recorded = z.infer<typeof recorded>;
 
 /**
- * Brings the database's schema up to date: missing migrations in order, functions whose text changed. One transaction
- * under one lock, so any number of servers may start at once on an empty database; one that is up to date only looks.
+ * Brings the database's schema up to date: missing migrations in order, then functions whose text changed. One transaction
+ * under one lock, so any number of servers may start at once on an empty database. If it is up to date, it is only read.
  * Rejects with `SchemaTooNew`, or as `PostgresConnection` does.
  */
 export async function migrate({ url, log }: { readonly url: string; readonly log: Log }): Promise<void> {
@@ -53,7 +53,7 @@ export async function migrate({ url, log }: { readonly url: string; readonly log
     }
     await connection.script('COMMIT', STEP_DEADLINE_MS);
   } finally {
-    // After a failure the server rolls back by itself.
+    // No ROLLBACK: the connection is closed, so Postgres rolls back.
     await connection.close();
   }
 }
@@ -66,7 +66,7 @@ function refuseNewer(done: Recorded): void {
   if (foreign !== undefined) throw new SchemaTooNew(foreign.name, known.at(-1) ?? 'none');
 }
 
-/** Migrations are append-only, so the name says whether one was run; functions are made again when their text changed. */
+/** A migration never changes, so its name says whether it was run. A function is created anew when its text has changed. */
 function pending(done: Recorded): { folder: Folder; file: SqlFile; digest: string }[] {
   const wasRun = (folder: Folder, file: SqlFile, digest?: string) =>
     done.some(

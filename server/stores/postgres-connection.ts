@@ -16,7 +16,7 @@ export class PostgresBusy extends Error {
   override readonly name = 'PostgresBusy';
 }
 
-/** The statement was sent and no answer came (`deadline`) or can come (`lost`): it may have been carried out, or may yet be. */
+/** The statement was sent and no answer came (`deadline`) or can come (`lost`): it may have been executed, or may still be. */
 export class PostgresUnknown extends Error {
   override readonly name = 'PostgresUnknown';
   readonly reason: 'deadline' | 'lost';
@@ -43,19 +43,19 @@ export interface ConnectionOptions {
 const TOO_MANY_CONNECTIONS = '53300';
 const GOODBYE_MS = 2_000;
 
-/** The server's answer that it did not do it: the statement was rolled back. Anything that also ends the connection proves nothing. */
+/** Postgres refused: the statement was rolled back. An error that also ends the connection does not prove that. */
 export const isRefusal = (error: unknown): error is postgres.PostgresError =>
   error instanceof postgres.PostgresError && error.severity !== 'FATAL' && error.severity !== 'PANIC';
 
-/** Serialization failure, deadlock, lock timeout, statement timeout: rolled back, and likely to work next time. */
+/** Serialization failure, deadlock, lock timeout, statement timeout: rolled back, and likely to succeed next time. */
 const TRY_AGAIN = new Set(['40001', '40P01', '55P03', '57014']);
-/** Out of disk, memory or connections; a server that only reads. */
+/** Out of disk, memory or connections; a server that is read-only. */
 const CANNOT_WRITE = /^(53...|25006)$/;
 const ONLY_READS = '25006';
 
 /**
- * What the failure of a call means for the caller: nothing happened, and it may (`busy`) or cannot (`unavailable`) be tried
- * again now; or nobody knows whether it happened (`unknown`). Undefined: a bug, or no failure of Postgres.
+ * What the failure of a call means for the caller. Nothing happened, and trying again now may help (`busy`) or not
+ * (`unavailable`); or it is not known whether it happened (`unknown`). Undefined: a bug, or not an error of Postgres.
  */
 export function failureKind(error: unknown): 'busy' | 'unavailable' | 'unknown' | undefined {
   if (error instanceof PostgresBusy) return 'busy';
@@ -66,17 +66,17 @@ export function failureKind(error: unknown): 'busy' | 'unavailable' | 'unknown' 
   return CANNOT_WRITE.test(error.code) ? 'unavailable' : undefined;
 }
 
-/** It stops, starts, or has no room. */
+/** Postgres is stopping, starting, or out of connections. */
 const PASSES = /^(57P0[123]|53...)$/;
 
 /**
- * Whether waiting changes nothing about it: a bug, or what the server answered when it was connected to (a wrong password, no such
- * database, another's certificate).
+ * Whether waiting cannot help: a bug, or what the server answered to the connection (a wrong password, no such database, the
+ * certificate of another host).
  */
 export function isFinal(error: unknown): boolean {
   if (failureKind(error) === undefined) return true;
   const cause = error instanceof Error ? error.cause : undefined;
-  // Of several hosts the one that takes writes may be the one that is not up yet.
+  // Of several hosts, the one that takes writes may be the one that is not up yet.
   return cause instanceof AggregateError ? cause.errors.every(isLasting) : isLasting(cause);
 }
 
@@ -86,16 +86,16 @@ function isLasting(answer: unknown): boolean {
 }
 
 /**
- * One connection to Postgres for its one life: `open`, then calls one at a time, then `close` or `destroy`. It never
- * reconnects: a client that does could run a statement on another backend than the one before it. It leads to a server that
- * takes writes, for what a standby reads is old, and nothing that is decided here may rest on it.
+ * One connection to Postgres: `open`, then calls one at a time, then `close` or `destroy`. It never reconnects: otherwise a
+ * statement could run on another backend than the one before it. It leads to a server that takes writes, because a standby
+ * is behind, and no decision may rest on old data.
  *
- * postgres.js speaks the protocol; the socket is ours, because it offers no other way to cut a connection whose other
- * end is silent (`end` leaves the socket to the kernel for minutes). `fetch_types` stays off: when a connection dies
+ * postgres.js speaks the protocol; the socket is ours, because postgres.js cannot cut a connection whose other end is silent
+ * (`end` leaves the socket to the kernel for minutes). `fetch_types` stays off: when a connection dies
  * during that query, postgres.js 3.4.9 leaves an unhandled rejection, which ends the process.
  */
 export class PostgresConnection {
-  /** Which of the URL's hosts it leads to. */
+  /** The host of the URL that it is connected to. */
   readonly host: Address;
   readonly #sql: postgres.Sql<{ bigint: number }>;
   #socket: Socket | undefined;
@@ -112,7 +112,7 @@ export class PostgresConnection {
       port: host.port,
       ssl: target.tlsTo(host.host),
       connection: { application_name: 'rowlock', ...target.parameters, ...session },
-      // What its types do not know, it takes.
+      // postgres.js accepts this option, though its types lack it.
       socket: () => this.#connect(),
       onclose: () => {
         this.#alive = false;
@@ -122,9 +122,9 @@ export class PostgresConnection {
   }
 
   /**
-   * The first of the URL's hosts that takes writes, beginning with this one. Each gets its share of the time that is left: one
-   * that is silent leaves some for the others. Rejects with `PostgresUnavailable`, or with `PostgresBusy` when a server has no
-   * connection left.
+   * Connects to the first of the URL's hosts that takes writes, beginning with this one. Each gets a share of the time that is
+   * left, so that a silent one leaves some for the others. Rejects with `PostgresUnavailable`, or with `PostgresBusy` when a
+   * server has no connection left.
    */
   static async open(
     options: ConnectionOptions,
@@ -155,8 +155,8 @@ export class PostgresConnection {
   }
 
   /**
-   * Runs one prepared statement. Rejects with the server's own error when it refused (`isRefusal`), else with
-   * `PostgresUnknown`, and is destroyed then.
+   * Runs one prepared statement. Rejects with Postgres' own error when it refused (`isRefusal`), else with `PostgresUnknown`;
+   * then the connection is destroyed.
    */
   query(text: string, parameters: readonly SqlParameter[], deadlineMs: number): Promise<Row[]> {
     return this.#answer(this.#sql.unsafe(text, [...parameters], { prepare: true }).execute(), deadlineMs);
@@ -167,14 +167,14 @@ export class PostgresConnection {
     await this.#answer(this.#sql.unsafe(text).simple().execute(), deadlineMs);
   }
 
-  /** Takes leave of the server; for an idle connection. */
+  /** Closes an idle connection in an orderly way. */
   async close(): Promise<void> {
     this.#alive = false;
     await withDeadline(this.#sql.end({ timeout: 1 }), GOODBYE_MS).catch(() => undefined);
     this.destroy();
   }
 
-  /** Cuts the connection at once. The server may still carry out a statement under way. */
+  /** Cuts the connection at once. Postgres may still finish a statement under way. */
   destroy(): void {
     this.#alive = false;
     this.#socket?.destroy();
@@ -190,7 +190,7 @@ export class PostgresConnection {
     try {
       return await withDeadline(query, deadlineMs);
     } catch (error) {
-      // Another host may take writes by now: this connection is not used again.
+      // Another host may take writes by now, so this connection is not used again.
       if (isRefusal(error) && error.code === ONLY_READS) this.destroy();
       if (isRefusal(error)) throw error;
       this.destroy();
@@ -206,11 +206,11 @@ export class PostgresConnection {
       : { host, port, noDelay: true, keepAlive: true };
     const socket = connectTcp(address);
     this.#socket = socket;
-    // An attempt that the deadline cut may still fail, with nobody else listening.
+    // After the deadline the attempt may still fail: without a handler that would end the process.
     socket.on('error', () => undefined);
     if (!this.#alive) socket.destroy();
     await once(socket, 'connect');
-    // postgres.js asks there for the name that it tells a server with several certificates.
+    // postgres.js takes the server name for TLS (SNI) from here.
     return Object.assign(socket, { host });
   }
 }
@@ -220,7 +220,7 @@ interface Failure {
   readonly error: unknown;
 }
 
-/** Where one has no connection left, that is the answer: it may be the one that takes writes. */
+/** If one had no connection left, that is the error to report: it may be the one that takes writes. */
 function noneOf(failures: readonly Failure[]): PostgresBusy | PostgresUnavailable {
   const full = failures.find(
     ({ error }) => error instanceof postgres.PostgresError && error.code === TOO_MANY_CONNECTIONS,
@@ -248,9 +248,9 @@ const clientSettings = ({ statementTimeoutMs, lockTimeoutMs }: ConnectionOptions
   session: {
     statement_timeout: statementTimeoutMs,
     lock_timeout: lockTimeoutMs,
-    // The confirm function needs each of its statements to see what was committed before it.
+    // In the confirm function each statement must see what was committed before it.
     default_transaction_isolation: 'read committed' as const,
   },
-  // The only bigints are versions, and a seat is not sold 2^53 times.
+  // The only bigints are versions, and no seat is sold 2^53 times.
   types: { bigint: { to: 20, from: [20], serialize: String, parse: Number } },
 });

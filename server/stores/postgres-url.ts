@@ -6,30 +6,30 @@ import { type Address, isPort, type Login, nameOf, parseHost, parseLogin } from 
 const MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 type TlsMode = (typeof MODES)[number];
 
-/** Where PostgreSQL is reached, as DATABASE_URL tells it: in the words of libpq. What none of them is (`search_path`) is told to the server. */
+/** DATABASE_URL, parsed as libpq does. Parameters that libpq does not know (`search_path`) are passed to the server. */
 export interface PostgresTarget {
   /** One of them takes writes. A host that begins with `/` is the directory of a Unix socket. */
   readonly hosts: readonly Address[];
   readonly login: Login;
   readonly database: string | undefined;
-  /** What a connection to this host does about TLS, as postgres.js takes it. */
+  /** The TLS option of postgres.js for a connection to this host. */
   readonly tlsTo: (host: string) => false | 'prefer' | TlsOptions;
-  /** Settings of the session, which the server is told as they are. */
+  /** Settings of the session, passed to the server unchanged. */
   readonly parameters: Readonly<Record<string, string>>;
 }
 
 type Read = { readonly ok: true; readonly target: PostgresTarget } | Refused;
 interface Refused {
   readonly ok: false;
-  /** Fit for people's eyes, as what follows the name of the variable. */
+  /** Follows the name of the variable in a message; contains no secret. */
   readonly problem: string;
 }
 
 const FORM =
   /^postgres(?:ql)?:\/\/(?:(?<login>[^/?#]*)@)?(?<hosts>[^/?#@]*)(?:\/(?<database>[^/?#]*))?(?:\?(?<query>[^#]*))?$/;
 /**
- * Words of libpq that are no settings of the server. These are heeded here, or make no difference: connecting and every call
- * have deadlines of ours, which find out before the kernel does.
+ * Parameters of libpq that are not settings of the server. They are evaluated here, or have no effect: our own deadlines for
+ * connecting and for every call end sooner than the timeouts of the kernel.
  */
 const OURS = new Set(
   (
@@ -37,18 +37,18 @@ const OURS = new Set(
     'keepalives keepalives_idle keepalives_interval keepalives_count'
   ).split(' '),
 );
-/** These are not built in, so nobody may insist on them. */
+/** Not implemented: accepted only where they do not require it. */
 const OPTIONAL = new Set(['gssencmode', 'channel_binding']);
-/** These stand elsewhere in the URL or are not built in. A server that is told them refuses, and has read a password in the clear. */
+/** These belong elsewhere in the URL, or are not implemented. Passed on, a password would reach the server in the clear. */
 const REFUSED = new Set(
   'user password host hostaddr port dbname database passfile service sslcert sslkey sslpassword sslcrl'.split(
     ' ',
   ),
 );
-/** A server that books needs one that takes writes; that is looked for unasked. */
+/** A host that takes writes is always needed, and looked for without being asked. */
 const WRITERS = new Set(['read-write', 'primary']);
 
-/** A file that the URL names is read each time: a renewed authority needs no restart. */
+/** Reads the file of `sslrootcert` at each call, so that a renewed certificate authority needs no restart. */
 export function readPostgresUrl(url: string): Read {
   const { login = '', hosts, database = '', query } = FORM.exec(url)?.groups ?? {};
   const addresses = hosts?.split(',').map(parseAddress) ?? [];
@@ -82,7 +82,7 @@ export function readPostgresUrl(url: string): Read {
   return { ok: true, target };
 }
 
-/** Hosts and ports: what may be shown of a URL that carries a password. */
+/** Hosts and ports, without the login: fit for logs and messages. */
 export function postgresHosts(url: string): string {
   const read = readPostgresUrl(url);
   return read.ok ? read.target.hosts.map(nameOf).join(', ') : 'a URL that is none';
@@ -100,14 +100,14 @@ function parseAddress(text: string): Address | undefined {
 }
 
 /**
- * postgres.js knows no authority but Node's, tells `sslrootcert` to the server, which refuses it, and compares the certificate
- * of a server that is named by its address with the name `localhost`.
+ * Done here because postgres.js trusts only Node's certificate authorities, passes `sslrootcert` on to the server, which refuses
+ * it, and compares the certificate of a server named by its address with `localhost`.
  */
 function readTls(
   given: URLSearchParams,
 ): { readonly ok: true; readonly tlsTo: PostgresTarget['tlsTo'] } | Refused {
   const file = given.get('sslrootcert');
-  // Who names an authority means it to be asked.
+  // With an authority given but no mode, certificates are verified.
   const wanted = given.get('sslmode') ?? (file === null ? 'disable' : 'verify-full');
   const mode = MODES.find((known) => known === (wanted === 'allow' ? 'prefer' : wanted));
   if (mode === undefined) return no(`must have an sslmode among ${MODES.join(', ')}`);
@@ -116,7 +116,7 @@ function readTls(
   if (file === null || file === 'system') return { ok: true, tlsTo: tlsOf(mode, {}) };
   try {
     const ca = readFileSync(file, 'utf8');
-    // Throws where there is none: in postgres.js that would end the process, and an empty file would mean all that Node knows.
+    // Throws without a certificate: later, in postgres.js, that would end the process; an empty file would mean Node's authorities.
     new X509Certificate(ca);
     return { ok: true, tlsTo: tlsOf(mode, { ca }) };
   } catch (error) {
@@ -127,7 +127,7 @@ function readTls(
 }
 
 function tlsOf(mode: TlsMode, authority: { readonly ca?: string }): PostgresTarget['tlsTo'] {
-  // As libpq has it: with an authority at hand, `require` asks it too.
+  // As in libpq: with an authority given, `require` verifies against it.
   const checked = mode === 'require' && authority.ca !== undefined ? 'verify-ca' : mode;
   switch (checked) {
     case 'disable':

@@ -23,7 +23,7 @@ export {
 } from './postgres-connection.ts';
 
 export interface PoolOptions extends ConnectionOptions {
-  /** Connections, and so calls under way, at the most. */
+  /** Most connections, and so most calls under way. */
   readonly size: number;
   /** Callers that may wait for a connection; one more is refused with `PostgresBusy`. */
   readonly maxWaiting: number;
@@ -33,7 +33,7 @@ export interface PoolOptions extends ConnectionOptions {
 }
 
 export interface PoolObserver {
-  /** @param tookMs with a connection, so without the waiting for one */
+  /** @param tookMs without the wait for a connection */
   answered(tookMs: number): void;
   failed(error: unknown): void;
 }
@@ -48,19 +48,19 @@ interface Waiter {
  *
  * A call first gets one of `size` permits (waiting in line until its deadline), then an idle connection or a new one. A
  * connection without an answer is cut and dropped while its permit goes to the next caller, so a black-holed or frozen
- * one never eats a place for good.
+ * connection never occupies a place for good.
  */
 export class PostgresPool {
   readonly #options: PoolOptions;
-  /** Connections that nobody uses, the last used at the end: the others may time out somewhere unnoticed. */
+  /** Idle connections, the last used at the end and taken first: the others may time out without harm. */
   readonly #idle: PostgresConnection[] = [];
   readonly #busy = new Set<PostgresConnection>();
   readonly #waiting = new Set<Waiter>();
-  /** Where writes were taken the last time. */
+  /** The host that last took writes. */
   #host: Address | undefined;
   #permits: number;
   #closed = false;
-  /** Closed, and its grace over. */
+  /** Closed, and its grace is over. */
   #cut = false;
   #onQuiet: () => void = () => undefined;
 
@@ -119,7 +119,7 @@ export class PostgresPool {
     const sentMs = monotonicMs();
     try {
       if (this.#cut) throw new PostgresUnavailable('the pool is closed');
-      // A turn may come late, before the timer of the line had its own: sent now, nobody would know what became of it.
+      // The permit may have come late, before the deadline's timer ran: sent now, the outcome would be unknown.
       if (sentMs >= endsMs) throw new PostgresBusy('no free connection in time');
       const rows = await connection.query(statement.text, parameters, endsMs - sentMs);
       this.#options.observer?.answered(monotonicMs() - sentMs);
@@ -174,7 +174,7 @@ export class PostgresPool {
           reject(error);
         },
       };
-      // Not a fair one: who got a turn after a stall, with no time left, would be sent and not know what became of it.
+      // Not `fairTimeout`: after a stall a call without time left would still be sent, and its outcome would be unknown.
       const timer = setTimeout(
         () => waiter.refuse(new PostgresBusy('no free connection in time')),
         deadlineMs,
@@ -194,5 +194,5 @@ export class PostgresPool {
   }
 }
 
-/** Makes no connection yet: the first calls do. */
+/** Connects at the first calls, not before. */
 export const openPostgres = (options: PoolOptions): PostgresPool => new PostgresPool(options);

@@ -12,11 +12,11 @@ export interface Wait {
 }
 
 /**
- * Connects to a store that may not be up yet: a server is often started beside its stores, or before them. Each reason to wait is
- * logged once.
- * @param store as people are told of it: no password in it
+ * Connects to a store that may not be up yet, since servers are often started together with their stores. Each reason for
+ * waiting is logged once.
+ * @param store its name in messages, without a password
  * @param isFinal the store itself has answered, and would answer the same again
- * @throws the last failure, or one that says how long it was waited for
+ * @throws the last failure, or one that says how long was waited
  */
 export async function whenReachable<T>(
   store: string,

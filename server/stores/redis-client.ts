@@ -4,8 +4,8 @@ import { type Address, type Login, nameOf } from './addresses.ts';
 import { addressOf } from './redis-url.ts';
 
 /**
- * Redis gave no answer: not reachable, too slow, full, or its connection broke. `sent` tells whether what was asked may
- * have happened all the same.
+ * Redis gave no answer: not reachable, too slow, full, or the connection broke. `sent`: the command may have been executed all
+ * the same.
  */
 export class StoreUnavailable extends Error {
   readonly sent: boolean;
@@ -22,31 +22,31 @@ export interface RedisSettings {
   /** Deadline of one command. */
   readonly timeoutMs: number;
   readonly log: Log;
-  /** Hears of every step, for metrics. Without a time: it was never sent. */
+  /** Called for every step, for metrics. Without a time: it was never sent. */
   readonly onStep?: ((name: string, answered: boolean, tookMs?: number) => void) | undefined;
 }
 
 export const CONNECT_TIMEOUT_MS = 5_000;
-/** Where there are others to go to, nobody waits for long at a machine that is gone. */
+/** Short, where there are other nodes to go to when a machine is gone. */
 export const NEXT_CONNECT_TIMEOUT_MS = 1_000;
 const RECONNECT_MAX_MS = 500;
-/** Parsing a reply of a show with 200 000 seats is the longest that a healthy connection may be silent for. */
+/** Times `timeoutMs`. Parsing a reply for a show of 200 000 seats is the longest silence of a healthy connection. */
 const SILENCE_FACTOR = 2;
 
 export type ClientOptions = Omit<RedisOptions, 'replyMapping'>;
 
-/** One place that connections lead to: those for commands, and beside them those for the feeds. */
+/** Where connections lead to, for commands and for feeds. */
 export interface Endpoint {
-  /** For messages: no password in it. */
+  /** For messages; without a password. */
   readonly name: string;
-  /** A node of a cluster, with the slots that it serves. */
+  /** Whether it is a node of a cluster and serves only some slots. */
   readonly inCluster: boolean;
   open(options: ClientOptions): Redis;
 }
 
 /**
- * No command is ever queued, sent again or retried by the client: a repeated hold would be a second hold, and one that
- * runs late a ghost (its defaults do all three).
+ * The client must never queue, resend or retry a command (by default it does all three): a repeated hold would be a second
+ * hold, and one that runs late would leave a lease without an owner.
  */
 export function clientOptions({ timeoutMs }: Pick<RedisSettings, 'timeoutMs'>): ClientOptions {
   return {
@@ -54,15 +54,15 @@ export function clientOptions({ timeoutMs }: Pick<RedisSettings, 'timeoutMs'>): 
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    // The link has a deadline of its own, one that is fair after a stall; this is for what the client itself asks.
+    // Steps have the link's own deadline, which is fair after a stall. This one is for commands that the client itself sends.
     commandTimeout: timeoutMs * SILENCE_FACTOR,
-    // A connection that swallows everything in silence is cut and made anew.
+    // A connection on which nothing arrives any more is cut and opened again.
     socketTimeout: timeoutMs * SILENCE_FACTOR,
     connectTimeout: CONNECT_TIMEOUT_MS,
     disconnectTimeout: timeoutMs,
     retryStrategy,
-    // The master of before, after a failover: the address, or the sentinels, lead to the new one by now. What it refused
-    // is not said again.
+    // After a failover this is the former master: reconnect, since the address or the sentinels lead to the new one by now.
+    // What it refused is not sent again.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
   };
 }
@@ -70,7 +70,7 @@ export function clientOptions({ timeoutMs }: Pick<RedisSettings, 'timeoutMs'>): 
 export const retryStrategy = (times: number): number =>
   Math.min(2 ** Math.min(times, 10) * 25, RECONNECT_MAX_MS) * (0.75 + Math.random() / 4);
 
-/** One server, or an address that leads to one. */
+/** A single server, or an address that leads to one. */
 export function urlEndpoint(url: string): Endpoint {
   return { name: addressOf(url), inCluster: false, open: (options) => new Redis(url, options) };
 }

@@ -7,10 +7,10 @@ import { RedisLink, type RedisStore } from './redis-link.ts';
 import { RedisUnusable } from './redis-unusable.ts';
 import type { RedisTarget } from './redis-url.ts';
 
-/** Between two questions who serves what, while something is wrong. */
+/** Between two requests for the slot table while something is wrong. */
 const ASK_AGAIN_MIN_MS = 25;
 const ASK_AGAIN_MAX_MS = 500;
-/** Nodes that are asked at once when no master answers. */
+/** Nodes asked in parallel when no master answers. */
 const ASKED_AT_ONCE = 5;
 
 interface Node {
@@ -21,13 +21,13 @@ interface Node {
 /**
  * A Redis Cluster: one link to each master, and which of them serves which slot.
  *
- * Every step runs at the master of its show's slot and is given that master's run, so a slot that moved (a failover, a
- * resharding) is a store that was replaced: its shows begin new epochs. A node that answers `MOVED` has done nothing: the step is
- * said once more where it points to. Nothing else is ever said twice. (The client library's own cluster, which lost, chooses the
- * node after the arguments, which hold the run, are written.)
+ * Every step runs at the master of its show's slot and carries that master's run id. So when a slot has moved (a failover, a
+ * resharding), its shows begin new epochs, as after a replaced Redis. A node that answers `MOVED` has done nothing: the step is
+ * sent once more to the node that it names. Nothing else is ever sent twice. (Rejected: the client library's own cluster chooses
+ * the node after the arguments, which contain the run id, are written. decisions/0010)
  *
- * What may have moved slots (`MOVED`, `CLUSTERDOWN`, a link that is lost) wakes `#refresh`, the only place that asks who serves
- * what; it asks on until every slot has a master that can be reached.
+ * Whatever suggests that slots have moved (`MOVED`, `CLUSTERDOWN`, a lost link) wakes `#refresh`. Only there is the slot table
+ * requested, until every slot has a master that can be reached.
  */
 export class RedisCluster implements RedisStore {
   readonly #target: Extract<RedisTarget, { kind: 'cluster' }>;
@@ -35,7 +35,7 @@ export class RedisCluster implements RedisStore {
   readonly #nodes = new Map<string, Node>();
   readonly #owners = new Array<RedisLink | undefined>(SLOTS).fill(undefined);
   #masters: readonly RedisLink[] = [];
-  /** Whom to ask when no master answers. */
+  /** Nodes to ask when no master answers. */
   #known: readonly Address[];
   #hasHoles = true;
   #problem: Error | undefined;
@@ -62,7 +62,7 @@ export class RedisCluster implements RedisStore {
     return this.#owners[slotOf(key)];
   }
 
-  /** One listener: whoever subscribes. */
+  /** One listener: the subscriber. */
   onMoved(listener: () => void): void {
     this.#onMoved = listener;
   }
@@ -86,7 +86,7 @@ export class RedisCluster implements RedisStore {
       this.suspect();
       throw new StoreUnavailable('no master serves the slot', false);
     }
-    // One deadline for both tries, and for all that they wait for.
+    // One deadline for both attempts and everything they wait for.
     const stepAt = async (master: RedisLink) => {
       const leftMs = () => this.timeoutMs - (monotonicMs() - fromMs);
       // A replica that was just promoted is not connected to yet.
@@ -135,14 +135,14 @@ export class RedisCluster implements RedisStore {
   async #begin(): Promise<void> {
     const view = await this.#ask();
     if (view === undefined) throw new Error('nobody told who serves what');
-    // Links made now would never be closed.
+    // Links opened now would never be closed.
     if (this.#closed) throw new Error('it was closed');
     this.#adopt(view);
     this.suspect();
     await this.#refreshing;
   }
 
-  /** Where a refused step is to be said again; undefined: nowhere. */
+  /** The link at which to repeat a refused step; undefined: none. */
   #redirected(error: unknown, by: RedisLink): RedisLink | undefined {
     if (!(error instanceof StoreUnavailable) || !/^(MOVED|CLUSTERDOWN)/.test(error.message)) return undefined;
     const next = this.#learn(error, by);
@@ -150,7 +150,7 @@ export class RedisCluster implements RedisStore {
     return next === by ? undefined : next;
   }
 
-  /** What a refusal by `MOVED` tells of one slot is newer than what was told of all. */
+  /** Updates the slot that a `MOVED` refusal names: that is newer than the last slot table. */
   #learn(error: unknown, by: RedisLink | undefined): RedisLink | undefined {
     const message = error instanceof Error ? error.message : '';
     const moved = movedTo(message, this.#hostOf(by));
@@ -170,7 +170,7 @@ export class RedisCluster implements RedisStore {
       const view = await this.#ask();
       if (this.#closed) return;
       if (view !== undefined) this.#adopt(view);
-      // Also after the last question, so that refusals without end do not make questions without end.
+      // Also after the last request, so that a stream of refusals does not make a stream of requests.
       await pause(ASK_AGAIN_MIN_MS);
       if (view === undefined) await pause(againMs);
       else await Promise.all(this.#masters.map((link) => link.ready(againMs)));
@@ -217,7 +217,7 @@ export class RedisCluster implements RedisStore {
     this.#hasHoles = this.#owners.includes(undefined);
     const serving = new Set(this.#owners);
     this.#known = uniqueOf([...nodes, ...this.#target.nodes]);
-    // A node that has not heard of a failover yet must not take away the link that a refusal has just led to: steps wait for it.
+    // A table from a node that has not heard of a failover must not remove a link that a refusal has just added: steps wait for it.
     for (const [name, { link }] of this.#nodes)
       if (!serving.has(link) && !link.isNew) this.#retire(name, link);
     this.#masters = [...this.#nodes.values()].map(({ link }) => link);
@@ -235,7 +235,7 @@ export class RedisCluster implements RedisStore {
     return link;
   }
 
-  /** Its answers under way may still come: cut now, they would be unknown. */
+  /** Closed later, since replies may still arrive: cut now, their outcome would be unknown. */
   #retire(name: string, link: RedisLink): void {
     this.#nodes.delete(name);
     link.removeAllListeners();

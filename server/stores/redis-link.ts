@@ -12,31 +12,31 @@ import {
 } from './redis-client.ts';
 import { RedisUnusable, WrongRedis } from './redis-unusable.ts';
 
-/** Redis for commands, one server or many: runs the Lua steps, each at the master that serves its keys. */
+/** Redis for commands, one server or a cluster: runs each Lua step at the master that serves its keys. */
 export interface RedisStore {
   /** Deadline of one command. */
   readonly timeoutMs: number;
   /** Resolves when commands can be sent; rejects with one line that says what is wrong. */
   connect(): Promise<void>;
   /**
-   * Runs the step in one round trip. Rejects with `StoreUnavailable`; any other error of the store (out of memory,
-   * read-only replica) is one too, since nothing can be held there.
+   * Runs the step in one round trip. Rejects with `StoreUnavailable`, also for errors of Redis (out of memory, read-only
+   * replica), since nothing can be held there.
    * @param keys all in one slot
    */
   step(name: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
-  /** All fields of a hash, read in slices so that a large one stops nobody; a field may come twice. */
+  /** All fields of a hash, read in slices so that a large one does not block Redis; a field may come twice. */
   scanHash(key: string): Promise<[field: string, value: string][]>;
-  /** Milliseconds of one round trip, to the slowest of all masters; rejects when a slot has none that answers. */
+  /** The round trip to the slowest master, in ms; rejects when a slot has no master that answers. */
   ping(): Promise<number>;
   close(): void;
 
   /** One link to each master that serves slots. */
   readonly masters: readonly RedisLink[];
-  /** Whose slot the key is in; undefined: nobody is known to serve it. */
+  /** The master of the key's slot; undefined: none is known. */
   masterOf(key: string): RedisLink | undefined;
-  /** Hears when slots may have changed masters. */
+  /** Called when slots may have changed masters. */
   onMoved(listener: () => void): void;
-  /** Something says that slots have changed masters; the error of what a master refused may tell where one went. */
+  /** Reports a sign that slots have changed masters. The error of a refusal may name the new one. */
   suspect(error?: unknown, by?: RedisLink): void;
 }
 
@@ -54,14 +54,14 @@ function parseInfo(info: string): Map<string, string> {
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
-/** Without an open connection the client refuses before it writes; what Redis refuses in these words it did not begin. */
+/** Errors after which nothing was executed: the client had no open connection, or Redis refused before it began. */
 const unsent = (message: string): boolean =>
   message.includes("isn't writeable") ||
   /^(OOM|READONLY|MASTERDOWN|LOADING|MISCONF|NOREPLICAS|CLUSTERDOWN|BUSY|MOVED|ASK|TRYAGAIN)/.test(message);
 
 /**
- * The connection for commands to one master: knows which run of it it talks to. Alone it is a whole store: the one that
- * serves every key. Emits `run` when the run is known or forgotten.
+ * The connection for commands to one master. It knows the run id of the server that it reaches, and emits `run` when that
+ * becomes known or unknown. By itself it is the store of a single Redis.
  */
 export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   readonly endpoint: Endpoint;
@@ -71,10 +71,10 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   readonly #scripts = readScripts();
   #runId: string | undefined;
   #problem: Error | undefined;
-  /** What the server has refused since it was connected to: which database, say. */
+  /** What the server has refused since the connection was opened, such as the database number. */
   #refused: Error | undefined;
   #isNew = true;
-  /** Until then whoever connects tells what is wrong, and the log nothing. */
+  /** Until the first success the caller of `connect` reports problems; the log stays silent. */
   #logs = false;
 
   constructor(endpoint: Endpoint, settings: RedisSettings) {
@@ -89,7 +89,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
       this.#refused = error;
       this.#complain(error);
     });
-    // Forgotten before a new connection can carry anything: what is sent there must not claim to know its run.
+    // Forgotten before a new connection can carry a step, which must not name the run id of the old one.
     this.#client.on('close', () => this.#setRun(undefined));
     this.#client.on('ready', () => void this.#onReady());
   }
@@ -103,12 +103,12 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
     return this.#settings.timeoutMs;
   }
 
-  /** It is being made, and nothing has gone wrong yet. */
+  /** Whether it is being opened for the first time and nothing has gone wrong yet. */
   get isNew(): boolean {
     return this.#isNew && this.#problem === undefined;
   }
 
-  /** The latest trouble; undefined: none. */
+  /** The latest problem; undefined: none. */
   get problem(): Error | undefined {
     return this.#problem;
   }
@@ -124,7 +124,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
     }
   }
 
-  /** Begins to connect, for as long as it takes: `run` tells. */
+  /** Starts connecting, for as long as it takes; `run` is emitted then. */
   start(): void {
     this.#logs = true;
     this.#client.connect().catch(() => {});
@@ -138,7 +138,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
     );
   }
 
-  /** @param withinMs what is left of the deadline; without any the step is not sent */
+  /** @param withinMs what is left of the deadline; if nothing is, the step is not sent */
   async step(
     name: string,
     keys: readonly string[],
@@ -191,7 +191,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
     return monotonicMs() - from;
   }
 
-  /** What this node of a cluster says about it: its INFO, and who serves which slots. */
+  /** This node's view of the cluster: CLUSTER INFO, and which master serves which slots. */
   clusterView(): Promise<readonly [info: string, slots: unknown]> {
     return this.#inTime(Promise.all([this.#client.cluster('INFO'), this.#client.cluster('SLOTS')]));
   }
@@ -201,11 +201,11 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   }
 
   onMoved(): void {
-    // One server serves all slots.
+    // A single server serves all slots: nothing ever moves.
   }
 
   suspect(): void {
-    // The same.
+    // As above.
   }
 
   close(): void {
@@ -214,8 +214,8 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   }
 
   /**
-   * Not by the client's own scripts (`defineCommand`): each is a class of its own, which makes all that the client does with
-   * commands slower. A hold alone on a server took a fifteenth longer with them, and a call a sixth more of the processor.
+   * Rejected: the client's own scripts (`defineCommand`). Each is a class of its own, which makes everything that the client does
+   * with commands slower: a lone hold took a fifteenth longer, and a call a sixth more processor time.
    */
   #run(
     { lua, sha }: Script,
@@ -224,8 +224,8 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
     untilMs: number,
   ): Promise<unknown> {
     return this.#client.evalsha(sha, keys.length, ...keys, ...args).catch((error: Error) => {
-      // A Redis that was started anew, or told to forget its scripts: nothing of it was done. Once its time is over it is not
-      // told any more: what was undone meanwhile would be done again.
+      // Redis was restarted, or its scripts were flushed: nothing was executed, so send the text. Not after the deadline: the step
+      // may have been undone by then, and would be done again.
       if (!error.message.startsWith('NOSCRIPT') || monotonicMs() >= untilMs) throw error;
       return this.#client.eval(lua, keys.length, ...keys, ...args);
     });
@@ -248,7 +248,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
 
   async #readRun(): Promise<void> {
     const info = parseInfo(await this.#inTime(this.#client.info('server')));
-    // The client goes on all the same: without this in another database than the one that was named.
+    // The client ignores this error: without the check it would go on in another database than the one named.
     if (this.#refused !== undefined) throw this.#refused;
     const version = info.get('redis_version') ?? '0';
     if (Number.parseInt(version, 10) < oldest)
@@ -265,7 +265,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
     this.emit('run');
   }
 
-  /** One line when the trouble begins, not one for every attempt to reconnect. */
+  /** One line when the problem begins, not one for every attempt to reconnect. */
   #complain(problem: Error): void {
     if (this.#logs && this.#problem === undefined)
       this.#settings.log.warn({ error: reasons(problem), at: this.endpoint.name }, 'Redis connection');

@@ -6,19 +6,19 @@ import type { RedisTarget } from './redis-url.ts';
 
 type SentinelTarget = Extract<RedisTarget, { kind: 'sentinel' }>;
 
-/** How soon a sentinel that was away is listened to again. */
+/** Before a sentinel that was unreachable is connected to again. */
 const LISTEN_AGAIN_MS = 2_000;
-/** Between two questions to a sentinel that is listened to. */
+/** Between two questions to a sentinel. */
 const BEAT_MS = 1_000;
-/** A sentinel that has answered nothing for so long is connected to anew: the connection may have died in silence. */
+/** After this silence the connection to a sentinel is opened again: it may have died unnoticed. */
 const SILENCE_MS = 2_000;
 
 const addressReply = z.tuple([z.string(), z.string()]);
 
 /**
- * The master that sentinels tell, asked for anew by every connection. One that stands is cut when a sentinel says that the
- * master was replaced: the one before may live on, and take writes that nobody will ever see, until it is made a replica.
- * (The client library's own detector, which lost, ends a connection for good when it is told while it asks for the master.)
+ * The master that the sentinels name, asked for by every new connection. An open connection is cut when a sentinel reports
+ * another master: the former one may still accept writes, which are lost, until it is made a replica. (Rejected: the client
+ * library's own detector ends a connection for good when a failover is reported while it asks for the master. decisions/0010)
  */
 export function sentinelEndpoint(target: SentinelTarget): Endpoint {
   let hasConnected = false;
@@ -31,8 +31,8 @@ export function sentinelEndpoint(target: SentinelTarget): Endpoint {
         ledTo = master;
       },
     });
-    // Heard while it is made, it counts when it stands: whom it was led to may have been replaced meanwhile. Once, for it may be
-    // led by a sentinel that has heard nothing yet.
+    // A report that arrives while the connection is being opened counts once it is open: its master may have been replaced in
+    // the meantime. Only once, because the sentinel that named its master may not have heard of the failover yet.
     const follow = () => {
       if (client.status !== 'ready' || news === undefined) return;
       if (news !== ledTo) client.disconnect(true);
@@ -72,19 +72,19 @@ function connection(
     ...(sentinels.password === undefined ? {} : { sentinelPassword: sentinels.password }),
     ...(tls ? { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
     connectTimeout: NEXT_CONNECT_TIMEOUT_MS,
-    // Nothing is translated: this is where the address passes by, that of the master last.
+    // Used not to translate addresses but to learn them; the master's comes last.
     natMap: (address) => {
       on.onLed(address);
       return null;
     },
-    // The first time whoever connects is told that there are none.
+    // At the first connection, the caller is told that no sentinel answers.
     sentinelRetryStrategy: (times) => (on.hasConnected() ? retryStrategy(times) : null),
   });
 }
 
 /**
- * Hears from one sentinel where the master is, whenever that changes; listens again by itself. It also asks, on every beat: that
- * shows whether the connection lives, and what was told while it did not.
+ * Listens to one sentinel for a new master; reconnects by itself. It also asks every `BEAT_MS`: that shows whether the connection
+ * is alive, and what was announced while it was not.
  */
 function listener(
   { nodes, name, sentinels, tls }: SentinelTarget,
@@ -107,17 +107,17 @@ function listener(
   let told: string | undefined;
   const hear = (host: string, port: string) => {
     const master = `${host}:${port}`;
-    // One that has not heard of a failover yet says the same again and again: that is no news.
+    // A sentinel that has not heard of a failover yet repeats the old master: only a change is news.
     if (master !== told) onMaster(master);
     told = master;
   };
   const ask = async () =>
     hear(...addressReply.parse(await sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name)));
-  // One that is away, or knows no such master, says nothing: the others do, and every connection asks them.
+  // A sentinel that is down, or does not know the master, is ignored: there are the others, and every new connection asks them.
   const quietly = (asked: Promise<unknown>) => void asked.catch(() => {});
   const beat = setInterval(() => sentinel.status === 'ready' && quietly(ask()), BEAT_MS);
   sentinel.on('error', () => {});
-  // Asked once it listens, so that nothing falls between.
+  // Ask after subscribing, so that no change is missed in between.
   sentinel.on('ready', () => quietly(sentinel.subscribe('+switch-master').then(ask)));
   sentinel.on('message', (_, text: string) => {
     const [changed, , , host, port] = text.split(' ');

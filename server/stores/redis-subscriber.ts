@@ -3,21 +3,21 @@ import { CONNECT_TIMEOUT_MS, type RedisSettings } from './redis-client.ts';
 import type { RedisLink, RedisStore } from './redis-link.ts';
 import { ShardFeed } from './shard-feed.ts';
 
-/** Until a subscription that was refused is asked for again. */
+/** Before a subscription that was refused is tried again. */
 const AGAIN_MS = 100;
-/** Names that are tried for the beat of a master with few slots: among three masters the third fits, on average. */
+/** Names tried for a beat channel in a slot of a given master. With three masters the third fits, on average. */
 const MAX_NAMES = 100_000;
 
 export interface SubscriberEvents {
   /** A message of a subscribed channel. */
   message(channel: string, message: string): void;
-  /** These subscriptions stand again after a break: what was published meanwhile is lost. */
+  /** These subscriptions are back after a break: what was published in between is lost. */
   resubscribed(channels: readonly string[]): void;
 }
 
 /**
- * The subscriptions, each at the master that serves its channel's slot: beside every link for commands a connection for the
- * feeds. When slots move, their channels follow them.
+ * The subscriptions, each at the master of its channel's slot: one connection for feeds beside every link for commands. When
+ * slots move, their channels follow.
  */
 export class RedisSubscriber {
   readonly #store: RedisStore;
@@ -50,7 +50,7 @@ export class RedisSubscriber {
     }
   }
 
-  /** Resolves once the subscription stands; a break is mended by itself (`resubscribed` tells). */
+  /** Resolves once subscribed. After a break it subscribes again by itself (`resubscribed` tells). */
   async subscribe(channel: string): Promise<void> {
     this.#channels.add(channel);
     const feed = this.#feedOf(channel);
@@ -84,7 +84,7 @@ export class RedisSubscriber {
     return feed.connect();
   }
 
-  /** Slots have other masters now, or may have: every channel goes where its slot is. */
+  /** Slots have, or may have, other masters: moves every channel to the master of its slot. */
   #follow(): void {
     const { masters } = this.#store;
     for (const [link, feed] of this.#feeds) {
@@ -123,7 +123,7 @@ export class RedisSubscriber {
     }
   }
 
-  /** A channel of our own in a slot of this master. */
+  /** A channel for the beat, in a slot of this master. */
   #beatChannelAt(link: RedisLink): string {
     for (let n = 0; n < MAX_NAMES; n++) {
       const channel = `beat:{${this.#serverId}.${n}}`;

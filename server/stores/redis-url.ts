@@ -1,17 +1,17 @@
 import { type Address, isPort, type Login, login, nameOf, parseHost, parseLogin } from './addresses.ts';
 
-/** Where a Redis is reached, as REDIS_URL tells it. */
+/** REDIS_URL, parsed. */
 export type RedisTarget =
-  /** One address, which may lead to another server after a failover. */
+  /** One address. After a failover it may lead to another server. */
   | { readonly kind: 'single'; readonly url: string }
-  /** Sentinels say which server is the master. */
+  /** Sentinels, which name the master. */
   | (Nodes & {
       readonly kind: 'sentinel';
       readonly name: string;
       readonly db: number;
       readonly sentinels: Login;
     })
-  /** Any of these nodes says which master serves which slots. */
+  /** Nodes, each of which can tell which master serves which slots. */
   | (Nodes & { readonly kind: 'cluster' });
 
 interface Nodes {
@@ -46,11 +46,11 @@ export function parseRedisUrl(url: string): RedisTarget | undefined {
   return { ...common, kind: 'sentinel', name, db: Number(db), sentinels: sentinelLogin(query) };
 }
 
-/** The client reads such a URL itself, and throws at what this lets pass. */
+/** The client parses such a URL again, and throws at some that pass here. */
 const isSingle = (url: string, hosts: string): boolean =>
   !hosts.includes(',') && URL.canParse(url) && isPort(new URL(url).port || '6379');
 
-/** Hosts and ports: what may be shown of a URL that carries a password. */
+/** Hosts and ports, without the login: fit for logs and messages. */
 export function addressOf(url: string): string {
   const target = parseRedisUrl(url);
   if (target === undefined) return 'a URL that is none';

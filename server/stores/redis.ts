@@ -20,7 +20,7 @@ export function openRedis(settings: RedisSettings): RedisStore {
   );
 }
 
-/** The store that the URL names, as soon as it can be used. Rejects with one line that says what is wrong. */
+/** The store that the URL names, connected. Rejects with one line that says what is wrong. */
 export function connectRedis(settings: RedisSettings, startWaitMs: number): Promise<RedisStore> {
   const connect = async () => {
     const store = openRedis(settings);

@@ -10,21 +10,21 @@ export interface ShardEvents {
   message(channel: string, message: string): void;
   /** These channels are subscribed again after a break. */
   resubscribed(channels: readonly string[]): void;
-  /** The master has dropped subscriptions: their slots are not its own any more. */
+  /** The master has dropped subscriptions: their slots have moved away. */
   moved(): void;
 }
 
 /**
- * The connection for the feeds of one master, apart from commands. It has a liveness check of its own: the command link
- * publishes a beat that must arrive here, on the way of the changes themselves. A socket that died in silence, or that
- * leads to another server than the commands go to, is thus noticed though nothing is ever sent on it.
+ * The connection for the feeds of one master, separate from commands. Since nothing is sent on it, it needs its own liveness
+ * check: the command link publishes a beat that must arrive here, just like the changes. That shows a socket that died
+ * silently, and one that leads to another server than the commands.
  */
 export class ShardFeed {
   readonly link: RedisLink;
   readonly #client: Redis;
   readonly #settings: RedisSettings;
   readonly #on: ShardEvents;
-  /** Subscribed, or to be subscribed when the connection stands. */
+  /** Subscribed, or to be subscribed when the connection is open. */
   readonly #channels = new Set<string>();
   #beatChannel: string;
   #timer: NodeJS.Timeout | undefined;
@@ -36,8 +36,8 @@ export class ShardFeed {
     this.link = link;
     this.#beatChannel = beatChannel;
     this.#on = on;
-    // Subscriptions are made by hand at every `ready`: the client's own are silent about when they stand again.
-    // A subscriber may rightly be silent, so silence cuts nothing here: the beat does.
+    // We subscribe ourselves at every `ready`: the client's own resubscription does not tell when it is done.
+    // No `socketTimeout`: a feed may be silent for long. A missing beat cuts the connection instead.
     const { socketTimeout: _, ...common } = clientOptions(settings);
     this.#client = link.endpoint.open({ ...common, autoResubscribe: false });
     this.#client.on('error', (error: Error) =>
@@ -58,7 +58,7 @@ export class ShardFeed {
     return silentMs > BEAT_MS * 2 ? silentMs : 0;
   }
 
-  /** Resolves when the connection stands; one that is cut before is made again. Rejects when it has been given up. */
+  /** Resolves when the connection is open, after retries if need be. Rejects when it has been given up. */
   connect(): Promise<void> {
     this.#timer = setInterval(() => this.#beat(), BEAT_MS);
     return new Promise((resolve, reject) => {
@@ -72,7 +72,7 @@ export class ShardFeed {
     return this.#channels.has(channel);
   }
 
-  /** Rejects when the subscription could not be made now: without a connection it is made with the next one. */
+  /** Rejects when it cannot subscribe now; without a connection it subscribes with the next one. */
   async subscribe(channel: string): Promise<void> {
     this.#channels.add(channel);
     try {
@@ -87,7 +87,7 @@ export class ShardFeed {
     if (this.#channels.delete(channel)) await this.#client.sunsubscribe(channel).catch(() => {});
   }
 
-  /** The slot of the beat before has moved. */
+  /** For when the slot of the earlier beat channel has moved. */
   beatOn(channel: string): void {
     this.#client.sunsubscribe(this.#beatChannel).catch(() => {});
     this.#beatChannel = channel;
@@ -103,11 +103,11 @@ export class ShardFeed {
     this.#lastBeatMs = monotonicMs();
     const channels = [...this.#channels];
     try {
-      // One by one: each channel has a slot of its own, and they leave in one write all the same.
+      // One by one, since channels are in different slots; they leave in one write all the same.
       await Promise.all([this.#beatChannel, ...channels].map((channel) => this.#client.ssubscribe(channel)));
       this.#on.resubscribed(channels);
     } catch (error) {
-      // What has moved, `moved` has told.
+      // What has moved was reported by `moved`.
       if (error instanceof Error && error.message.startsWith('MOVED')) return;
       this.#settings.log.warn(
         { error: String(error), at: this.link.endpoint.name },
@@ -117,7 +117,7 @@ export class ShardFeed {
     }
   }
 
-  /** Which ones is not told: all are asked for again, wherever their slots are now. */
+  /** Redis does not tell which: all channels are subscribed again, wherever their slots are now. */
   #onMoved(): void {
     this.#channels.clear();
     this.#on.moved();
@@ -130,7 +130,7 @@ export class ShardFeed {
 
   #beat(): void {
     if (this.link.runId === undefined) {
-      // Redis itself is away: nothing can be said about this connection.
+      // Redis itself is down: this says nothing about this connection.
       this.#lastBeatMs = monotonicMs();
       return;
     }
