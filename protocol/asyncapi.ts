@@ -1,4 +1,4 @@
-/** The AsyncAPI document of the WebSocket: made from the schemas and the golden frames, from the server's side. */
+/** The AsyncAPI document of the WebSocket, as seen by the server; made from the schemas and the golden frames. */
 import { type ClientFrame, clientFrame } from './client-frames.ts';
 import { closeCodes, mayReconnect } from './close-codes.ts';
 import { faultsByCode, type Json, namedSchemas, schemaRef } from './documents/json-schemas.ts';
@@ -17,7 +17,7 @@ const allTypes: readonly FrameType[] = [
   ...(Object.keys(clientWords) as ClientFrame['type'][]),
   ...(Object.keys(serverWords) as ServerFrame['type'][]),
 ];
-/** Pushed without being asked for. */
+/** Pushes: frames that are no reply. */
 const pushes = [
   'snapshot',
   'delta',
@@ -176,7 +176,7 @@ function messages(): Json {
 const errorCodes = (): Json[] =>
   Object.entries(faultTable).map(([code, { message, retryable }]) => ({ code, retryable, message }));
 
-/** Every frame by its type, every refusal as `error.<code>`, and what they are made of. */
+/** The schemas: every frame by its type, every refusal as `error.<code>`, and their parts. */
 function schemas(): Json {
   const frames = [...clientFrame.options, ...serverFrame.options].flatMap((frame) =>
     'shape' in frame ? [[frame.shape.type.value, frame] as const] : [],

@@ -12,7 +12,7 @@ interface OwnedSeats {
   seatIds: string[];
 }
 
-/** A show may stand in the list several times (leases that end apart), a seat of it only once. */
+/** A show may be listed several times (leases that end at different times), each of its seats only once. */
 function ownsEachSeatOnce(leases: readonly OwnedSeats[]): boolean {
   const seats = leases.flatMap((lease) => lease.seatIds.map((seatId) => `${lease.showId} ${seatId}`));
   return new Set(seats).size === seats.length;

@@ -1,6 +1,6 @@
 /**
- * A client for browsers and Node: `rowlock/client`, and `/client.js` of every server. It needs a WebSocket and nothing
- * else; of the schemas it takes the types alone.
+ * A client for browsers and Node: `rowlock/client`, and `/client.js` of every server. It needs a WebSocket and nothing else: of
+ * the schemas it imports only types.
  */
 import type { Client, ConnectOptions } from './client/api.ts';
 import { RowlockClient } from './client/rowlock-client.ts';

@@ -6,13 +6,13 @@ import { frameId } from './ids.ts';
 import { limits } from './limits.ts';
 import { type ServerFrame, serverFrame } from './server-frames.ts';
 
-/** `id` is the frame's own when it is usable, so that the error reply can carry it. */
+/** `id` is that of the frame if it is valid, so that the error reply can carry it. */
 export type Decoded<Frame> =
   | { ok: true; frame: Frame }
   | { ok: false; id?: string | undefined; fault: Fault };
 
-// Generated code instead of walking the schema: checking a frame then costs about half of its JSON.parse, walking
-// costs twice that JSON.parse. Where code generation is forbidden (a page's CSP), zod walks by itself.
+// Generated code instead of walking the schema: checking a frame then costs half as much as its JSON.parse, walking twice as
+// much. Where code generation is forbidden (a page's CSP), zod falls back to walking.
 const clientParser = z.compile(clientFrame);
 const serverParser = z.compile(serverFrame);
 
@@ -53,7 +53,7 @@ function decode<Frame>(parser: z.ZodType<Frame>, text: string): Decoded<Frame> {
   return { ok: false, id: usableId(input), fault: faultOfIssues(parsed.error.issues, input) };
 }
 
-/** Undefined when the text is not JSON: no JSON text means undefined. */
+/** Undefined when the text is not JSON (no JSON text has that value). */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -82,7 +82,7 @@ type InputCode =
   | 'duplicate_seat'
   | 'unauthorized';
 
-/** Of several offences the first in this order is answered: what it is, then its shape, its names, its numbers. */
+/** Of several faults the first in this order is answered: first the type, then the shape, the ids, the numbers. */
 const precedence: readonly InputCode[] = [
   'unsupported',
   'bad_frame',
@@ -111,7 +111,7 @@ function codeOfIssue(issue: Issue, input: unknown): InputCode {
     // Every list that a client sends is a list of seats, or of leases, which have a seat each.
     case 'too_big':
       if (issue.origin === 'array') return 'too_many_seats';
-      // No token is so long, so it is a bad one like any other.
+      // No valid token is that long, so it is refused like any invalid one.
       return issue.path[0] === 'token' ? 'unauthorized' : 'bad_frame';
     case 'custom':
       return ruleOf(issue.params);
@@ -122,7 +122,7 @@ function codeOfIssue(issue: Issue, input: unknown): InputCode {
   }
 }
 
-/** A rule that no type can express names its own fault. */
+/** A custom rule of a schema names its fault itself. */
 function ruleOf({ fault: named }: Record<string, unknown> = {}): InputCode {
   return precedence.find((code) => code === named) ?? 'bad_frame';
 }
@@ -136,7 +136,7 @@ function codeOfUnion(issue: z.core.$ZodIssueInvalidUnion, input: unknown): Input
   return isOnlyMisnamed ? 'bad_id' : 'bad_frame';
 }
 
-/** Where and what, never a value that was sent (the name of an unknown field is): a message may end up in somebody's log. */
+/** Where and what, but no value that was sent (only names of unknown fields): messages end up in logs. */
 function describe(issue: Issue): string {
   const where = issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
   return `${where}${issue.message}`.slice(0, maxMessageLength);

@@ -1,4 +1,4 @@
-/** Every way to say no: codes, what each means for the caller, and the details that each carries. */
+/** Every refusal: its code, what it means for the caller, and the details that it carries. */
 import { z } from 'zod';
 import { seatId } from './ids.ts';
 import { durationMs, seatState, seatStates } from './seats.ts';
@@ -169,8 +169,8 @@ const plainCodes = [
 const pausedCodes = ['busy', 'unavailable', 'outcome_unknown'] as const satisfies FaultCode[];
 
 /**
- * The faults as a strict union on `code`, each variant with the fields that its place adds: none in an HTTP body,
- * `type` and `id` in a frame.
+ * The faults as a strict union on `code`, with the given fields in every variant: none for an HTTP body, `type` and `id` for a
+ * frame.
  */
 export function faultUnion<Place extends z.ZodRawShape>(place: Place) {
   const variant = <
@@ -213,7 +213,7 @@ type Narrow<F extends Fault, C extends FaultCode> = F extends Fault
 export type FaultOf<C extends FaultCode> = Narrow<Fault, C>;
 
 type Details<C extends FaultCode> = Omit<FaultOf<C>, 'code' | 'message' | 'retryable'>;
-/** What a code demands beside itself: `conflicts`, `seats`, `seatIds`, `retryInMs`, `reference`, or nothing. */
+/** The details that a code requires: `conflicts`, `seats`, `seatIds`, `retryInMs`, `reference`, or none. */
 export type FaultDetails<C extends FaultCode> = [keyof Details<C>] extends [never]
   ? Record<string, never>
   : Details<C>;
@@ -224,15 +224,15 @@ type Rest<C extends FaultCode> =
     : [details: FaultDetails<C>, message?: string];
 
 /**
- * Makes a fault. The type demands the details of the code; without a message the one of the table is used.
+ * Makes a fault. The type requires the details of the code; without a message it has the one of the table.
  * @example fault('seat_unavailable', { conflicts })
  * @example fault('limit_reached', {}, 'At most 20 watches per session: unwatch one first.')
  */
 export function fault<C extends FaultCode>(code: C, ...[details, message]: Rest<C>): FaultOf<C> {
   const { retryable, message: usual } = faultTable[code];
-  // The compiler cannot follow a generic code into the union; a test makes one of every code and parses it.
+  // The compiler cannot narrow the union by a generic code. A test makes a fault of every code and parses it.
   return { code, message: message ?? usual, retryable, ...details } as unknown as FaultOf<C>;
 }
 
-/** What a service answers: its result, or a refusal that goes to the caller as it is. Exceptions are for bugs. */
+/** A service's answer: its result, or a refusal that is passed on unchanged. Exceptions are for bugs. */
 export type Outcome<T> = ({ ok: true } & T) | { ok: false; fault: Fault };

@@ -1,6 +1,6 @@
 /**
- * One example of every frame and HTTP exchange: what the README quotes, what the API documents show, and what the
- * tests decode. One show of four seats, one buyer among others.
+ * One example of every frame and HTTP exchange, of one buyer of a show of four seats. The README quotes them, the API documents
+ * show them, and tests decode them.
  */
 import type { ClientFrame } from './client-frames.ts';
 import { type Fault, fault } from './faults.ts';

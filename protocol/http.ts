@@ -48,7 +48,7 @@ export type BookingConfirmResponse = z.infer<typeof bookingConfirmResponse>;
 
 // Catalogue
 
-/** Text for people. Postgres stores no NUL, and half a surrogate pair has no UTF-8: no control characters at all. */
+/** Text to be displayed, without control characters: Postgres stores no NUL, and a lone surrogate has no UTF-8. */
 const text = (maxLength: number) =>
   z
     .string()
@@ -56,7 +56,7 @@ const text = (maxLength: number) =>
     .max(maxLength)
     .refine((value) => !/[\p{Cc}\p{Cs}]/u.test(value), { error: 'must be text without control characters' });
 
-/** The form allows `__proto__`, and every JavaScript client that keeps seats as object keys would lose it. */
+/** The pattern of ids allows `__proto__`, which a JavaScript client that uses seats as object keys would lose. */
 const newSeatId = seatId.refine((id) => id !== '__proto__', {
   error: 'is a name that JavaScript clients cannot use as a key',
   params: { fault: 'bad_id' },
@@ -72,7 +72,7 @@ const layout = {
 };
 
 export const seatLayout = z.strictObject({ id: seatId, ...layout });
-/** A seat as the catalogue shows it; `x` and `y` are in whatever unit the layout was drawn in. */
+/** A seat as the catalogue shows it. `x` and `y` are in the unit of the layout, whatever that is. */
 export type SeatLayout = z.infer<typeof seatLayout>;
 
 const newSeat = z.union([newSeatId, z.strictObject({ id: newSeatId, ...layout })]);
@@ -129,7 +129,7 @@ export type BookingResponse = z.infer<typeof bookingResponse>;
 export const livezResponse = z.strictObject({ status: z.literal('ok') });
 export type LivezResponse = z.infer<typeof livezResponse>;
 
-/** 200 when `ready`, else 503. `streamLagMs`: how far the slowest followed show is behind, 0 when none is. */
+/** 200 when `ready`, else 503. `streamLagMs`: how long the slowest followed map has been behind; 0 when none is. */
 export const readyzResponse = z.strictObject({
   ready: z.boolean(),
   redis: z.boolean(),

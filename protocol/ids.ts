@@ -1,6 +1,6 @@
 /**
- * Names on the wire. Each form is an allow-list with a fixed length and no backtracking, because these strings become
- * parts of Redis keys and of log lines. A string that breaks its form is `bad_id`; anything but a string is `bad_frame`.
+ * Ids on the wire. Each pattern is an allow-list of bounded length without backtracking, because these strings become parts of
+ * Redis keys and log lines. A string that does not match is `bad_id`; anything but a string is `bad_frame`.
  */
 import { z } from 'zod';
 
@@ -13,7 +13,7 @@ export const showId = form(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, di
 
 export const seatId = form(/^[A-Za-z0-9_-]{1,32}$/, 'must be 1 to 32 letters, digits, "_" or "-"');
 
-/** Any UUID but nil, lower-cased on the way in, so that one id has one spelling wherever it is compared. */
+/** Any UUID but nil. Lower-cased when parsed, so that an id has one spelling wherever it is compared. */
 const uuid = form(
   /^(?!00000000-0000-0000-0000-000000000000)[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$/,
   'must be a UUID other than the nil UUID',
@@ -21,7 +21,7 @@ const uuid = form(
 
 export const userId = uuid;
 
-/** Names one booking attempt of one user for ever: a repeat of the same booking carries the same id. */
+/** Identifies one booking of one user for ever: a repeat of the same confirm carries the same id. */
 export const requestId = uuid;
 
 export const bookingId = uuid;

@@ -3,18 +3,18 @@
  * choose (seats per hold, the longest TTL, frames per second) the server checks on top, within these.
  */
 export const limits = {
-  /** One text frame from a client. A larger one is cut by the transport before anybody reads it. */
+  /** One text frame from a client. For a larger one the transport cuts the connection. */
   maxFrameBytes: 16 * 1024,
-  /** Seats of one list. So many of the longest names still fit into one frame. */
+  /** Seats in one list. That many of the longest ids still fit into one frame. */
   maxSeatsPerFrame: 400,
   /** A JWT in `hello`, in characters. */
   maxTokenLength: 8 * 1024,
-  /** Clocks of issuer and server may differ by so much when a JWT begins or expires. */
+  /** How far the clocks of a JWT's issuer and the server may differ. */
   tokenClockToleranceMs: 5_000,
 
   /** A lease shorter than this could not be kept alive over a slow network. */
   minTtlMs: 500,
-  /** No server can be configured beyond this: a lease is a promise for minutes, not for days. */
+  /** No server can be configured beyond this: leases are for minutes, not for days. */
   maxTtlMs: 24 * 60 * 60 * 1000,
 
   /** Time from connecting to `hello`; then 4502. */

@@ -54,7 +54,7 @@ export function openApiDocument(): Json {
 type Exchange = Readonly<Record<'request' | 'response', unknown>>;
 const goldens: Readonly<Record<string, Partial<Exchange>>> = goldenHttp;
 
-/** Optional as a whole where the server may authenticate nobody. */
+/** Optional as a whole, since a server may run without authentication. */
 const security: Readonly<Record<NonNullable<HttpCall['needs']> | 'nobody', readonly Json[]>> = {
   nobody: [],
   user: [{ user: [] }, {}],
@@ -113,7 +113,7 @@ function content(answer: HttpCall['answer'], example: unknown): Json {
   return { 'application/json': { schema, ...(example === undefined ? {} : { example }) } };
 }
 
-/** By status, for that is what OpenAPI tells answers apart by; `code` tells the refusals of one status apart. */
+/** Grouped by status, as OpenAPI requires; `code` distinguishes the refusals of one status. */
 function refusals(codes: readonly FaultCode[]): Json {
   const byStatus = new Map<number, FaultCode[]>();
   for (const code of new Set(codes)) {

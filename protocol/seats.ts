@@ -17,7 +17,7 @@ export const seq = z.int().min(0);
 export const position = z.strictObject({ epoch, seq });
 export type Position = z.infer<typeof position>;
 
-/** A length of time in milliseconds: the wire never relies on the client's clock. */
+/** A duration in milliseconds, never a time of day: the wire does not rely on clocks being equal. */
 export const durationMs = z.int().min(0);
 
 const distinct = (list: readonly string[]) => new Set(list).size === list.length;

@@ -47,7 +47,7 @@ export type DeltaFrame = z.infer<typeof deltaFrame>;
 export const unwatchedFrame = reply('unwatched', { showId });
 export type UnwatchedFrame = z.infer<typeof unwatchedFrame>;
 
-/** `deadlineInMs` is the hard end that no heartbeat moves. */
+/** `deadlineInMs`: until the hard end, which no heartbeat moves. */
 export const heldFrame = reply('held', {
   showId,
   seatIds: seatList,
@@ -89,7 +89,7 @@ export type ConfirmedFrame = z.infer<typeof confirmedFrame>;
 export const drainingFrame = push('draining', { reconnectInMs: durationMs });
 export type DrainingFrame = z.infer<typeof drainingFrame>;
 
-/** Without `id` when the frame that it answers had none that could be used. */
+/** Without `id` if the frame that it answers had no valid one. */
 export const errorFrame = faultUnion({ type: z.literal('error'), id: frameId.optional() });
 export type ErrorFrame = z.infer<typeof errorFrame>;
 

@@ -1,4 +1,4 @@
-/** What a program sees of the client. */
+/** The client's types for programs. */
 import type { RowlockError } from './errors.ts';
 import type { SocketConstructor } from './socket.ts';
 import type { Booking, LeaseLostReason, Position, SeatState } from './words.ts';
@@ -8,24 +8,24 @@ export type { Booking, Conflict, LeaseLostReason, Position, SeatState } from './
 export interface LostLeases {
   readonly showId: string;
   readonly seatIds: readonly string[];
-  /** As the server told it; or that a heartbeat, or coming back, found the lease gone. */
+  /** The server's reason; or that a heartbeat, or a reconnect, found the lease gone. */
   readonly reason: LeaseLostReason | 'not_renewed' | 'not_resumed';
 }
 
-/** A seat that is this session's for a while. Times are those of `performance.now()`. Every change makes a new object. */
+/** A seat that this session holds. Times are on the clock of `performance.now()`. Every change makes a new object. */
 export interface Lease {
-  /** When it ends without a further heartbeat; the client sends those. */
+  /** When it ends unless a heartbeat renews it; the client sends heartbeats by itself. */
   readonly expiresAtMs: number;
   /** The end that no heartbeat moves. Undefined: not known since the session was resumed. */
   readonly deadlineAtMs: number | undefined;
-  /** By a checkout: it lasts until `expiresAtMs` whatever becomes of this connection. */
+  /** Pinned by a checkout: it lasts until `expiresAtMs`, even if this connection ends. */
   readonly pinned: boolean;
 }
 
 /** By show, then by seat. */
 export type Leases = ReadonlyMap<string, ReadonlyMap<string, Lease>>;
 
-/** What the server told about itself when it let this client in. */
+/** What the server told about itself in `welcome`. */
 export interface Terms {
   /** The TTL of a hold that names none. */
   readonly leaseTtlMs: number;
@@ -38,7 +38,7 @@ export interface Terms {
   readonly maxSeatsPerHold: number;
 }
 
-/** All that it takes to go on with a session in another page or process. `session` is a secret: keep it as one. */
+/** Everything needed to continue a session in another page or process. `session` is a secret. */
 export interface SavedSession {
   readonly userId: string;
   readonly session: string;
@@ -52,28 +52,28 @@ export interface SavedLeases {
 }
 
 /**
- * - `connecting`: not let in yet
+ * - `connecting`: no `welcome` yet
  * - `live`: connected, every request goes out at once
- * - `reconnecting`: the connection broke; requests wait for the next one, maps stand still
- * - `closed`: for good, by `close()` or because the server will not have this client back
+ * - `reconnecting`: the connection broke; requests wait for the next one, maps do not change
+ * - `closed`: for good, by `close()` or because the server refused this client for good
  */
 export type ClientState = 'connecting' | 'live' | 'reconnecting' | 'closed';
 
 export interface ConnectOptions extends Partial<SavedSession> {
-  /** The JWT of the user, or what fetches one: it is called for every connection, so a token may be short-lived. */
+  /** The JWT of the user, or a function that fetches one. It is called for every connection, so tokens may be short-lived. */
   readonly token?: string | (() => string | Promise<string>);
-  /** Where the platform has none: `ws` for Node 20. */
+  /** Where the platform has no WebSocket: `ws` on Node 20. */
   readonly WebSocket?: SocketConstructor;
-  /** How long a connection may take, a reply, and a hold, release or checkout with all that it waits for. 10 000. */
+  /** Deadline of connecting, of a reply, and of a hold, release or checkout including all waiting. Default 10 000. */
   readonly requestTimeoutMs?: number;
-  /** How long `confirm` goes on trying to learn the outcome. 60 000. */
+  /** How long `confirm` tries to learn the outcome. Default 60 000. */
   readonly confirmTimeoutMs?: number;
 }
 
 export interface CallOptions {
-  /** Gives the call up. What was sent may take effect all the same. */
+  /** Aborts the call. What was sent may still take effect. */
   readonly signal?: AbortSignal;
-  /** Instead of the client's own. */
+  /** Instead of the client's `requestTimeoutMs` or `confirmTimeoutMs`. */
   readonly timeoutMs?: number;
 }
 
@@ -83,7 +83,7 @@ export interface HoldOptions extends CallOptions {
 }
 
 export interface ConfirmOptions extends CallOptions {
-  /** A UUID that names this booking for ever. Made up when absent; give the one of an earlier try to learn its outcome. */
+  /** A UUID that identifies this booking for ever. Generated if absent; pass that of an earlier try to learn its outcome. */
   readonly requestId?: string;
 }
 
@@ -91,7 +91,7 @@ export interface Held {
   readonly showId: string;
   readonly seatIds: readonly string[];
   readonly expiresAtMs: number;
-  /** Undefined when the answer got lost and the seats turned out to be held on coming back. */
+  /** Undefined if the answer was lost and the seats turned out to be held after a reconnect. */
   readonly deadlineAtMs: number | undefined;
 }
 
@@ -114,33 +114,33 @@ export interface Confirmed {
   readonly bookings: readonly Booking[];
   /** An earlier confirm of this `requestId` made them. */
   readonly replayed: boolean;
-  /** They were given back since; nothing is booked now. */
+  /** They have been refunded since; nothing is booked now. */
   readonly refunded: boolean;
 }
 
 /** What listeners are called with. */
 export interface ClientEvents {
-  /** With the reason when there is one: always for `closed`, except after `close()`. */
+  /** With the reason if there is one: always for `closed`, except after `close()`. */
   state: [state: ClientState, reason: RowlockError | undefined];
-  /** Seats that were this session's are not any more, and nobody here gave them back or booked them. */
+  /** Seats of this session were lost: neither released nor booked by this client. */
   lease_lost: [lost: LostLeases];
   /** Some lease began, was renewed or pinned, or ended. */
   leases: [leases: Leases];
-  /** What no call is there to throw: a watch that is refused later on, a token that cannot be fetched. */
+  /** Errors without a call to throw them: a watch that is refused later, a token that cannot be fetched. */
   error: [error: RowlockError];
 }
 
-/** The seats that changed, by their new state; `reset`: anything may have, look at the whole map. */
+/** The seats that changed, with their new state; `reset`: any seat may have changed, read the whole map. */
 export type MapChange = ReadonlyMap<string, SeatState> | 'reset';
 
-/** A show's map, kept right: while `live` is true it is what the server's is, a moment ago. */
+/** A show's map, kept up to date: while `live` is true it equals the server's of a moment ago. */
 export interface Watch {
   readonly showId: string;
-  /** Resolves when the map is there for the first time. Rejects when it cannot be watched, or when it is closed before. */
+  /** Resolves when the map is there for the first time. Rejects if the show cannot be watched, or the watch is closed first. */
   readonly ready: Promise<void>;
-  /** False before the first map, while the connection is broken, and while a gap is being mended: the map is old then. */
+  /** False before the first map, while disconnected, and while a gap is being closed: the map may be outdated then. */
   readonly live: boolean;
-  /** Why it will never be live again: the show is unknown, or these are too many watches. */
+  /** Why it will not be live again: the show is unknown, or there are too many watches. */
   readonly error: RowlockError | undefined;
   readonly position: Position | undefined;
   /** All seats of the show; 0 before the first map. */
@@ -150,39 +150,39 @@ export interface Watch {
   count(state: SeatState): number;
   /** Those that are not available, by their state. */
   seatsIn(state: 'held' | 'booked'): IterableIterator<string>;
-  /** Called after each change, and with an empty one when `live` turns. Returns what ends it. */
+  /** Called after each change, and with an empty one when `live` changes. Returns a function that removes the listener. */
   onChange(listener: (change: MapChange) => void): () => void;
-  /** Once nobody here watches the show any more, the server is told. */
+  /** Ends this watch. With the last one of a show, the server is told. */
   close(): void;
 }
 
 /** One session with the server, over as many connections as it takes. */
 export interface Client {
   readonly state: ClientState;
-  /** Known once the server let this client in. */
+  /** Undefined before the first `welcome`. */
   readonly userId: string | undefined;
   /** The secret that owns the leases. */
   readonly session: string | undefined;
   readonly terms: Terms | undefined;
   readonly leases: Leases;
-  /** For `connect(url, { ...saved })` in another page. Undefined before the server let this client in. */
+  /** For `connect(url, { ...saved })` in another page. Undefined before the first `welcome`. */
   readonly saved: SavedSession | undefined;
 
-  /** Returns what ends it. */
+  /** Returns a function that removes the listener. */
   on<Name extends keyof ClientEvents>(
     name: Name,
     listener: (...args: ClientEvents[Name]) => void,
   ): () => void;
-  /** Watches a show from now on, through every reconnect. Several watches of one show share one map. */
+  /** Watches a show, across reconnects. Several watches of one show share one map. */
   watch(showId: string): Watch;
-  /** All of the seats or none. Never sent again by itself: somebody wants the seats now, or not. */
+  /** All of the seats or none. Never repeated by itself once refused: the buyer should see the refusal. */
   hold(showId: string, seatIds: readonly string[], options?: HoldOptions): Promise<Held>;
-  /** Without seats: all that this session holds in the show. */
+  /** Without seats: all seats that this session holds in the show. */
   release(showId: string, seatIds?: readonly string[], options?: CallOptions): Promise<Released>;
   /** Pins leases before the buyer leaves for a payment page. */
   checkout(showId: string, seatIds: readonly string[], options?: CallOptions): Promise<Pinned>;
-  /** Books what is held. Sent again, under the same `requestId`, until the outcome is known. */
+  /** Books held seats. Repeated with the same `requestId` until the outcome is known. */
   confirm(showId: string, seatIds: readonly string[], options?: ConfirmOptions): Promise<Confirmed>;
-  /** Says goodbye: leases that are not pinned end. Resolves when the socket is closed. */
+  /** Closes the session: leases that are not pinned end. Resolves when the socket is closed. */
   close(): Promise<void>;
 }

@@ -9,23 +9,23 @@ export interface CallPlan<Result> {
   readonly request: Request;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
-  /** Of the refusals that say "later": those after which the same request goes out again by itself. */
+  /** Refusals after which the same request is sent again, later. */
   readonly again: ReadonlySet<ServerCode>;
   /**
-   * What to do when the connection breaks before the reply: send it again on the next one; or, with this, find out there
-   * whether it took effect (see `Unanswered`), and what the result is if it did.
+   * If the connection breaks before the reply, the request is sent again on the next one. With this, it is asked there instead
+   * whether the request took effect (see `Unanswered`); this makes the result if it did.
    */
   readonly found?: () => Result;
-  /** Called at once when the reply is there: what the next frame tells builds on it. */
+  /** Called synchronously with the reply, before the next frame, which may depend on it. */
   readonly take: (reply: ServerFrame, sentMs: number) => Result;
   readonly onRefused?: (frame: ErrorFrame) => void;
-  /** What a call that is given up says; `isUncertain`: it may have had an effect, or may still have one. */
+  /** The error of a call that is given up. `isUncertain`: it may have had an effect, or may still have one. */
   readonly givenUp: (why: RowlockError, isUncertain: boolean) => RowlockError;
 }
 
-/** Nothing was done, so the same request is as good as a first one, only later. */
+/** The server did nothing: any request can be repeated later. */
 export const REFUSED_UNREAD: ReadonlySet<ServerCode> = new Set(['rate_limited']);
-/** Good for requests that do the same however often they are sent. */
+/** Only for requests that are idempotent. */
 export const REFUSED_FOR_NOW: ReadonlySet<ServerCode> = new Set([
   'rate_limited',
   'busy',
@@ -33,7 +33,7 @@ export const REFUSED_FOR_NOW: ReadonlySet<ServerCode> = new Set([
   'outcome_unknown',
   'internal',
 ]);
-/** After these the next attempt may find that an earlier one did it. */
+/** After these, a repeat may find that an earlier attempt has succeeded. */
 const MAY_HAVE_HAPPENED: ReadonlySet<ServerCode> = new Set(['outcome_unknown', 'internal']);
 
 const MOST_CALLS = 256;
@@ -64,17 +64,17 @@ export class Calls {
     });
   }
 
-  /** There is a link: those that wait go out, in the order in which they were made. */
+  /** There is a link: sends those that wait, in the order in which they were made. */
   flush(): void {
     for (const call of [...this.#all]) call.go();
   }
 
-  /** Somebody waits for an answer. */
+  /** Whether any call waits for an answer. */
   get areWaiting(): boolean {
     return this.#all.size > 0;
   }
 
-  /** Those of which it is not known whether they took effect, and that have to be asked about. */
+  /** Requests that may have taken effect and have to be asked about. */
   get unanswered(): readonly Unanswered[] {
     return [...this.#all].filter((call) => call.isUnanswered);
   }
@@ -89,7 +89,7 @@ export class Calls {
 export interface Unanswered {
   readonly request: Request;
   readonly isUnanswered: boolean;
-  /** It had, or had not. */
+  /** Reports whether it had. */
   turnedOut(tookEffect: boolean): void;
 }
 
@@ -143,7 +143,7 @@ class Call<Result> implements Pending {
     this.#state = 'sent';
     const sentMs = nowMs();
     this.#sentMs = sentMs;
-    // A call is sent on one link at a time: what an earlier one still has to say is out of date.
+    // A call is sent on one link at a time: an answer on an earlier one is outdated.
     const isCurrent = () => this.#state === 'sent' && this.#sentMs === sentMs;
     link.ask(this.#plan.request, {
       onReply: (frame) => this.#replied(frame, sentMs),
@@ -173,7 +173,7 @@ class Call<Result> implements Pending {
       if (this.#state === 'sent') this.#refused(frame);
       return;
     }
-    // Even when nobody waits any more: what it grants is granted.
+    // Even if the caller does not wait any more: what was granted must be recorded.
     const result = this.#plan.take(frame, sentMs);
     if (this.#state === 'settled') return;
     this.#settle();

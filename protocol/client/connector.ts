@@ -10,16 +10,16 @@ import { after, backoffMs, nowMs } from './timing.ts';
 export type Hello = Extract<Request, { type: 'hello' }>;
 
 export interface ConnectorEvents {
-  /** There is something to lose by coming late, or somebody waits. */
+  /** Whether to reconnect sooner: there are leases to lose, or calls that wait. */
   isPressing(): boolean;
-  /** What to say on a connection that is open now. */
+  /** The hello for a new connection. */
   hello(token: string | undefined): Hello;
-  /** `link` is the one to use from here on. */
+  /** `link` is the one to use from now on. */
   welcomed(link: Link, welcome: WelcomeFrame, sentMs: number): void;
   pushed(frame: Push): void;
   /** There is a link again that takes requests. */
   open(link: Link): void;
-  /** The link that was used is gone; there will be another. */
+  /** The link in use is gone; there will be another. */
   broken(): void;
   changed(state: ClientState, reason: RowlockError | undefined): void;
   failed(error: RowlockError): void;
@@ -29,26 +29,26 @@ export interface ConnectorOptions extends Pick<LinkOptions, 'url' | 'WebSocket' 
   readonly token: (() => string | Promise<string>) | undefined;
 }
 
-/** Between attempts. A crowd that lost its server comes back over a second, as a server that drains would have it. */
+/** Between attempts. Clients that lost their server together return spread over a second, as from a server that drains. */
 const PAUSES = { firstMs: 1_000, mostMs: 15_000 };
-/** Whoever has leases comes sooner: the server may keep them for a moment only. So does who has asked for something. */
+/** Sooner, with leases (the server may keep them only briefly) or with calls that wait. */
 const PRESSING = { ...PAUSES, firstMs: 300 };
-/** A connection that lasted so long was a good one: the next attempt is a first one again. */
+/** After a connection that lasted this long, failures are counted from 0 again. */
 const STEADY_MS = 5_000;
-/** One that broke sooner had been let in all the same: somebody in a train is not kept waiting as if there were no server. */
+/** After one that broke sooner, no more than this counts: with a bad network, pauses must not grow as without a server. */
 const MOST_FAILURES_ONCE_IN = 3;
-/** Not 1000 or 1001, which give the leases back at once: the server may be asked to keep them for a while. */
+/** Not 1000 or 1001, which release the leases at once: with any other code the server may keep them for a while. */
 const LEFT_CODE = 3000;
 
-/** A browser tells when the machine is on the network again; Node does not. */
+/** Browsers have an event for when the machine is online again; Node has not. */
 const page = globalThis as Partial<Pick<EventTarget, 'addEventListener' | 'removeEventListener'>>;
 
 /**
  * Keeps one link to the server, for as long as the server will have it.
  *
- * Beside the link in use there may be a candidate that says hello, and one that was left: a server that drains, or
- * does not answer, keeps its socket until the next one is welcome, because closing it would give the leases back, while
- * resuming takes them from it.
+ * Beside the link in use there may be a candidate, on which hello is under way, and one that was left. The socket to a server
+ * that drains or does not answer stays open until the next one is welcomed: closing it would release the leases, while a
+ * resume takes them over.
  */
 export class Connector {
   readonly #options: ConnectorOptions;
@@ -58,7 +58,7 @@ export class Connector {
   #candidate: Link | undefined;
   #isGreeting = false;
   #left: Link | undefined;
-  /** Calls off the pause before the next attempt, or the deadline of the one under way. */
+  /** Cancels the pause before the next attempt, or the deadline of the one under way. */
   #wait: (() => void) | undefined;
   #isPausing = false;
   #attempt = 0;
@@ -74,7 +74,7 @@ export class Connector {
     return this.#state;
   }
 
-  /** Undefined while there is none, and while the next one says hello: it has to know all that the last one did. */
+  /** Undefined while there is none, and while hello is under way on the next: nothing may change after hello listed the leases. */
   get link(): Link | undefined {
     return this.#isGreeting ? undefined : this.#inUse;
   }
@@ -84,12 +84,12 @@ export class Connector {
     this.#connect();
   }
 
-  /** Now rather than after the pause: the machine is back on the network. */
+  /** The machine is online again: connects now instead of after the pause. */
   readonly #hurry = () => {
     if (this.#isPausing && this.#inUse === undefined) this.#connect();
   };
 
-  /** The link in use gives no answer: another one takes over, and what was said on it counts as unanswered. */
+  /** The link in use does not answer: another one takes over, and its requests count as unanswered. */
   leave(link: Link): void {
     if (link !== this.#inUse) return;
     this.#inUse = undefined;
@@ -118,7 +118,7 @@ export class Connector {
     this.#events.changed(state, reason);
   }
 
-  /** The link that was used is gone. */
+  /** The link in use is gone. */
   #lost(reason: RowlockError): void {
     const wasSteady = nowMs() - this.#inUseSinceMs > STEADY_MS;
     this.#failures = wasSteady ? 0 : Math.min(this.#failures, MOST_FAILURES_ONCE_IN);
@@ -127,7 +127,7 @@ export class Connector {
     this.#again();
   }
 
-  /** Another attempt, unless one is on its way. */
+  /** Another attempt, unless one is under way. */
   #again(atLeastMs = 0): void {
     if (this.#wait !== undefined || this.#candidate !== undefined || this.#state === 'closed') return;
     this.#later(atLeastMs + backoffMs(this.#failures++, this.#events.isPressing() ? PRESSING : PAUSES));
@@ -153,7 +153,7 @@ export class Connector {
     try {
       this.#candidate = this.#dial(attempt, token);
     } catch (cause) {
-      // An address that is none, or one that this page may not open: trying again would not help.
+      // An invalid address, or one that this page may not open: trying again would not help.
       void this.close(new RowlockError({ code: 'closed', message: String(cause), retryable: false, cause }));
     }
   }
@@ -210,7 +210,7 @@ export class Connector {
     this.#inUse = link;
     this.#inUseSinceMs = nowMs();
     this.#events.welcomed(link, welcome, sentMs);
-    // Its leases are the new one's by now. What it was asked for goes out again on the new one.
+    // The new link has taken over its leases. Its open requests are sent again on the new one.
     void before?.close(LEFT_CODE);
     void this.#left?.close(LEFT_CODE);
     this.#left = undefined;
@@ -220,7 +220,7 @@ export class Connector {
   #turnedAway(attempt: number, frame: ErrorFrame): void {
     const error = refused(frame);
     if (error.retryable) this.#fail(attempt, error);
-    // A close code follows, which is the last word: but not being let in is no reason to ask again.
+    // The close code that follows would decide, but after a refused hello there is no reason to try again.
     else void this.close(error);
   }
 
@@ -229,7 +229,7 @@ export class Connector {
     void this.close(new RowlockError({ code: 'unsupported', message, retryable: false }));
   }
 
-  /** This attempt came to nothing; what was there before stays. */
+  /** This attempt failed; the link in use, if any, stays. */
   #fail(attempt: number, error: RowlockError): void {
     if (attempt !== this.#attempt || this.#state === 'closed') return;
     this.#attempt += 1;
@@ -251,7 +251,7 @@ export class Connector {
     if (link !== this.#inUse) return;
     if (frame.type === 'draining') {
       this.#failures = 0;
-      // Spread over the clients by the server already.
+      // The server has spread the clients already.
       if (this.#candidate === undefined) this.#later(frame.reconnectInMs);
     } else if (frame.type === 'error') {
       this.#events.failed(refused(frame));
@@ -279,7 +279,7 @@ export class Connector {
   }
 }
 
-/** 1000 was not asked for here: something in between closed the connection. */
+/** 1000 too: this client did not close, so something in between did. */
 const comesBack = (code: number): boolean => code === 1000 || mayReconnect(code);
 
 function reasonOf(code: number): RowlockError {

@@ -28,12 +28,12 @@ export type ServerCode =
   | 'internal';
 
 /**
- * What the client says by itself:
+ * Errors of the client itself:
  * - `disconnected`: the connection broke before the answer, and the seats are not held (retryable)
- * - `no_reply`: the time was over; what was asked for may have happened, or not (retryable)
+ * - `no_reply`: the deadline was over; the request may have taken effect, or not (retryable)
  * - `aborted`: the caller's signal; `cause` is its reason
  * - `closed`: this client is closed for good; `cause` says why when it was not `close()`
- * - `superseded`: another page or process goes on with this session
+ * - `superseded`: another page or process has taken over this session
  */
 export type ClientCode = 'disconnected' | 'no_reply' | 'aborted' | 'closed' | 'superseded';
 
@@ -61,13 +61,13 @@ export class RowlockError extends Error {
   readonly retryInMs: number | undefined;
   /** `seat_unavailable`: every seat in the way. */
   readonly conflicts: readonly Conflict[] | undefined;
-  /** `lease_lost`: how the seats stand. */
+  /** `lease_lost`: the state of each seat. */
   readonly seats: Readonly<Record<string, SeatState>> | undefined;
   /** `unknown_seat`: those that the show does not have. */
   readonly seatIds: readonly string[] | undefined;
-  /** `internal`: finds it in the server's log. */
+  /** `internal`: identifies the error in the server's log. */
   readonly reference: string | undefined;
-  /** Of the confirm: give it again to learn, or change, nothing but the outcome of this very booking. */
+  /** Of the confirm: repeat it with this id to learn the outcome. */
   readonly requestId: string | undefined;
 
   constructor(details: ErrorDetails) {

@@ -4,9 +4,9 @@ import { after, nowMs } from './timing.ts';
 
 export interface HeartbeatOptions {
   link(): Link | undefined;
-  /** As the server wants it. */
+  /** The interval that the server asks for. */
   heartbeatMs(): number;
-  /** Of the leases that beats keep alive; undefined: there are none. */
+  /** The shortest TTL of the leases that heartbeats keep; undefined: there are none. */
   shortestTtlMs(): number | undefined;
   /** Grows with every change of the leases. */
   mark(): number;
@@ -14,28 +14,28 @@ export interface HeartbeatOptions {
 }
 
 /**
- * Without leases there is nothing to renew, but a connection that died in silence looks like a quiet show: after so long
- * without a frame, a beat asks whether anybody is there.
+ * Without leases there is nothing to renew, but a connection that died silently looks like a show without changes: after this
+ * time without a frame, a heartbeat checks the connection.
  */
 const QUIET_MS = 25_000;
-/** How soon to try again what could not be done now: the beat is late already. */
+/** Before the next try of a heartbeat that could not be sent: it is late already. */
 const SOON_MS = 500;
 
-/** Keeps the session's leases alive, and finds out when the connection is not. */
+/** Keeps the session's leases alive, and notices a dead connection. */
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
   #cancel: (() => void) | undefined;
   #link: Link | undefined;
   #isUnderWay = false;
   #lastMs = 0;
-  /** A refused beat is due at once, but the server said when it will listen. */
+  /** A refused heartbeat is due again at once, but not before the server said. */
   #notBeforeMs = 0;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
   }
 
-  /** On this link from now on: hello has just renewed everything. */
+  /** Uses this link from now on. Hello has just renewed everything. */
   welcomed(link: Link): void {
     this.#link = link;
     this.#isUnderWay = false;
@@ -50,7 +50,7 @@ export class Heartbeat {
     this.#link = undefined;
   }
 
-  /** Whenever the leases changed: a shorter one wants its beat sooner. */
+  /** Call it when the leases changed: a shorter TTL needs its heartbeat sooner. */
   plan(): void {
     this.#cancel?.();
     if (this.#link === undefined || this.#isUnderWay) return;
@@ -67,9 +67,9 @@ export class Heartbeat {
   #beatIfDue(): void {
     const link = this.#link;
     if (link === undefined) return;
-    // Another connection says hello, which renews everything, if it comes to that.
+    // Hello is under way on another connection, which renews everything if it succeeds.
     if (this.#options.link() !== link) this.#cancel = after(SOON_MS, () => this.#beatIfDue());
-    // Frames that came meanwhile put it off.
+    // Frames that arrived meanwhile have postponed it.
     else if (nowMs() < this.#dueAtMs(link)) this.plan();
     else this.#beat(link);
   }

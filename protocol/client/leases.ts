@@ -11,11 +11,11 @@ import type { Lease, Leases, LostLeases, SavedLeases } from './api.ts';
 import { nowMs } from './timing.ts';
 
 interface OwnLease extends Lease {
-  /** How long a beat keeps it. */
+  /** How long a heartbeat keeps it. */
   readonly ttlMs: number;
-  /** The number of the change that made this object. */
+  /** The number of the change that created this object. */
   readonly change: number;
-  /** A checkout of it ended without an answer: it may be pinned. */
+  /** A checkout of it had no answer: it may be pinned. */
   readonly isUnsure: boolean;
 }
 
@@ -24,10 +24,10 @@ interface Events {
   lost(lost: LostLeases): void;
 }
 
-/** The end of a lease is told well within this; beats say nothing of pinned ones. */
+/** The server tells the end of a lease well within this. For pinned ones, heartbeats tell nothing. */
 const TOLD_WITHIN_MS = 5_000;
 
-/** What this session holds, as far as it was told. */
+/** The leases of this session, as far as the client knows. */
 export class OwnLeases {
   readonly #shows = new Map<string, Map<string, OwnLease>>();
   readonly #events: Events;
@@ -41,12 +41,12 @@ export class OwnLeases {
     return this.#shows;
   }
 
-  /** Grows with every change: a lease that did not change since a mark is as it was then. */
+  /** Grows with every change, so that a lease that changed since a mark can be recognised. */
   get mark(): number {
     return this.#changes;
   }
 
-  /** The shortest TTL that beats have to keep up with. Undefined: none needs any. */
+  /** The shortest TTL that heartbeats have to keep up with. Undefined: no lease needs any. */
   get shortestTtlMs(): number | undefined {
     let shortest: number | undefined;
     for (const seats of this.#shows.values()) {
@@ -70,7 +70,7 @@ export class OwnLeases {
   held({ showId, seatIds, expiresInMs, deadlineInMs }: HeldFrame, ttlMs: number, sentMs: number): void {
     for (const seatId of seatIds) {
       const known = this.#get(showId, seatId);
-      // Which of the two TTLs a lease has that was held twice is the server's to say: beats keep up with both.
+      // For a lease that was held twice the server chooses the TTL: heartbeats must suffice for both.
       const shorter = Math.min(ttlMs, known?.ttlMs ?? ttlMs);
       this.#set(showId, seatId, {
         expiresAtMs: Math.max(known?.expiresAtMs ?? 0, sentMs + expiresInMs),
@@ -96,7 +96,7 @@ export class OwnLeases {
     this.#events.changed();
   }
 
-  /** A lease that the server does not know any more, and of whose loss it said nothing, was booked by the shop's backend. */
+  /** A lease that is gone although the server did not report a loss was booked by the shop's backend. */
   #forgetSilent(told: ReadonlySet<string>, mark: number): void {
     for (const [showId, seats] of this.#shows) {
       for (const [seatId, lease] of seats) {
@@ -118,7 +118,7 @@ export class OwnLeases {
     this.#events.changed();
   }
 
-  /** A checkout ended without an answer. */
+  /** A checkout had no answer. */
   maybePinned(showId: string, seatIds: readonly string[]): void {
     for (const seatId of seatIds) {
       const known = this.#get(showId, seatId);
@@ -132,11 +132,11 @@ export class OwnLeases {
   }
 
   confirmed({ showId, seatIds, refunded }: ConfirmedFrame): void {
-    // A repeat of what was refunded books nothing: seats that are held anew stay held.
+    // The repeat of a refunded booking books nothing: seats that were held again stay held.
     if (!refunded) this.released({ showId, seatIds });
   }
 
-  /** Seats that a map shows as booked: whoever booked them, they are leased no more. */
+  /** Seats that a map shows as booked, whoever booked them, are not leased any more. */
   booked(showId: string, isBooked: (seatId: string) => boolean): void {
     const seatIds = [...(this.#shows.get(showId)?.keys() ?? [])].filter(isBooked);
     if (seatIds.length > 0) this.released({ showId, seatIds });
@@ -146,7 +146,7 @@ export class OwnLeases {
     if (this.#lose(showId, seatIds, reason)) this.#events.changed();
   }
 
-  /** What became of those that a connection was to take over. */
+  /** What became of the leases that a connection asked to resume. */
   resumed({ leases }: WelcomeFrame, wanted: readonly SavedLeases[], sentMs: number): void {
     const wasPinned = keysOf(wanted.filter(({ pinned }) => pinned));
     const kept = keysOf(leases);
@@ -159,8 +159,7 @@ export class OwnLeases {
         this.#set(showId, seatId, { ...lease, ttlMs: known?.ttlMs ?? expiresInMs });
       }
     }
-    // Not what the frame calls lost: that may name seats which were asked about in vain, and not name what found no room in
-    // the hello.
+    // Not the frame's `lost`: it may name seats that were never held, and lacks those that had no room in the hello.
     const gone = new Map(wanted.map(({ showId }) => [showId, new Set<string>()]));
     for (const { showId, seatIds } of [...wanted, ...this.list()]) {
       const seats = gone.get(showId) ?? new Set();
@@ -171,7 +170,7 @@ export class OwnLeases {
     if (this.#changes > before) this.#events.changed();
   }
 
-  /** None of them is this session's any more. */
+  /** The session has lost all of them. */
   clear(): void {
     if (this.#shows.size === 0) return;
     this.#shows.clear();
@@ -205,7 +204,7 @@ export class OwnLeases {
     this.#changes += 1;
   }
 
-  /** Tells of those that were there: the same loss may be told twice. */
+  /** Reports only those that were still held: the server may report a loss twice. */
   #lose(showId: string, seatIds: readonly string[], reason: LostLeases['reason']): boolean {
     const mine = seatIds.filter((seatId) => this.has(showId, seatId));
     return this.#end(showId, mine, reason);

@@ -5,7 +5,7 @@ import { subprotocol } from '../version.ts';
 import type { SocketConstructor, SocketLike } from './socket.ts';
 import { after, nowMs } from './timing.ts';
 
-/** What may be asked: any frame of a client, whose `id` the link adds. */
+/** A request: any client frame, without the `id`, which the link adds. */
 export type Request = ClientFrame extends infer Frame
   ? Frame extends ClientFrame
     ? Omit<Frame, 'id'>
@@ -14,19 +14,19 @@ export type Request = ClientFrame extends infer Frame
 
 export type Push = ServerFrame & { readonly id?: undefined };
 
-/** Exactly one of these is called for a request, at once when the frame is there: what comes next may build on it. */
+/** Exactly one of these is called for each request, synchronously with the frame: the next one may depend on it. */
 export interface Asker {
   onReply(frame: ServerFrame): void;
-  /** No reply will come, and whether the request had an effect is not known. */
+  /** No reply will come; it is not known whether the request had an effect. */
   onBroken(): void;
 }
 
 export interface LinkEvents {
   opened(link: Link): void;
   pushed(link: Link, frame: Push): void;
-  /** A reply is overdue: it may be the network, or a server that is stuck. The link stays as it is. */
+  /** A reply is overdue, because of the network or a stuck server. The link stays open. */
   silent(link: Link): void;
-  /** The socket is closed. Every asker hears of it next. */
+  /** The socket is closed. All open requests are told next. */
   ended(link: Link, code: number): void;
 }
 
@@ -45,8 +45,8 @@ interface Waiting {
 /**
  * One socket, from before it is open to its end: requests by their id, everything else as pushes.
  *
- * States: opening → open → over. It is over when the socket closes, or when its owner has let go of it (`abandon`, `close`):
- * whatever the socket still brings is not heard then.
+ * States: opening → open → over. It is over when the socket closes, or when its owner has given it up (`abandon`, `close`);
+ * further frames are then ignored.
  */
 export class Link {
   readonly #socket: SocketLike;
@@ -70,7 +70,7 @@ export class Link {
       events.opened(this);
     };
     socket.onmessage = (event: { readonly data: unknown }) => this.#received(event.data);
-    // The close event follows and tells as much.
+    // The close event follows.
     socket.onerror = () => undefined;
     socket.onclose = (event: { readonly code: number }) => this.#closed(event.code);
   }
@@ -92,7 +92,7 @@ export class Link {
     this.#socket.send(encode(request, id));
   }
 
-  /** Lets go without closing: the server frees what a closed socket held, but not what another one took over. */
+  /** Gives it up without closing the socket, so that the server does not release leases before another connection resumes them. */
   abandon(): void {
     if (this.#state === 'over') return;
     this.#state = 'over';
@@ -134,7 +134,7 @@ export class Link {
     this.#onClosed?.();
     if (this.#state === 'over') return;
     this.#state = 'over';
-    // First: whoever hears that its request is lost may ask again at once, and must not ask here.
+    // First, because a request that is told that it is lost may be sent again at once, and not on this link.
     this.#options.events.ended(this, code);
     this.#break();
   }
@@ -150,12 +150,12 @@ export class Link {
 }
 
 const CLOSE_WITHIN_MS = 2_000;
-/** Longer than any id that a link gives. */
+/** Longer than any id that a link assigns. */
 const ROOM_FOR_ID = 24;
 
 const encode = (request: Request, id: string): string => JSON.stringify({ ...request, id });
 
-/** A larger frame would cut the connection without a word, again after each reconnect. */
+/** The server cuts the connection for a larger frame, and would again after each reconnect. */
 export function fits(request: Request): boolean {
   const text = encode(request, '');
   const most = limits.maxFrameBytes - ROOM_FOR_ID;
@@ -163,7 +163,7 @@ export function fits(request: Request): boolean {
   return text.length * 3 <= most || new TextEncoder().encode(text).length <= most;
 }
 
-/** The server's word is taken for it, beyond being JSON: its frames are checked against the schemas where it is tested. */
+/** Only checked to be JSON: the server's frames are checked against the schemas in its tests. */
 function decode(data: unknown): (ServerFrame & { readonly id?: string | undefined }) | undefined {
   if (typeof data !== 'string') return undefined;
   try {

@@ -3,13 +3,13 @@ import type { LostLeases } from './api.ts';
 interface Ending {
   readonly showId: string;
   readonly seatIds: ReadonlySet<string>;
-  /** What was told of its seats meanwhile. */
+  /** Losses of its seats that were reported meanwhile. */
   readonly withheld: LostLeases[];
 }
 
 /**
- * Tells that leases are lost. Of seats whose confirm or release has no outcome yet it waits for that: whoever comes back after the
- * answer was cut off finds no lease, for it may be his own booking, or his own release, that ended it.
+ * Reports lost leases. For seats with a confirm or release under way it waits for the outcome: after a reconnect the lease may be
+ * gone because of the client's own booking or release.
  */
 export class Losses {
   readonly #tell: (lost: LostLeases) => void;
@@ -30,7 +30,7 @@ export class Losses {
     if (left.length > 0) this.#tell({ showId, seatIds: left, reason });
   }
 
-  /** A confirm or a release begins. Call the result when it is known whether it ended the leases, or when nobody waits for that any more. */
+  /** A confirm or release begins. Call the result once it is known whether it ended the leases, or nobody waits any more. */
   ending(showId: string, seatIds: readonly string[]): (isDone: boolean) => void {
     const ending: Ending = { showId, seatIds: new Set(seatIds), withheld: [] };
     this.#endings.add(ending);

@@ -26,7 +26,7 @@ export const aborted = (cause: unknown) =>
 export const closed = (cause?: RowlockError) =>
   new RowlockError({ code: 'closed', message: 'This client is closed.', retryable: false, cause });
 
-/** This client's own queue: nothing was sent. */
+/** This client's own queue is full: nothing was sent. */
 export const crowded = () =>
   new RowlockError({ code: 'busy', message: 'Too many requests are waiting already.', retryable: true });
 

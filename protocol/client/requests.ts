@@ -14,15 +14,15 @@ export interface RequestsDeps {
   readonly losses: Losses;
   readonly requestTimeoutMs: number;
   readonly confirmTimeoutMs: number;
-  /** Of a hold that names none; undefined before the first welcome. */
+  /** The TTL of a hold that names none; undefined before the first welcome. */
   leaseTtlMs(): number | undefined;
-  /** Why nothing can be asked any more; undefined: it can. */
+  /** Why no request can be made any more; undefined: it can. */
   closed(): RowlockError | undefined;
 }
 
 /**
- * What a program asks for: how each request goes out, after which refusals it goes out again by itself, and what its
- * answer, or the lack of one, means for the leases.
+ * The requests of a program: how each is sent, after which refusals it is repeated, and what its answer, or the lack of one,
+ * means for the leases.
  */
 export class Requests {
   readonly #deps: RequestsDeps;
@@ -123,7 +123,7 @@ export class Requests {
     return this.#deps.calls.start({ givenUp: (why) => why, ...plan, signal, timeoutMs });
   }
 
-  /** A hold whose answer got lost: what came of it is among the leases. */
+  /** The result of a hold whose answer was lost, from the resumed leases. */
   #found(showId: string, seatIds: readonly string[]): Held {
     const leases = seatIds.flatMap((seatId) => this.#deps.leases.all.get(showId)?.get(seatId) ?? []);
     const expiresAtMs = Math.min(...leases.map((lease) => lease.expiresAtMs));

@@ -13,10 +13,10 @@ interface Parts {
   release(showId: string, seatIds: readonly string[]): Promise<unknown>;
 }
 
-/** What a session takes along to its next connection: the leases that it has, and the holds that had no answer. */
+/** What a session asks for on its next connection: its leases, and the seats of holds without an answer. */
 export class Resumption {
   readonly #parts: Parts;
-  /** Of the session before this client, until it is let in. */
+  /** Of an earlier page or process, until the first welcome. */
   #saved: readonly SavedLeases[];
   /** What the hello under way asks for. */
   #asked: { leases: readonly SavedLeases[]; holds: readonly Unanswered[] } = { leases: [], holds: [] };
@@ -45,7 +45,7 @@ export class Resumption {
     for (const hold of holds) this.#settle(hold, (showId, seatId) => before.has(`${showId} ${seatId}`));
   }
 
-  /** A hold has all of its seats now, or none: what it has in part, and what nobody waits for any more, goes back. */
+  /** A hold has all of its seats, or none: a part of them, or seats that nobody waits for any more, are released. */
   #settle(hold: Unanswered, wasOurs: (showId: string, seatId: string) => boolean): void {
     const { showId, seatIds } = seatsOf(hold);
     const kept = seatIds.filter((seatId) => this.#parts.leases.has(showId, seatId));
@@ -55,7 +55,7 @@ export class Resumption {
     }
     const surplus = kept.filter((seatId) => !wasOurs(showId, seatId));
     const given = surplus.length === 0 ? Promise.resolve() : this.#parts.release(showId, surplus);
-    // Not before: whoever hears of it may hold the same seats again.
+    // Only after the release: the caller may hold the same seats again at once.
     given.catch(() => undefined).then(() => hold.turnedOut(false));
   }
 }
@@ -63,10 +63,10 @@ export class Resumption {
 const seatsOf = ({ request }: Unanswered): { showId: string; seatIds: readonly string[] } =>
   request.type === 'hold' ? request : { showId: '', seatIds: [] };
 
-/** Of one entry of a hello: small enough that leaving out the last ones until the frame fits leaves out little. */
+/** Seats of one entry of a hello. Small, because whole entries are left out until the frame fits. */
 const SEATS_PER_ENTRY = 50;
 
-/** A hello that takes up these leases: each seat once, and as many as there is room for. */
+/** A hello that resumes these leases: each seat once, and as many as fit. */
 function helloWith(hello: Hello, wanted: readonly (SavedLeases | ShowSeats)[]): Hello {
   const entries = entriesOf(wanted).slice(0, limits.maxSeatsPerFrame);
   for (;;) {

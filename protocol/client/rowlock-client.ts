@@ -34,7 +34,7 @@ const DEFAULTS = { requestTimeoutMs: 10_000, confirmTimeoutMs: 60_000, heartbeat
 
 type Emitters = { [Name in keyof ClientEvents]: Emitter<ClientEvents[Name]> };
 
-/** Puts the parts together: what each of them tells the others passes through here. */
+/** Connects the parts: everything that one tells another passes through here. */
 export class RowlockClient implements Client {
   readonly #events: Emitters = {
     state: new Emitter(),

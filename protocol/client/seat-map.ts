@@ -1,10 +1,10 @@
 import type { DeltaFrame, SnapshotFrame } from '../server-frames.ts';
 import type { MapChange, Position, SeatState } from './api.ts';
 
-/** What a frame did to the map; `gap`: nothing, because something before it is missing. */
+/** What a frame did to the map; `gap`: nothing, because changes before it are missing. */
 export type Folded = MapChange | 'known' | 'gap';
 
-/** A show's seats by the frames that tell of them, by the table in protocol/README.md. */
+/** A show's seats, from snapshots and deltas by the rules of protocol/README.md. */
 export class SeatMap {
   readonly #taken = new Map<string, 'held' | 'booked'>();
   #position: Position | undefined;
@@ -54,7 +54,7 @@ export class SeatMap {
     this.#position = { epoch, seq: to };
     const changed = new Map<string, SeatState>();
     for (const [seatId, state] of Object.entries(changes)) {
-      // An overlap repeats what is known.
+      // An overlap only repeats what is known.
       if (this.#set(seatId, state)) changed.set(seatId, state);
     }
     return changed;

@@ -1,4 +1,4 @@
-/** What the client needs of a WebSocket: the platform's has it, and so has `ws`. */
+/** What the client needs of a WebSocket; both the platform's and `ws` have it. */
 export interface SocketLike {
   onopen: ((event: never) => void) | null;
   onmessage: ((event: never) => void) | null;
@@ -10,7 +10,7 @@ export interface SocketLike {
 
 export type SocketConstructor = new (url: string, protocols: string) => SocketLike;
 
-/** The platform's, or the one that was handed in. */
+/** The platform's WebSocket, or the one in the options. */
 export function socketConstructor(given: SocketConstructor | undefined): SocketConstructor {
   const platform = globalThis as { readonly WebSocket?: SocketConstructor };
   const found = given ?? platform.WebSocket;
@@ -19,7 +19,7 @@ export function socketConstructor(given: SocketConstructor | undefined): SocketC
   return found;
 }
 
-/** `http(s)` means `ws(s)`, a bare origin means its `/ws`; in a page the address may be relative. */
+/** Turns `http(s)` into `ws(s)` and a bare origin into its `/ws`. In a page the address may be relative. */
 export function socketUrl(address: string | URL): string {
   const { location } = globalThis as { readonly location?: { readonly href: string } };
   const url = new URL(address, location?.href);

@@ -1,9 +1,9 @@
-/** The longest that a timer can wait; beyond, it would fire at once. */
+/** The longest delay of a timer; with more it would fire at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 export const nowMs = (): number => performance.now();
 
-/** Runs it once, later. Returns what calls it off. */
+/** Runs it once, later. Returns a function that cancels it. */
 export function after(ms: number, run: () => void): () => void {
   if (ms > LONGEST_MS) return () => undefined;
   const timer = setTimeout(run, Math.max(0, ms));
@@ -11,8 +11,8 @@ export function after(ms: number, run: () => void): () => void {
 }
 
 /**
- * How long to wait before the next of several attempts: anywhere below a bound that doubles. The whole range is drawn
- * from, because whoever breaks one connection often breaks thousands at once.
+ * The pause before the next attempt: random, below a bound that doubles. Spread over the whole range, because often thousands of
+ * connections break at once.
  */
 export function backoffMs(
   failures: number,

@@ -9,9 +9,9 @@ import { after, backoffMs } from './timing.ts';
 
 export interface WatchEvents {
   link(): Link | undefined;
-  /** A map that was right once will not be again. */
+  /** A map that was live will not be live again. */
   failed(error: RowlockError): void;
-  /** For whoever keeps a record of their own of some seats. */
+  /** For those who keep their own record of seats, such as the leases. */
   changed(showId: string, change: MapChange, stateOf: (seatId: string) => SeatState): void;
 }
 
@@ -19,12 +19,12 @@ const PAUSES = { firstMs: 250, mostMs: 5_000 };
 const NOTHING: MapChange = new Map();
 
 /**
- * One show's map, for all who watch it here.
+ * One show's map, for all watches of it.
  *
  * States: idle → asking (`watch` is sent) → live → asking (a gap) …; idle or live → leaving (`unwatch` is sent) → idle;
  * asking, leaving → pausing (refused for now) → idle; anything → idle when the link breaks, failed when refused for good.
- * One request at a time: the server may serve two in another order, and an `unwatch` that is overtaken by the `watch`
- * after it would leave a map that silently stands still.
+ * One request at a time: the server may serve two in another order, and a `watch` that overtook the `unwatch` before it would
+ * leave a map that is silently outdated.
  */
 export class WatchedShow {
   readonly showId: string;
@@ -34,9 +34,9 @@ export class WatchedShow {
   readonly #onGone: () => void;
   readonly #handles = new Set<WatchHandle>();
   #state: 'idle' | 'asking' | 'live' | 'leaving' | 'pausing' | 'failed' = 'idle';
-  /** The server pushes changes through the link in use. */
+  /** Whether the server pushes changes through the link in use. */
   #isSubscribed = false;
-  /** Counts requests and links: an answer to an earlier one is out of date. */
+  /** Counts requests and links: an answer to an earlier one is outdated. */
   #turn = 0;
   #refusals = 0;
   #cancelPause: (() => void) | undefined;
@@ -65,7 +65,7 @@ export class WatchedShow {
     this.go();
   }
 
-  /** The next request, if one is due and may be sent. */
+  /** Sends the next request, if one is due and allowed. */
   go(): void {
     const link = this.#events.link();
     const isWanted = this.#handles.size > 0;
@@ -100,7 +100,7 @@ export class WatchedShow {
     for (const handle of this.#handles) handle.failed(error);
   }
 
-  /** Ends what is under way: its answer counts no more. */
+  /** Ends what is under way: its answer is ignored. */
   #become(state: 'idle' | 'failed' | 'asking' | 'leaving' | 'pausing' | 'live'): void {
     const wasLive = this.isLive;
     this.#turn += 1;
@@ -123,7 +123,7 @@ export class WatchedShow {
       { type: 'watch', showId: this.showId, ...(since === undefined ? {} : { since }) },
       {
         onReply: (frame) => turn === this.#turn && this.#watched(link, frame),
-        // The owner of the link says so to all shows.
+        // The owner of the link tells all shows.
         onBroken: () => undefined,
       },
     );
@@ -137,7 +137,7 @@ export class WatchedShow {
     this.#isSubscribed = true;
     this.#refusals = 0;
     if (this.#fold(frame) === 'gap') {
-      // No server answers so; asked without a position it cannot.
+      // No correct server answers like this; without a position it cannot.
       this.#ask(link, undefined);
       return;
     }
@@ -197,7 +197,7 @@ export class WatchedShow {
   }
 }
 
-/** What one caller has of a show. */
+/** One caller's watch of a show. */
 class WatchHandle implements Watch {
   readonly ready: Promise<void>;
   readonly #show: WatchedShow;
@@ -212,7 +212,7 @@ class WatchHandle implements Watch {
       this.isReady = resolve;
       this.failed = reject;
     });
-    // Whoever does not wait for it reads `error`, and must not be ended by it.
+    // A program that does not await `ready` reads `error`; an unhandled rejection must not end it.
     this.ready.catch(() => undefined);
   }
 

@@ -14,7 +14,7 @@ export class Watches {
 
   watch(showId: string): Watch {
     let show = this.#shows.get(showId);
-    // One that was refused may be asked for anew: the show may exist by now.
+    // One that was refused is tried again: the show may exist by now.
     if (show === undefined || show.error !== undefined) {
       show = new WatchedShow(showId, this.#events, () => {
         if (this.#shows.get(showId) === show) this.#shows.delete(showId);
@@ -28,7 +28,7 @@ export class Watches {
     this.#shows.get(frame.showId)?.received(frame);
   }
 
-  /** A new link, which watches nothing yet. */
+  /** A new link, on which nothing is watched yet. */
   welcomed(): void {
     for (const show of this.#shows.values()) show.welcomed();
   }

@@ -1,11 +1,10 @@
 /**
- * What the wire defines and a program sees. Plain types that stand alone, so that the declarations need no zod; a test
- * holds them against the schemas.
+ * Types of the wire for programs. Plain types, so that the declarations need no zod; a test compares them with the schemas.
  */
 
 export type SeatState = 'available' | 'held' | 'booked';
 
-/** Where a map stands in its show's history; `seq`s compare within one epoch only. */
+/** A map's position in its show's history; `seq`s can be compared within one epoch only. */
 export interface Position {
   epoch: string;
   seq: number;

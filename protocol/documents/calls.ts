@@ -1,4 +1,4 @@
-/** Every HTTP call for the OpenAPI document: what it takes, whose token it needs, what it answers and refuses. */
+/** Every HTTP call for the OpenAPI document: parameters, the token it needs, its answers and refusals. */
 import type { z } from 'zod';
 import type { FaultCode } from '../faults.ts';
 import {
@@ -28,7 +28,7 @@ export interface HttpCall {
   readonly status?: 200 | 201;
   /** A JSON body of this schema, or another type of content. */
   readonly answer: z.ZodType | { readonly type: string; readonly description: string };
-  /** With an ETag, and 304 to whoever has the version already. */
+  /** With an ETag, and 304 for a client that has this version already. */
   readonly versioned?: true;
   readonly refusals: readonly FaultCode[];
 }

@@ -5,12 +5,12 @@ import { fieldWords } from './words.ts';
 
 export type Json = { readonly [key: string]: unknown };
 
-/** AsyncAPI builds on the one, OpenAPI 3.1 on the other. */
+/** AsyncAPI needs the one, OpenAPI 3.1 the other. */
 export type Dialect = 'draft-7' | 'draft-2020-12';
 
 export const schemaRef = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
 
-/** JSON Schemas by their name. One that is part of another is referred to; every field is described. */
+/** JSON Schemas by name. A schema that is part of another is a reference; every field has a description. */
 export function namedSchemas(
   dialect: Dialect,
   named: Readonly<Record<string, z.ZodType>>,
@@ -24,7 +24,7 @@ export function namedSchemas(
   );
 }
 
-/** The faults of a union, each code apart, with the fields that it alone carries. */
+/** The faults of a union, one schema per code, with its own fields. */
 export function faultsByCode(union: Json): Record<FaultCode, Json> {
   const variants = listOf(union['oneOf']).filter(isJson);
   const byCode = variants.flatMap((variant) => {
@@ -56,7 +56,7 @@ function describeKeyword([keyword, value]: [string, unknown]): [string, unknown]
   return [keyword, isJson(value) ? described(value) : value];
 }
 
-/** Beside a reference AsyncAPI allows nothing: what it refers to has words of its own. */
+/** AsyncAPI allows nothing beside a reference; the schema it refers to has its own description. */
 function describedField(name: string, field: unknown): Json {
   const schema = described(field);
   const description = '$ref' in schema ? undefined : fieldWords[name];

@@ -4,7 +4,7 @@ import type { closeCodes } from '../close-codes.ts';
 import type { FaultCode } from '../faults.ts';
 import type { ServerFrame } from '../server-frames.ts';
 
-/** Fields by their name: one name means one thing, on the socket and over HTTP (there in snake_case where shops call). */
+/** Fields by name. A name means the same on the socket and over HTTP (in snake_case for the calls of shops). */
 export const fieldWords: Readonly<Record<string, string>> = {
   type: 'Which frame this is.',
   id: 'Chosen by whoever makes it: in a frame by the client, the reply carries it too; in the catalogue the name of a show or seat.',
@@ -78,11 +78,11 @@ interface ClientWords {
   readonly summary: string;
   readonly description: string;
   readonly answers: readonly ServerFrame['type'][];
-  /** Beside those that every frame may meet. */
+  /** In addition to those that any frame may get. */
   readonly refusals: readonly FaultCode[];
 }
 
-/** What any frame may be refused with. */
+/** The refusals that any frame may get. */
 export const commonRefusals = [
   'bad_frame',
   'bad_id',
