@@ -5,6 +5,7 @@ import { forged, keyPairs, signed } from '../auth/token-kit.ts';
 import { ADMIN_TOKEN, openStage, type TestApp, type TestStage } from './harness/app-kit.ts';
 import { Backdoor } from './harness/backdoor.ts';
 import { Crowd, type Guest } from './harness/crowd.ts';
+import { type Answered, post as postTo } from './harness/http.ts';
 
 const secret = 'a secret of tests, of 32 bytes or more';
 const secretBytes = Buffer.from(secret);
@@ -184,21 +185,10 @@ describe('a session', () => {
 });
 
 describe('over HTTP', () => {
-  const post = async (path: string, body: object, token?: string) => {
-    const response = await fetch(app.url + path, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-      body: JSON.stringify(body),
-    });
-    // Compared with what is expected: that is its check.
-    return { status: response.status, headers: response.headers, body: (await response.json()) as object };
-  };
-  type Reply = Awaited<ReturnType<typeof post>>;
-  const expectRefused = ({ status, headers, body }: Reply, code: FaultCode) => {
-    expect({ status, code: 'code' in body && body.code }).toEqual({
+  const post = (path: string, body: object, token?: string) =>
+    postTo(app.url, path, body, token === undefined ? {} : { authorization: `Bearer ${token}` });
+  const expectRefused = ({ status, headers, body }: Answered, code: FaultCode) => {
+    expect({ status, code: body['code'] }).toEqual({
       status: faultTable[code].httpStatus,
       code,
     });
