@@ -4,23 +4,24 @@ import type { SeatStates } from '../../protocol/index.ts';
 import { BatcherFullError } from '../batcher.ts';
 import { Catalogue } from '../catalogue/catalogue.ts';
 import { createLog, type Log } from '../observability/log.ts';
-import { migrate } from '../stores/migrate.ts';
 import { openPostgres, type Row } from '../stores/postgres.ts';
 import { PostgresConnection } from '../stores/postgres-connection.ts';
-import { createEmptyDatabase } from '../test/harness/services.ts';
+import { createDatabase } from '../test/harness/services.ts';
 import { Bookings, type LeaseGuard } from './bookings.ts';
+import type { Confirm } from './confirm.ts';
 
 export const log: Log = createLog('silent');
 
 export async function openTestPostgres() {
-  const database = await createEmptyDatabase();
+  const database = await createDatabase();
   const { url } = database;
-  await migrate({ url, log });
   const limits = { url, statementTimeoutMs: 1_500, lockTimeoutMs: 500, maxWaiting: 100, log };
   const pool = openPostgres({ ...limits, size: 2 });
   const confirms = openPostgres({ ...limits, size: 3 });
   const catalogue = new Catalogue(pool, { deadlineMs: 2_000 });
   const strangers: PostgresConnection[] = [];
+  const query = (text: string): Promise<Row[]> =>
+    pool.query({ name: 'test', text }, [], { deadlineMs: 5_000 });
 
   return {
     url,
@@ -28,9 +29,12 @@ export async function openTestPostgres() {
     confirms,
     catalogue,
     /** Reads and writes behind the server's back. */
-    query: (text: string): Promise<Row[]> => pool.query({ name: 'test', text }, [], { deadlineMs: 5_000 }),
+    query,
+    /** What is booked, or was, by this request. */
+    rowsOf: ({ requestId }: Confirm): Promise<Row[]> =>
+      query(`SELECT seat_id, cancelled_at FROM bookings WHERE request_id = '${requestId}' ORDER BY seat_id`),
     /** A show of its own with these seats; its id. */
-    async show(seatIds: readonly string[]): Promise<string> {
+    async show(seatIds: readonly string[] = ['A1', 'A2', 'A3', 'A4']): Promise<string> {
       const id = `show-${randomUUID()}`;
       const created = await catalogue.create({
         id,
@@ -53,6 +57,19 @@ export async function openTestPostgres() {
   };
 }
 export type TestPostgres = Awaited<ReturnType<typeof openTestPostgres>>;
+
+/** Of the user of every `confirmOf`. */
+export const userId = randomUUID();
+
+/** A confirm of a request id of its own. */
+export const confirmOf = (showId: string, seatIds: string[], over: Partial<Confirm> = {}): Confirm => ({
+  showId,
+  seatIds,
+  requestId: randomUUID(),
+  owner: { token: 'the secret of a session', conn: 1, userId },
+  isGone: () => false,
+  ...over,
+});
 
 /** Every guard succeeds unless `next` says otherwise; what was settled and announced is on record. */
 export class FakeLeases implements LeaseGuard {

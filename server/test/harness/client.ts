@@ -60,8 +60,11 @@ export class TestClient {
     return Object.assign(client, { welcome, session: welcome.session, userId: welcome.userId });
   }
 
-  opened(): Promise<void> {
-    return this.until(() => this.#socket.readyState === WebSocket.OPEN, 'the socket is open');
+  /** Rejects at once when the server does not let it in. */
+  async opened(): Promise<void> {
+    const isOpen = () => this.#socket.readyState === WebSocket.OPEN;
+    await this.until(() => isOpen() || this.closeCode !== undefined, 'the socket is open');
+    if (this.closeCode !== undefined) throw new Error('the socket was not let in');
   }
 
   /** The underlying socket, for what a well-behaved client does not do (pause, terminate, raw bytes). */

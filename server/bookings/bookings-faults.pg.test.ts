@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { openPostgres } from '../stores/postgres.ts';
+import { confirmOf, log, openTestPostgres, type TestPostgres, testBookings } from './test-kit.ts';
+
+let postgres: TestPostgres;
+
+beforeAll(async () => {
+  postgres = await openTestPostgres();
+});
+afterAll(() => postgres.close());
+
+test('without an answer from Redis the session’s own record decides; a repeat is still recognised', async () => {
+  const { bookings, leases } = testBookings(postgres);
+  leases.says = 'no answer';
+  const showId = await postgres.show();
+
+  const own = confirmOf(showId, ['A1'], { ownLeases: () => ['mine'] });
+  expect(await bookings.confirm(own)).toMatchObject({ ok: true });
+  expect(leases.settled).toMatchObject([
+    { won: true, seats: [{ seatId: 'A1', leaseId: 'mine', version: 1 }] },
+  ]);
+
+  const nobodys = confirmOf(showId, ['A2'], { ownLeases: () => undefined });
+  expect(await bookings.confirm(nobodys)).toMatchObject({ ok: false, fault: { code: 'unavailable' } });
+  expect(await bookings.confirm({ ...own, ownLeases: () => undefined })).toMatchObject({
+    ok: true,
+    replayed: true,
+  });
+
+  leases.says = 'good';
+  expect(await bookings.confirm(nobodys)).toMatchObject({ ok: true, replayed: false });
+});
+
+test('too many guards that wait are told from a Redis that gives no answer, and go on the same way', async () => {
+  const warnings: string[] = [];
+  const { bookings, leases } = testBookings(postgres, { warned: (text) => warnings.push(text) });
+  const showId = await postgres.show();
+  for (const [says, seatId] of [
+    ['no answer', 'A1'],
+    ['too many wait', 'A2'],
+  ] as const) {
+    leases.says = says;
+    const confirm = confirmOf(showId, [seatId], { ownLeases: () => ['mine'] });
+    expect(await bookings.confirm(confirm)).toMatchObject({ ok: true });
+  }
+  expect(warnings).toEqual(['Redis gave no answer to a guard', 'too many guards wait']);
+});
+
+test('a settle that fails is told again until it is heard', async () => {
+  const { bookings, leases } = testBookings(postgres);
+  leases.settleFails = 2;
+  const confirm = confirmOf(await postgres.show(), ['A1']);
+  expect(await bookings.confirm(confirm)).toMatchObject({ ok: true });
+  expect(leases.settled).toEqual([]);
+  expect(bookings.unsettled).toBe(1);
+  await vi.waitFor(() => expect(leases.settled).toMatchObject([{ won: true }]));
+  expect(bookings.unsettled).toBe(0);
+});
+
+test('a row that a stranger keeps locked: others go on, it is busy, and its request id stays good', async () => {
+  const { bookings, leases } = testBookings(postgres, { confirmDeadlineMs: 1_000 });
+  const showId = await postgres.show();
+  const stranger = await postgres.stranger();
+  await stranger.script(
+    `BEGIN; SELECT FROM seats WHERE show_id = '${showId}' AND id = 'A1' FOR UPDATE`,
+    1_000,
+  );
+  const blocked = confirmOf(showId, ['A1', 'A2']);
+  const order: string[] = [];
+  const answer = bookings.confirm(blocked).finally(() => order.push('blocked'));
+  const other = bookings.confirm(confirmOf(showId, ['A3'])).finally(() => order.push('other'));
+  expect(await other).toMatchObject({ ok: true });
+  expect(await answer).toMatchObject({ ok: false, fault: { code: 'busy' } });
+  expect(order).toEqual(['other', 'blocked']);
+  expect(leases.settled.at(-1)).toMatchObject({ won: false });
+
+  const again = bookings.confirm(blocked);
+  await stranger.script('COMMIT', 1_000);
+  expect(await again).toMatchObject({ ok: true, replayed: false });
+});
+
+test('a batch that one request spoils is run again one by one', async () => {
+  const { bookings } = testBookings(postgres);
+  const showId = await postgres.show();
+  await bookings.confirm(confirmOf(showId, ['A1']));
+  await postgres.query(`UPDATE seats SET status = 'AVAILABLE' WHERE show_id = '${showId}'`);
+  const first = bookings.confirm(confirmOf(showId, ['A2']));
+  const batch = await Promise.allSettled([
+    bookings.confirm(confirmOf(showId, ['A3'])),
+    bookings.confirm(confirmOf(showId, ['A1'])),
+    bookings.confirm(confirmOf(showId, ['A4'])),
+  ]);
+  expect(await first).toMatchObject({ ok: true });
+  expect(batch).toMatchObject([
+    { status: 'fulfilled', value: { ok: true } },
+    { status: 'rejected', reason: { constraint_name: 'uq_booking_live_seat' } },
+    { status: 'fulfilled', value: { ok: true } },
+  ]);
+});
+
+test('a backend killed under a confirm: the outcome is unknown, nothing is settled, the repeat finds out', async () => {
+  const { bookings, leases } = testBookings(postgres);
+  const showId = await postgres.show();
+  // A trigger that sleeps stands for whatever makes a confirm slow.
+  await postgres.query(`CREATE OR REPLACE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_sleep(20); RETURN NEW; END $$`);
+  await postgres.query(`CREATE TRIGGER dawdle BEFORE INSERT ON bookings FOR EACH ROW
+    WHEN (NEW.show_id = '${showId}') EXECUTE FUNCTION dawdle()`);
+  const confirm = confirmOf(showId, ['A1', 'A2']);
+  const answer = bookings.confirm(confirm);
+  await vi.waitFor(async () => {
+    const killed = await postgres.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE wait_event = 'PgSleep' AND datname = current_database()`);
+    expect(killed).toHaveLength(1);
+  });
+  expect(await answer).toMatchObject({ ok: false, fault: { code: 'outcome_unknown' } });
+  expect(leases.settled).toEqual([]);
+  expect(await postgres.rowsOf(confirm)).toEqual([]);
+
+  await postgres.query('DROP TRIGGER dawdle ON bookings');
+  expect(await bookings.confirm(confirm)).toMatchObject({ ok: true, replayed: false });
+});
+
+test('connections that are all in use until the deadline: busy, for nothing was sent', async () => {
+  const limits = { statementTimeoutMs: 2_000, lockTimeoutMs: 1_000, maxWaiting: 10, log };
+  const confirms = openPostgres({ ...limits, url: postgres.url, size: 1 });
+  const { bookings } = testBookings({ ...postgres, confirms }, { confirmDeadlineMs: 200 });
+  const confirm = confirmOf(await postgres.show(), ['A1']);
+  const slow = confirms.query({ name: 'slow', text: 'SELECT pg_sleep(0.5)' }, [], { deadlineMs: 2_000 });
+  expect(await bookings.confirm(confirm)).toMatchObject({ ok: false, fault: { code: 'busy' } });
+  await slow;
+  expect(await postgres.rowsOf(confirm)).toEqual([]);
+  await confirms.close();
+});
+
+test('nobody listening: unavailable; the lease goes back', async () => {
+  const nobody = openPostgres({
+    url: 'postgres://nobody@127.0.0.1:1/nothing',
+    size: 1,
+    maxWaiting: 1,
+    statementTimeoutMs: 1_000,
+    lockTimeoutMs: 1_000,
+    log,
+  });
+  const { bookings, leases } = testBookings({ ...postgres, confirms: nobody });
+  const confirm = confirmOf(await postgres.show(), ['A1']);
+  expect(await bookings.confirm(confirm)).toMatchObject({ ok: false, fault: { code: 'unavailable' } });
+  expect(leases.settled).toMatchObject([{ won: false, seats: [{ seatId: 'A1', leaseId: 'lease-A1' }] }]);
+});
