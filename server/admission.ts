@@ -1,18 +1,18 @@
 import { loadLimits } from './limits.ts';
 
 export interface AdmissionOptions {
-  /** Of all shows: they share the event loop and the stores. */
+  /** Of all shows together, since they share the event loop and the stores. */
   readonly holdsWaiting: () => number;
   readonly confirmsUnderWay: () => number;
 }
 
 /**
- * Whether there is room for new work: whoever is refused is told so at once, and those who are served are served as fast as
- * ever. Work that has begun (confirms, beats, releases) is not asked for here: refusing it would waste what it has cost.
+ * Whether there is room for new holds. Under overload some are refused at once, so that the others are served as fast as ever.
+ * Confirms, heartbeats and releases do not ask here: refusing them would waste the work that has been done for them.
  *
- * The bound is the work that has no answer yet, counted in holds. Bounds in milliseconds (the rival) refuse everybody while a
- * store has a slow moment, and on a slow machine always; a count keeps the waiting in proportion to what is usual on the machine. Two counts
- * side by side (the other rival) let a flood of holds in whenever the confirms have gone down, which come back as a flood of confirms.
+ * The bound is the work without an answer, counted in holds. Rejected: bounds in milliseconds, which refuse everybody during a
+ * slow moment of a store, and always on a slow machine; and separate counts of holds and confirms, which let holds flood in
+ * whenever confirms have gone down. (Figures: load/bench/README.md, "For overload".)
  */
 export class Admission {
   readonly #options: AdmissionOptions;
@@ -21,7 +21,7 @@ export class Admission {
     this.#options = options;
   }
 
-  /** Asked once for each piece of new work. */
+  /** Called once for each new hold. */
   admits(): boolean {
     const { holdsWaiting, confirmsUnderWay } = this.#options;
     return holdsWaiting() + loadLimits.holdsAConfirm * confirmsUnderWay() < loadLimits.maxWork;
