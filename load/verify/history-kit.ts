@@ -162,3 +162,8 @@ export const renewed = (seatIds: string[], expiresInMs = 1_000, lost: string[] =
     leases: seatIds.length > 0 ? [{ showId: SHOW, seatIds, expiresInMs }] : [],
     lost: lost.length > 0 ? [{ showId: SHOW, seatIds: lost }] : [],
   }) as Reply;
+
+/** Two clients that said hello. */
+export const two = () => new Story().join(1, 1).join(2, 2);
+/** The kinds of violations that the checker finds. */
+export const kindsOf = async (story: Story) => Object.keys((await story.judge()).kinds);

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { createLog } from '../observability/log.ts';
 import { createEmptyDatabase, type TestDatabase } from '../test/harness/services.ts';
+import { blackHole } from './black-hole-kit.ts';
 import {
   isFinal,
   isRefusal,
@@ -253,43 +254,6 @@ test('closing lets the call under way finish, refuses those in line, and cuts wh
   await stuck.close(100);
   await cut;
 });
-
-/** A TCP proxy that can stop passing anything on, in both directions, and still accept connections. */
-async function blackHole(databaseUrl: string) {
-  const target = new URL(databaseUrl);
-  const sockets = new Set<Socket>();
-  const clients = new Set<Socket>();
-  let swallowing = false;
-  const server: Server = createServer((client) => {
-    const upstream = connect(Number(target.port), target.hostname);
-    clients.add(client);
-    for (const [from, to] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(from);
-      from.on('data', (bytes) => swallowing || to.write(bytes));
-      from.on('close', () => to.destroy());
-      from.on('error', () => undefined);
-    }
-    client.on('close', () => clients.delete(client));
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const url = new URL(databaseUrl);
-  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return {
-    url: url.href,
-    swallow: (on: boolean) => {
-      swallowing = on;
-    },
-    connections: () => clients.size,
-    stop: async () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
-  };
-}
 
 test('a server that starts is waited for, one that has refused is not', async () => {
   const failed = (cause: unknown) => new PostgresUnavailable('cannot connect to Postgres', { cause });

@@ -1,32 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openStage, type TestApp, type TestStage } from './harness/app-kit.ts';
-import { Backdoor, POLL } from './harness/backdoor.ts';
-import { Crowd, confirmOf, type Guest } from './harness/crowd.ts';
+import { POLL } from './harness/backdoor.ts';
+import { confirmOf, type Guest } from './harness/crowd.ts';
 import { call } from './harness/http.ts';
+import { openTwoServers, type TwoServers } from './harness/two-servers.ts';
 
-let stage: TestStage;
-let app: TestApp;
-let other: TestApp;
-let backdoor: Backdoor;
-const crowd = new Crowd();
+let stage: TwoServers;
 
 beforeAll(async () => {
-  stage = await openStage();
-  [app, other] = await Promise.all([stage.start(), stage.start()]);
-  backdoor = new Backdoor(stage);
+  stage = await openTwoServers();
 });
 afterAll(async () => {
-  await crowd.leave();
-  expect(await backdoor.deadlocks()).toBe(0);
-  await backdoor.close();
+  expect(await stage.backdoor.deadlocks()).toBe(0);
   await stage.close();
 });
 
 /** A new show in which a new client holds these seats. */
-async function holding(showId: string, seatIds: string[], url = app.url): Promise<Guest> {
+async function holding(showId: string, seatIds: string[], url = stage.app.url): Promise<Guest> {
   await stage.createShow(showId);
-  const client = await crowd.join(url);
+  const client = await stage.crowd.join(url);
   await client.request<'held'>({ type: 'hold', showId, seatIds });
   return client;
 }
@@ -34,10 +26,10 @@ async function holding(showId: string, seatIds: string[], url = app.url): Promis
 describe('a confirm', () => {
   it('has its rows in Postgres before the reply, and every watcher sees the seats booked', async () => {
     const client = await holding('rows', ['A2', 'A1']);
-    const watcher = await crowd.watch(other.url, 'rows');
+    const watcher = await stage.crowd.watch(stage.other.url, 'rows');
     const confirm = confirmOf('rows', ['A2', 'A1']);
     const confirmed = await client.request<'confirmed'>(confirm);
-    const rows = await backdoor.bookings('rows');
+    const rows = await stage.backdoor.bookings('rows');
     const { requestId } = confirm;
     expect(confirmed).toMatchObject({ showId: 'rows', seatIds: ['A2', 'A1'], requestId, replayed: false });
     expect(confirmed.refunded).toBeUndefined();
@@ -64,15 +56,15 @@ describe('a confirm', () => {
     expect(second.bookings).toEqual(first.bookings.toReversed());
     await client.close();
     const { userId } = client;
-    for (const { url } of [app, other]) {
-      const later = await crowd.join(url, { userId });
+    for (const { url } of [stage.app, stage.other]) {
+      const later = await stage.crowd.join(url, { userId });
       const replay = await later.request<'confirmed'>({
         ...confirm,
         requestId: confirm.requestId.toUpperCase(),
       });
       expect(replay).toMatchObject({ bookings: first.bookings, replayed: true, seatIds: ['A1', 'A2'] });
     }
-    expect(await backdoor.bookings('again')).toHaveLength(2);
+    expect(await stage.backdoor.bookings('again')).toHaveLength(2);
   });
 
   it('of a used requestId with other seats, show or user is a mismatch that reveals and changes nothing', async () => {
@@ -80,8 +72,8 @@ describe('a confirm', () => {
     await stage.createShow('theirs');
     await client.request<'held'>({ type: 'hold', showId: 'theirs', seatIds: ['A1'] });
     const { requestId } = await client.request<'confirmed'>(confirmOf('mine', ['A1']));
-    const before = await backdoor.bookings('mine');
-    const stranger = await crowd.join(other.url);
+    const before = await stage.backdoor.bookings('mine');
+    const stranger = await stage.crowd.join(stage.other.url);
     const refusals = await Promise.all([
       client.refusal(confirmOf('mine', ['A2'], requestId)),
       client.refusal(confirmOf('mine', ['A1', 'A2'], requestId)),
@@ -92,8 +84,8 @@ describe('a confirm', () => {
       const { message } = refusal;
       expect(refusal).toEqual({ type: 'error', code: 'request_mismatch', message, retryable: false });
     }
-    expect(await backdoor.bookings('mine')).toEqual(before);
-    expect(await backdoor.bookings('theirs')).toEqual([]);
+    expect(await stage.backdoor.bookings('mine')).toEqual(before);
+    expect(await stage.backdoor.bookings('theirs')).toEqual([]);
     // The leases go on: the same seats under an id of their own.
     await client.request<'confirmed'>(confirmOf('mine', ['A2', 'A3']));
     await client.request<'confirmed'>(confirmOf('theirs', ['A1']));
@@ -101,10 +93,10 @@ describe('a confirm', () => {
 
   it('without the lease is refused for good, with how each seat stands', async () => {
     const rival = await holding('lost', ['A1']);
-    const booker = await crowd.join(app.url);
+    const booker = await stage.crowd.join(stage.app.url);
     await booker.request<'held'>({ type: 'hold', showId: 'lost', seatIds: ['A2'] });
     await booker.request<'confirmed'>(confirmOf('lost', ['A2']));
-    const client = await crowd.join(other.url);
+    const client = await stage.crowd.join(stage.other.url);
     const confirm = confirmOf('lost', ['A1', 'A3']);
     const refusal = await client.refusal(confirm);
     expect(refusal).toMatchObject({
@@ -127,8 +119,8 @@ describe('a confirm', () => {
 
   it('under way is joined by its repeat: one execution, one answer', async () => {
     const client = await holding('joined', ['A1', 'A2']);
-    const second = await crowd.join(app.url, { userId: client.userId });
-    const gate = await backdoor.closeGate();
+    const second = await stage.crowd.join(stage.app.url, { userId: client.userId });
+    const gate = await stage.backdoor.closeGate();
     const confirm = confirmOf('joined', ['A1', 'A2']);
     const ids = [client.send(confirm), client.send(confirm)];
     await gate.reached();
@@ -141,20 +133,26 @@ describe('a confirm', () => {
       expect(reply).toMatchObject({ type: 'confirmed', replayed: false });
       expect({ ...reply, id: '' }).toEqual({ ...replies[0], id: '' });
     }
-    expect(await backdoor.bookings('joined')).toHaveLength(2);
+    expect(await stage.backdoor.bookings('joined')).toHaveLength(2);
   });
 
   it('on two servers at once is one confirmed, one replayed', async () => {
     const client = await holding('twins', ['A1', 'A2']);
-    const gate = await backdoor.closeGate();
+    const gate = await stage.backdoor.closeGate();
     const confirm = confirmOf('twins', ['A1', 'A2']);
     const first = client.send(confirm);
     await gate.reached();
     const { userId: user_id, session } = client;
     const { showId: show_id, seatIds: seat_ids, requestId: request_id } = confirm;
-    const twin = call(other.url, '/booking/confirm', { show_id, seat_ids, user_id, request_id, session });
+    const twin = call(stage.other.url, '/booking/confirm', {
+      show_id,
+      seat_ids,
+      user_id,
+      request_id,
+      session,
+    });
     // Both are at work on the lease.
-    const guards = () => backdoor.redis.hget('lock:{twins}:A1', 'confirming');
+    const guards = () => stage.backdoor.redis.hget('lock:{twins}:A1', 'confirming');
     await expect.poll(guards, POLL).toBe('2');
     await gate.open();
     const [mine, theirs] = [await client.reply(first), await twin];
@@ -167,9 +165,9 @@ describe('a confirm', () => {
 
   it('of a seat that a stranger has locked is busy in time; others are not, and the same requestId stays good', async () => {
     const client = await holding('blocked', ['A1', 'A2']);
-    const neighbour = await crowd.join(app.url);
+    const neighbour = await stage.crowd.join(stage.app.url);
     await neighbour.request<'held'>({ type: 'hold', showId: 'blocked', seatIds: ['A3', 'A4'] });
-    const stranger = await backdoor.lockRows('blocked', 'A1');
+    const stranger = await stage.backdoor.lockRows('blocked', 'A1');
     const confirm = confirmOf('blocked', ['A1', 'A2']);
     const id = client.send(confirm);
     await neighbour.request<'confirmed'>(confirmOf('blocked', ['A3']));
@@ -185,7 +183,7 @@ describe('a confirm', () => {
     // 2300 ms of guard less one call to Redis and one statement leave 400 ms.
     const tight = await stage.start({ GUARD_MS: '2300', CONFIRM_DEADLINE_MS: '2000' });
     const client = await holding('tight', ['A1'], tight.url);
-    const stranger = await backdoor.lockRows('tight', 'A1');
+    const stranger = await stage.backdoor.lockRows('tight', 'A1');
     const fromMs = performance.now();
     const id = client.send(confirmOf('tight', ['A1']));
     await expect.poll(() => performance.now() - fromMs, POLL).toBeGreaterThan(700);
@@ -210,76 +208,17 @@ describe('a confirm', () => {
   });
 });
 
-describe('many confirms at once', () => {
-  it('20 clients, the same two seats: one booking of two, never one seat of two', async () => {
-    for (const showId of ['pair1', 'pair2', 'pair3']) {
-      await stage.createShow(showId);
-      const watcher = await crowd.watch(other.url, showId);
-      const clients = [...(await crowd.joinMany(app.url, 10)), ...(await crowd.joinMany(other.url, 10))];
-      // All of them hold first, half of them the other way round; whoever loses confirms all the same, more than once.
-      const seatsFor = (i: number) => (i % 2 === 0 ? ['A1', 'A2'] : ['A2', 'A1']);
-      await Promise.all(
-        clients.map((client, i) => client.reply(client.send({ type: 'hold', showId, seatIds: seatsFor(i) }))),
-      );
-      const replies = await Promise.all(
-        clients.flatMap((client, i) => {
-          const confirm = confirmOf(showId, seatsFor(i));
-          return [client.send(confirm), client.send(confirm)].map((id) => client.reply(id));
-        }),
-      );
-      const confirmed = replies.filter((reply) => reply.type === 'confirmed');
-      expect(new Set(confirmed.map(({ requestId }) => requestId)).size).toBe(1);
-      for (const reply of replies) {
-        if (reply.type !== 'confirmed')
-          expect(['lease_lost', 'seat_unavailable']).toContain(reply.type === 'error' && reply.code);
-      }
-      const rows = await backdoor.bookings(showId);
-      expect(rows.map(({ seat_id }) => seat_id)).toEqual(['A1', 'A2']);
-      expect(new Set(rows.map(({ request_id }) => request_id))).toEqual(
-        new Set(confirmed.map(({ requestId }) => requestId)),
-      );
-      await watcher.untilSeat(showId, 'A2', 'booked');
-      expect(watcher.map(showId).taken).toEqual({ A1: 'booked', A2: 'booked' });
-    }
-  });
-
-  it('crossed and overlapping sets, whose leases Redis gave twice, never deadlock', async () => {
-    await stage.createShow('mesh', 40);
-    const clients = [...(await crowd.joinMany(app.url, 8)), ...(await crowd.joinMany(other.url, 8))];
-    for (let round = 0; round < 4; round++) {
-      const seats = Array.from({ length: 8 }, (_, i) => `A${round * 8 + i + 1}`);
-      // Each wants three neighbours out of a ring, every second one backwards: overlaps without end.
-      const wishes = clients.map((_, i) => {
-        const wish = [0, 1, 2].map((offset) => seats[(i + offset) % seats.length] ?? '');
-        return i % 2 === 0 ? wish : wish.reverse();
-      });
-      for (const [i, client] of clients.entries()) {
-        await backdoor.forgetLocks('mesh', ...seats);
-        await client.request<'held'>({ type: 'hold', showId: 'mesh', seatIds: wishes[i] ?? [] });
-      }
-      const replies = await Promise.all(
-        clients.map((client, i) => client.reply(client.send(confirmOf('mesh', wishes[i] ?? [])))),
-      );
-      const winners = replies.filter((reply) => reply.type === 'confirmed');
-      expect(winners.length).toBeGreaterThan(0);
-      for (const reply of replies)
-        if (reply.type === 'error') expect(['lease_lost', 'seat_unavailable']).toContain(reply.code);
-    }
-    const rows = await backdoor.bookings('mesh');
-    for (const requestId of new Set(rows.map(({ request_id }) => request_id)))
-      expect(rows.filter(({ request_id }) => request_id === requestId)).toHaveLength(3);
-    expect(await backdoor.deadlocks()).toBe(0);
-  });
-});
-
 describe('a refund', () => {
   it('makes the seats available everywhere; the refunded requestId books nothing again', async () => {
     const client = await holding('refund', ['A1', 'A2']);
-    const watchers = [await crowd.watch(app.url, 'refund'), await crowd.watch(other.url, 'refund')];
+    const watchers = [
+      await stage.crowd.watch(stage.app.url, 'refund'),
+      await stage.crowd.watch(stage.other.url, 'refund'),
+    ];
     const confirm = confirmOf('refund', ['A1', 'A2']);
     const confirmed = await client.request<'confirmed'>(confirm);
     for (const watcher of watchers) await watcher.untilSeat('refund', 'A2', 'booked');
-    const refunded = await call(other.url, `/bookings/${confirm.requestId}`, undefined, 'DELETE');
+    const refunded = await call(stage.other.url, `/bookings/${confirm.requestId}`, undefined, 'DELETE');
     expect(refunded).toMatchObject({ status: 200, body: { refunded: true } });
     for (const watcher of watchers) {
       await watcher.untilSeat('refund', 'A1', 'available');
@@ -289,34 +228,35 @@ describe('a refund', () => {
     expect(await client.request<'confirmed'>(confirm)).toMatchObject(repeat);
 
     // Held once more by the same user: the old id still books nothing, and the leases go on.
-    const later = await crowd.join(other.url, { userId: client.userId });
+    const later = await stage.crowd.join(stage.other.url, { userId: client.userId });
     await later.request<'held'>({ type: 'hold', showId: 'refund', seatIds: ['A1', 'A2'] });
     expect(await later.request<'confirmed'>(confirm)).toMatchObject(repeat);
-    expect(await backdoor.bookings('refund')).toEqual([]);
+    expect(await stage.backdoor.bookings('refund')).toEqual([]);
     expect(await later.request<'renewed'>({ type: 'heartbeat' })).toMatchObject({
       leases: [{ seatIds: ['A1', 'A2'] }],
       lost: [],
     });
     await later.request<'confirmed'>(confirmOf('refund', ['A1', 'A2']));
     for (const watcher of watchers) await watcher.untilSeat('refund', 'A1', 'booked');
-    expect(await backdoor.bookings('refund')).toHaveLength(2);
+    expect(await stage.backdoor.bookings('refund')).toHaveLength(2);
   });
 });
 
 describe('over HTTP', () => {
   it('POST /booking/confirm books through the same code; failures are 409', async () => {
     await stage.createShow('shop');
-    const watcher = await crowd.watch(other.url, 'shop');
-    const session = await crowd.join(app.url);
+    const watcher = await stage.crowd.watch(stage.other.url, 'shop');
+    const session = await stage.crowd.join(stage.app.url);
     await session.request<'held'>({ type: 'hold', showId: 'shop', seatIds: ['A3'] });
     const who = { show_id: 'shop', user_id: randomUUID() };
     const seat_ids = ['A1', 'A2'];
-    expect(await call(app.url, '/seat-lock', { ...who, seat_ids })).toMatchObject({ status: 200 });
+    expect(await call(stage.app.url, '/seat-lock', { ...who, seat_ids })).toMatchObject({ status: 200 });
     const body = { ...who, seat_ids, request_id: randomUUID() };
     const answer = { success: true, booked_seats: seat_ids };
-    const confirm = (changes: object = {}) => call(app.url, '/booking/confirm', { ...body, ...changes });
+    const confirm = (changes: object = {}) =>
+      call(stage.app.url, '/booking/confirm', { ...body, ...changes });
     expect(await confirm()).toMatchObject({ status: 200, body: { ...answer, replayed: false } });
-    expect(await backdoor.bookings('shop')).toHaveLength(2);
+    expect(await stage.backdoor.bookings('shop')).toHaveLength(2);
     expect(await confirm()).toMatchObject({ status: 200, body: { ...answer, replayed: true } });
     await watcher.untilSeat('shop', 'A2', 'booked');
 
@@ -334,7 +274,7 @@ describe('over HTTP', () => {
       body: { code: 'request_mismatch' },
     });
     // The same user over the socket repeats what was booked over HTTP.
-    const socket = await crowd.join(app.url, { userId: who.user_id });
+    const socket = await stage.crowd.join(stage.app.url, { userId: who.user_id });
     const replay = await socket.request<'confirmed'>(confirmOf('shop', seat_ids, body.request_id));
     expect(replay).toMatchObject({ replayed: true });
     expect(await session.refusal({ type: 'hold', showId: 'shop', seatIds: ['A1'] })).toMatchObject({

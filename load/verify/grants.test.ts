@@ -1,19 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import type { HistoryLine } from '../history.ts';
 import {
   confirmed,
+  kindsOf,
   type Reply,
   refusal,
   renewed,
-  requestIdOf,
   type Sent,
   SHOW,
-  Story,
+  type Story,
   sessionOf,
+  two,
 } from './history-kit.ts';
 
-const two = () => new Story().join(1, 1).join(2, 2);
-const kindsOf = async (story: Story) => Object.keys((await story.judge()).kinds);
 const release: Sent = { type: 'release', showId: SHOW, seatIds: ['A1'] };
 const released: Reply = { type: 'released', showId: SHOW, seatIds: ['A1'] };
 const lostPush: Reply = { type: 'lease_lost', showId: SHOW, seatIds: ['A1'], reason: 'expired' };
@@ -169,186 +167,6 @@ describe('refusals', () => {
         .refused(2, 4_500, 4_505),
     ],
   ])('of a seat that somebody may have had are fine: %s', async (_, story) => {
-    expect(await kindsOf(story)).toEqual([]);
-  });
-});
-
-describe('confirms', () => {
-  const held = () => two().hold(1, 10, 12);
-
-  it.each<[string, Story, string]>([
-    [
-      'confirmed, then refused',
-      held()
-        .confirm(1, 100, 1, confirmed(1))
-        .confirm(1, 200, 1, refusal('lease_lost', { seats: { A1: 'booked' } })),
-      'changed_outcome',
-    ],
-    [
-      'refused, then confirmed',
-      two()
-        .confirm(1, 100, 1, refusal('lease_lost', { seats: {} }))
-        .confirm(1, 200, 1, confirmed(1)),
-      'changed_outcome',
-    ],
-    [
-      'other bookings at a repeat',
-      held()
-        .confirm(1, 100, 1, confirmed(1))
-        .confirm(1, 200, 1, confirmed(1, { booking: 7, replayed: true })),
-      'changed_outcome',
-    ],
-    [
-      'confirmed for two users',
-      held()
-        .confirm(1, 100, 1, confirmed(1))
-        .confirm(2, 200, 1, confirmed(1, { replayed: true })),
-      'changed_outcome',
-    ],
-    [
-      'a repeat that is not marked',
-      held().confirm(1, 100, 1, confirmed(1)).confirm(1, 200, 1, confirmed(1)),
-      'unmarked_replay',
-    ],
-    ['a replay of nothing', held().confirm(1, 100, 1, confirmed(1, { replayed: true })), 'replay_of_nothing'],
-  ])('with two outcomes are told: %s', async (_, story, kind) => {
-    expect(await kindsOf(story)).toEqual([kind]);
-  });
-
-  it.each<[string, Story]>([
-    [
-      'unknown, then confirmed',
-      held()
-        .confirm(1, 100, 1, refusal('outcome_unknown', {}, true))
-        .confirm(1, 200, 1, confirmed(1, { replayed: true })),
-    ],
-    [
-      'unknown, then refused',
-      held()
-        .confirm(1, 100, 1, undefined)
-        .confirm(1, 200, 1, refusal('lease_lost', { seats: {} })),
-    ],
-    [
-      'busy, then confirmed',
-      held()
-        .confirm(1, 100, 1, refusal('busy', {}, true))
-        .confirm(1, 200, 1, confirmed(1)),
-    ],
-    [
-      'twins',
-      held()
-        .ask(
-          1,
-          100,
-          120,
-          { type: 'confirm', showId: SHOW, seatIds: ['A1'], requestId: requestIdOf(1) },
-          confirmed(1),
-        )
-        .confirm(1, 101, 1, confirmed(1)),
-    ],
-    [
-      'somebody else with the same id',
-      held().confirm(1, 100, 1, confirmed(1)).confirm(2, 200, 1, refusal('request_mismatch')),
-    ],
-    [
-      'refunded since',
-      held()
-        .confirm(1, 100, 1, confirmed(1))
-        .confirm(1, 200, 1, confirmed(1, { replayed: true, refunded: true })),
-    ],
-  ])('with one outcome are fine: %s', async (_, story) => {
-    expect(await kindsOf(story)).toEqual([]);
-  });
-});
-
-describe('replies', () => {
-  it('must come once, to a frame that was sent', async () => {
-    const stray: HistoryLine = {
-      kind: 'return',
-      ms: 50,
-      client: 'c1',
-      frame: { type: 'renewed', id: 'x', leases: [], lost: [] },
-    };
-    const silent = two()
-      .ask(1, 100, 0, { type: 'heartbeat' })
-      .ask(2, 20_000, 20_001, { type: 'heartbeat' }, renewed([]));
-    expect(await kindsOf(silent)).toEqual(['no_reply']);
-    const story = two();
-    story.lines.push(stray);
-    expect(await kindsOf(story)).toEqual(['stray_reply']);
-    expect(await kindsOf(two().ask(1, 100, 0, { type: 'heartbeat' }).close(1, 200))).toEqual([]);
-  });
-});
-
-describe('maps', () => {
-  const watching = () => two().watch(1, 10).watch(2, 20);
-  const late = 10_000;
-
-  it('that converge are fine, however they got there', async () => {
-    const story = watching()
-      .delta(1, 30, 1, 1, { A1: 'held' })
-      .delta(1, 40, 2, 2, { A2: 'held' })
-      .delta(2, 41, 1, 2, { A1: 'held', A2: 'held' })
-      .delta(2, 42, 1, 1, { A1: 'held' })
-      .end(late, { seq: 2, held: ['A1', 'A2'] });
-    const verdict = await story.judge();
-    expect(verdict.violations).toEqual([]);
-    expect(verdict.looked['mapsCompared']).toBeGreaterThan(0);
-  });
-
-  it('that did not converge are told', async () => {
-    const behind = watching()
-      .delta(1, 30, 1, 1, { A1: 'held' })
-      .end(late, { seq: 1, held: ['A1'] });
-    expect((await behind.judge()).violations).toMatchObject([
-      { rule: 'I7', what: expect.stringContaining('map of c2 did not converge: show, A1 is held') },
-    ]);
-  });
-
-  it('that differ at one position are told, even if they agree later', async () => {
-    const story = watching()
-      .delta(1, 30, 1, 1, { A1: 'held' })
-      .delta(2, 31, 1, 1, { A1: 'available' })
-      .delta(1, 40, 2, 2, { A1: 'held' })
-      .delta(2, 40, 2, 2, { A1: 'held' })
-      .end(late, { seq: 2, held: ['A1'] });
-    const { violations, kinds } = await story.judge();
-    expect(Object.keys(kinds)).toEqual(['maps_differ']);
-    expect(violations[0]?.operations.join()).toMatch(/c1 stood there first.*c2/);
-  });
-
-  it('with a gap that nobody noticed are told', async () => {
-    const gap = () => two().watch(1, 10).delta(1, 30, 2, 2, { A1: 'held' });
-    expect(await kindsOf(gap().push(1, late, lostPush))).toEqual(['unnoticed_gap']);
-    expect(
-      await kindsOf(two().watch(1, 10).delta(1, 30, 1, 1, { A1: 'held' }, 'other').close(1, late)),
-    ).toEqual(['unnoticed_gap']);
-    expect(await kindsOf(gap().watch(1, 40, 2, ['A1']).push(1, late, lostPush))).toEqual([]);
-    const pushed: Reply = {
-      type: 'snapshot',
-      showId: SHOW,
-      epoch: 'e',
-      seq: 5,
-      seats: 20,
-      held: [],
-      booked: [],
-    };
-    expect(await kindsOf(gap().push(1, 40, pushed).push(1, late, lostPush))).toEqual([]);
-  });
-
-  it('of clients that left before the end, or whose pushes were not written down, are not judged', async () => {
-    expect(
-      await kindsOf(
-        two()
-          .watch(1, 10)
-          .close(1, 50)
-          .end(late, { seq: 1, held: ['A1'] }),
-      ),
-    ).toEqual([]);
-    const story = two()
-      .watch(1, 10)
-      .end(late, { seq: 1, held: ['A1'] });
-    story.lines = story.lines.map((line) => (line.kind === 'open' ? { ...line, pushes: false } : line));
     expect(await kindsOf(story)).toEqual([]);
   });
 });
