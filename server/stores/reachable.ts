@@ -13,7 +13,8 @@ export interface Wait {
 
 /**
  * Connects to a store that may not be up yet, since servers are often started together with their stores. Each reason for
- * waiting is logged once.
+ * waiting is logged once. An attempt that is under way when the time is over may finish, because it has deadlines of its own:
+ * given up here, it could still succeed, and leave a connection that nobody closes.
  * @param store its name in messages, without a password
  * @param isFinal the store itself has answered, and would answer the same again
  * @throws the last failure, or one that says how long was waited
