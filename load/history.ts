@@ -18,7 +18,7 @@ const at = <Kind extends string, Fields extends z.ZodRawShape>(kind: Kind, field
 const client = z.string().min(1);
 
 /** A map as a client that asks for it at the end is told. */
-export const endMap = z.strictObject({
+const endMap = z.strictObject({
   showId: z.string(),
   epoch: z.string(),
   seq: z.int(),

@@ -8,7 +8,7 @@ import {
 } from '../../protocol/index.ts';
 import type { HistoryRecorder } from '../history.ts';
 
-export const REPLY_WITHIN_MS = 10_000;
+const REPLY_WITHIN_MS = 10_000;
 const OPEN_WITHIN_MS = 10_000;
 const CLOSE_WITHIN_MS = 2_000;
 

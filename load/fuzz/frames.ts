@@ -115,7 +115,7 @@ const fieldName = fc.oneof(
 );
 
 /** One or two fields of it are another, or gone. */
-export const mutated = (valid: fc.Arbitrary<Fields>): fc.Arbitrary<string> =>
+const mutated = (valid: fc.Arbitrary<Fields>): fc.Arbitrary<string> =>
   fc
     .tuple(
       valid,

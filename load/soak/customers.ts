@@ -10,7 +10,7 @@ import type { Dice } from './dice.ts';
 import type { CustomersOptions, Sale } from './sale.ts';
 
 /** Of each show. */
-export const SHOPPERS = 20;
+const SHOPPERS = 20;
 /** Of the shoppers, those whose program is the client. */
 const BY_CLIENT = 6;
 const WATCHERS = 10;

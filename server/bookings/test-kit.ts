@@ -72,7 +72,7 @@ export const confirmOf = (showId: string, seatIds: string[], over: Partial<Confi
 });
 
 /** Every guard succeeds unless `next` says otherwise; what was settled and announced is on record. */
-export class FakeLeases implements LeaseGuard {
+class FakeLeases implements LeaseGuard {
   readonly settled: Parameters<LeaseGuard['settle']>[1][] = [];
   readonly announced: Parameters<LeaseGuard['announce']>[1][] = [];
   guards = 0;

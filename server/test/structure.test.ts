@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -118,6 +118,21 @@ describe('structure', () => {
     const file = (path: string) => readFileSync(join(root, path), 'utf8');
     const command = JSON.parse(/^CMD (\[.*\])$/m.exec(file('server/Dockerfile'))?.[1] ?? '[]').join(' ');
     expect(JSON.parse(file('package.json')).scripts.start).toBe(`exec ${command}`);
+  });
+
+  it('names no test file that is not there', () => {
+    const texts = ['.github', 'load', 'protocol', 'server'].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+        .filter((file) => /\.(md|patch)$/.test(file))
+        .map((file) => join(folder, file)),
+    );
+    const named = ['README.md', ...texts].flatMap((path) =>
+      [...readFileSync(join(root, path), 'utf8').matchAll(/(?<=[`( ])[\w-]+\/[\w./-]+\.test\.ts/g)].map(
+        ([test]) => ({ path, test }),
+      ),
+    );
+    expect(named.length).toBeGreaterThan(50);
+    expect(named.filter(({ test }) => !existsSync(join(root, test)))).toEqual([]);
   });
 
   it('reads the environment in one place', () => {
