@@ -9,8 +9,8 @@ import { createMetrics } from '../observability/metrics.ts';
 import { FollowedShow } from './followed-show.ts';
 
 /*
- * When leases are swept, on a clock that no busy machine holds up. That a sweep announces what it ends in the same step:
- * leases/leases.redis.test.ts.
+ * When leases are swept, on a clock that no busy machine holds up. That a sweep announces what it ends in the same step is
+ * tested in leases/sweep.redis.test.ts.
  */
 
 const read = readConfig({});
