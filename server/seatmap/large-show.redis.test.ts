@@ -11,20 +11,13 @@ import { createMetrics } from '../observability/metrics.ts';
 import { openRedis, type RedisStore } from '../stores/redis.ts';
 import { LeaseKit, redisSettings, session, silent } from '../test/harness/lease-kit.ts';
 import { SeatMaps } from './seat-maps.ts';
+import { makeShow } from './seat-maps-kit.ts';
 
 const SEATS = 200_000;
 /** How long a busy machine takes is not what is judged here: `longestShare` is. */
 const PATIENCE_MS = 10_000;
 const alice = session('alice');
 const bob = session('bob');
-
-function makeShow(seats: number): Show {
-  const layout = Array.from({ length: seats }, (_, i) => ({ id: `A${i + 1}` }));
-  const seatIds = layout.map(({ id }) => id);
-  const id = `show-${randomBytes(6).toString('hex')}`;
-  const seatIndex = new Map(seatIds.map((seatId, i) => [seatId, i]));
-  return { id, name: id, createdAtMs: 0, seats: layout, seatIds, seatIndex, etag: '"1"' };
-}
 
 let kit: LeaseKit;
 let store: RedisStore;
