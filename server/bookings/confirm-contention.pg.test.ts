@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { sqlArray } from '../stores/sql-arrays.ts';
+import { withFunctionNames } from '../stores/sql-files.ts';
 import type { ConfirmRequest } from './confirm-call.ts';
 import { ALL, ConfirmBench, request, user } from './confirm-kit.ts';
 
@@ -47,7 +48,8 @@ async function hangingTwin(showId: string, { requestId, userId, seatIds }: Confi
     seatIds.map(() => randomUUID()),
   ];
   const parameters = arrays.map((values) => `'${sqlArray(values)}'`).join(', ');
-  await twin.script(`BEGIN; SELECT confirm_bookings('${showId}', 'infinity', ${parameters})`, 1_000);
+  const call = withFunctionNames(`SELECT confirm_bookings('${showId}', 'infinity', ${parameters})`);
+  await twin.script(`BEGIN; ${call}`, 1_000);
   return twin;
 }
 
@@ -104,7 +106,9 @@ test('a request that was refused for its lease never books, even when an earlier
   expect(await bench.outcomes(showId, { ...retried, lease: 'lost' })).toEqual(['lost']);
   const parameters = [[retried.requestId], [user], ['good'], ['A1'], [1], [randomUUID()]].map(sqlArray);
   const [row] = await early.query(
-    "SELECT outcome, replayed FROM confirm_bookings($1, 'infinity', $2, $3, $4, $5, $6, $7)",
+    withFunctionNames(
+      "SELECT outcome, replayed FROM confirm_bookings($1, 'infinity', $2, $3, $4, $5, $6, $7)",
+    ),
     [showId, ...parameters],
     1_000,
   );
@@ -156,7 +160,7 @@ test('tables that were tiny when a connection made its plans are still not read 
       seatIds.map(() => randomUUID()),
     ];
     await fresh.query(
-      "SELECT confirm_bookings($1, 'infinity', $2, $3, $4, $5, $6, $7)",
+      withFunctionNames("SELECT confirm_bookings($1, 'infinity', $2, $3, $4, $5, $6, $7)"),
       [showId, ...parameters.map(sqlArray)],
       1_000,
     );

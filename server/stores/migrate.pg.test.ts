@@ -29,7 +29,8 @@ test('sql/schema.sql is the schema that the migrations make (npm test -- -u writ
 
   const rows = await query(statement('describe_schema').text);
   const header = '-- Made from the catalogs by a test; change sql/migrations and sql/functions instead.\n\n';
-  const schema = header + rows.map((row) => `${String(row['definition'])}\n`).join('\n');
+  const named = (definition: unknown) => String(definition).replace(/^(-- FUNCTION \w+)_[\da-f]{8}\(/, '$1(');
+  const schema = header + rows.map((row) => `${named(row['definition'])}\n`).join('\n');
 
   await expect(schema).toMatchFileSnapshot(sqlPath('schema.sql'));
 });
@@ -57,17 +58,28 @@ test('shows that are there already get their number of seats', async () => {
   ]);
 });
 
-test('a function whose text changed is made again, the others are left alone', async () => {
+test('the functions of another version are left alone: its servers go on beside ours', async () => {
+  const signature = '(text, double precision, uuid[], uuid[], text[], text[], integer[], uuid[])';
+  const theirs = `CREATE FUNCTION confirm_bookings${signature} RETURNS text LANGUAGE sql AS $$ SELECT 'theirs' $$`;
   await migrate({ url: database.url, log });
-  const idOf = async (name: string) =>
-    (await query(`SELECT '${name}'::regproc::oid::int AS id`))[0]?.['id'] as number;
-  const before = { confirm: await idOf('confirm_bookings'), refund: await idOf('refund_booking') };
-  await query("UPDATE schema_files SET digest = 'of an older text' WHERE name = 'refund_booking'");
+  await query(
+    "UPDATE schema_files SET name = 'refund_booking_of_another' WHERE name LIKE 'refund_booking_%'",
+  );
+  await connection.script(theirs, 5_000);
+  await query("INSERT INTO schema_files (folder, name, digest) VALUES ('functions', 'confirm_bookings', '')");
 
   await migrate({ url: database.url, log });
 
-  expect(await idOf('confirm_bookings')).toBe(before.confirm);
-  expect(await idOf('refund_booking')).not.toBe(before.refund);
+  const nothing = "('', 0, '{}', '{}', '{}', '{}', '{}', '{}')";
+  expect(await query(`SELECT confirm_bookings${nothing} AS whose`)).toEqual([{ whose: 'theirs' }]);
+  const named = await query("SELECT name FROM schema_files WHERE folder = 'functions' ORDER BY name");
+  expect(named.map((row) => row['name'])).toEqual(
+    [
+      'confirm_bookings',
+      'refund_booking_of_another',
+      ...sqlFiles('functions').map(({ name }) => name),
+    ].sort(),
+  );
 });
 
 test('a schema from a newer server is refused, and left as it is', async () => {
@@ -75,12 +87,11 @@ test('a schema from a newer server is refused, and left as it is', async () => {
   await query(
     "INSERT INTO schema_files (folder, name, digest) VALUES ('migrations', '9999_of_tomorrow', '')",
   );
-  await query("UPDATE schema_files SET digest = 'of tomorrow' WHERE name = 'refund_booking'");
+  await query("DELETE FROM schema_files WHERE folder = 'functions'");
 
   await expect(migrate({ url: database.url, log })).rejects.toThrow(SchemaTooNew);
   await expect(migrate({ url: database.url, log })).rejects.toThrow(/9999_of_tomorrow.*newer server/);
-  const [row] = await query("SELECT digest FROM schema_files WHERE name = 'refund_booking'");
-  expect(row).toEqual({ digest: 'of tomorrow' });
+  expect(await query("SELECT name FROM schema_files WHERE folder = 'functions'")).toEqual([]);
 });
 
 test('a migration that fails leaves nothing behind', async () => {

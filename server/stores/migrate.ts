@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Log } from '../observability/log.ts';
 import { PostgresConnection } from './postgres-connection.ts';
-import { type SqlFile, type SqlStatement, sqlFiles, statement } from './sql-files.ts';
+import { digestOf, type SqlFile, type SqlStatement, sqlFiles, statement } from './sql-files.ts';
 
 /** The database has the schema of a newer server, which this one does not know. The message says what to do. */
 export class SchemaTooNew extends Error {
@@ -25,11 +24,11 @@ const listSchemaFiles = statement('list_schema_files');
 const recordSchemaFile = statement('record_schema_file');
 
 type Folder = 'migrations' | 'functions';
-const recorded = z.array(z.object({ folder: z.string(), name: z.string(), digest: z.string() }));
+const recorded = z.array(z.object({ folder: z.string(), name: z.string() }));
 type Recorded = z.infer<typeof recorded>;
 
 /**
- * Brings the database's schema up to date: missing migrations in order, then functions whose text changed. One transaction
+ * Brings the database's schema up to date: missing migrations in order, then this version's functions. One transaction
  * under one lock, so any number of servers may start at once on an empty database. If it is up to date, it is only read.
  * Rejects with `SchemaTooNew`, or as `PostgresConnection` does.
  */
@@ -46,9 +45,9 @@ export async function migrate({ url, log }: { readonly url: string; readonly log
     await run(createSchemaFiles);
     const done = recorded.parse(await run(listSchemaFiles));
     refuseNewer(done);
-    for (const { folder, file, digest } of pending(done)) {
+    for (const { folder, file } of pending(done)) {
       await connection.script(file.text, STEP_DEADLINE_MS);
-      await run(recordSchemaFile, folder, file.name, digest);
+      await run(recordSchemaFile, folder, file.name, digestOf(file.text));
       log.info({ folder, name: file.name }, 'schema file run');
     }
     await connection.script('COMMIT', STEP_DEADLINE_MS);
@@ -58,27 +57,18 @@ export async function migrate({ url, log }: { readonly url: string; readonly log
   }
 }
 
-const digestOf = (file: SqlFile): string => createHash('sha256').update(file.text).digest('hex');
-
 function refuseNewer(done: Recorded): void {
   const known = sqlFiles('migrations').map(({ name }) => name);
   const foreign = done.find(({ folder, name }) => folder === 'migrations' && !known.includes(name));
   if (foreign !== undefined) throw new SchemaTooNew(foreign.name, known.at(-1) ?? 'none');
 }
 
-/** A migration never changes, so its name says whether it was run. A function is created anew when its text has changed. */
-function pending(done: Recorded): { folder: Folder; file: SqlFile; digest: string }[] {
-  const wasRun = (folder: Folder, file: SqlFile, digest?: string) =>
-    done.some(
-      (row) => row.folder === folder && row.name === file.name && (digest ?? row.digest) === row.digest,
-    );
-  const entry = (folder: Folder) => (file: SqlFile) => ({ folder, file, digest: digestOf(file) });
-  return [
-    ...sqlFiles('migrations')
-      .map(entry('migrations'))
-      .filter(({ folder, file }) => !wasRun(folder, file)),
-    ...sqlFiles('functions')
-      .map(entry('functions'))
-      .filter(({ folder, file, digest }) => !wasRun(folder, file, digest)),
-  ];
+/** A migration never changes, and a function that does gets another name: so the name says whether a file was run. */
+function pending(done: Recorded): { folder: Folder; file: SqlFile }[] {
+  const all = (['migrations', 'functions'] as const).flatMap((folder) =>
+    sqlFiles(folder).map((file) => ({ folder, file })),
+  );
+  return all.filter(
+    ({ folder, file }) => !done.some((row) => row.folder === folder && row.name === file.name),
+  );
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -8,7 +9,7 @@ export interface SqlStatement {
 }
 
 export interface SqlFile {
-  /** The file's name without `.sql`. */
+  /** The file's name without `.sql`; of a function the one in the database. */
   readonly name: string;
   readonly text: string;
 }
@@ -20,13 +21,40 @@ export const sqlPath = (file: string): string => fileURLToPath(new URL(file, sql
 
 const read = (path: string): string => readFileSync(sqlPath(path), 'utf8');
 
+const namesIn = (folder: string): string[] =>
+  readdirSync(sqlPath(folder))
+    .filter((file) => file.endsWith('.sql'))
+    .map((file) => file.slice(0, -'.sql'.length))
+    .sort();
+
+export const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/**
+ * A function has its text's digest in its name, so that servers of two versions call each their own, on one database at the same
+ * time. (One name for all lost: the version that started last made the function anew under the other's calls, which then failed
+ * after they had booked.)
+ */
+const functionNames: ReadonlyMap<string, string> = new Map(
+  namesIn('functions').map((name) => [
+    name,
+    `${name}_${digestOf(read(`functions/${name}.sql`)).slice(0, 8)}`,
+  ]),
+);
+
+/** SQL in which functions are called, or made, by the names of their files, with those that they have in the database. */
+export const withFunctionNames = (text: string): string =>
+  text.replace(/\b\w+(?=\()/g, (name) => functionNames.get(name) ?? name);
+
 /** Reads `sql/queries/<name>.sql`. Call it once, when a module loads: a missing file stops the start, not a request. */
-export const statement = (name: string): SqlStatement => ({ name, text: read(`queries/${name}.sql`) });
+export const statement = (name: string): SqlStatement => ({
+  name,
+  text: withFunctionNames(read(`queries/${name}.sql`)),
+});
 
 /** All files of a folder of `sql/`, by name. */
 export function sqlFiles(folder: 'migrations' | 'functions'): SqlFile[] {
-  const names = readdirSync(sqlPath(folder)).filter((name) => name.endsWith('.sql'));
-  return names
-    .sort()
-    .map((name) => ({ name: name.slice(0, -'.sql'.length), text: read(`${folder}/${name}`) }));
+  return namesIn(folder).map((name) => ({
+    name: functionNames.get(name) ?? name,
+    text: withFunctionNames(read(`${folder}/${name}.sql`)),
+  }));
 }

@@ -22,8 +22,7 @@
 --
 -- No deadlock: seats come first, in one order and without waiting; request ids second, in one order, in one statement.
 -- Needs READ COMMITTED: each statement sees what was committed before it began.
-DROP FUNCTION IF EXISTS confirm_bookings;
-CREATE FUNCTION confirm_bookings(
+CREATE OR REPLACE FUNCTION confirm_bookings(
   p_show_id text,
   p_begin_before_ms double precision,
   p_request_ids uuid[],

@@ -4,8 +4,7 @@
 -- out  one row per seat of the booking, with the show and the seat's version as of now; none: no such booking
 --
 -- Seats first, as everywhere: it may wait for a confirm's seats but holds nothing that a confirm waits for.
-DROP FUNCTION IF EXISTS refund_booking;
-CREATE FUNCTION refund_booking(p_request_id uuid)
+CREATE OR REPLACE FUNCTION refund_booking(p_request_id uuid)
 RETURNS TABLE (show_id text, seat_id text, version bigint) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan -- as confirm_bookings does
 SET enable_seqscan = off

@@ -1,2 +1,2 @@
--- The files that were run, with a digest of their text then.
-SELECT folder, name, digest FROM schema_files
+-- The files that were run.
+SELECT folder, name FROM schema_files
