@@ -38,7 +38,7 @@ const shapeOf = (value: string): string =>
 async function contentOf(show: ShowBench, key: string): Promise<unknown> {
   const redis = kit.at(show.id);
   const type = await redis.type(key);
-  if (type === 'zset') return { zset: (await redis.zrange(key, 0, -1, 'WITHSCORES')).map(shapeOf) };
+  if (type === 'zset') return { zset: (await redis.zrange(key, '0', '-1', 'WITHSCORES')).map(shapeOf) };
   if (type !== 'hash') return { [type]: await redis.call('XRANGE', key, '-', '+') };
   const fields = Object.entries(await redis.hgetall(key)).map(([field, value]) => [field, shapeOf(value)]);
   return { hash: Object.fromEntries(fields) };
