@@ -238,6 +238,20 @@ describe('draining', () => {
     expect(stage.client.state).toBe('live');
   });
 
+  it('goes on although the old server hears of the resume, and closes, before the next one has welcomed it', async () => {
+    await live();
+    const first = stage.network.last;
+    first.receive({ type: 'draining', reconnectInMs: 0 });
+    await settle();
+    const next = stage.network.last;
+    next.open();
+    first.drop(4504);
+    expect(stage.client.state).toBe('reconnecting');
+    next.welcome({ resumed: true });
+    expect(stage.client.state).toBe('live');
+    expect(stage.network.sockets).toHaveLength(2);
+  });
+
   it('keeps to its time when the server closes before', async () => {
     await live();
     stage.network.last.receive({ type: 'draining', reconnectInMs: 800 });

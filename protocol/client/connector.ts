@@ -261,7 +261,9 @@ export class Connector {
   #ended(attempt: number, link: Link, code: number): void {
     const isCandidate = link === this.#candidate;
     if (!isCandidate && link !== this.#inUse) return;
-    if (!comesBack(code)) {
+    // The server before may hear of this client's own resume, and say so, before the next one's welcome has arrived.
+    const isOwnResume = code === closeCodes.superseded && !isCandidate && this.#isGreeting;
+    if (!comesBack(code) && !isOwnResume) {
       void this.close(reasonOf(code));
       return;
     }
