@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import postgres, { type Sql } from 'postgres';
 import { expect } from 'vitest';
 import { z } from 'zod';
+import { lockKey } from '../../leases/keys.ts';
 import type { TestStage } from './app-kit.ts';
 
 const count = z.array(z.object({ count: z.number() })).length(1);
@@ -36,16 +37,16 @@ export class Backdoor {
 
   /** Redis forgets who holds these seats. */
   async forgetLocks(showId: string, ...seatIds: string[]): Promise<void> {
-    await this.redis.del(...seatIds.map((seatId) => lockOf(showId, seatId)));
+    await this.redis.del(...seatIds.map((seatId) => lockKey(showId, seatId)));
   }
 
   async isLocked(showId: string, seatId: string): Promise<boolean> {
-    return (await this.redis.exists(lockOf(showId, seatId))) === 1;
+    return (await this.redis.exists(lockKey(showId, seatId))) === 1;
   }
 
   /** A confirm is at work on the lease of this seat. */
   async isGuarded(showId: string, seatId: string): Promise<boolean> {
-    return (await this.redis.hexists(lockOf(showId, seatId), 'confirming')) === 1;
+    return (await this.redis.hexists(lockKey(showId, seatId), 'confirming')) === 1;
   }
 
   /** Live bookings, by seat. */
@@ -110,5 +111,3 @@ export class Backdoor {
 
 /** For states that only a question can show. */
 export const POLL = { timeout: 5_000, interval: 10 };
-
-const lockOf = (showId: string, seatId: string): string => `lock:{${showId}}:${seatId}`;
