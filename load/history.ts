@@ -41,13 +41,16 @@ const line = z.discriminatedUnion('kind', [
   /**
    * Something was done to the stores between `ms` and `untilMs`. `forgets`: leases may have been lost, of these seats,
    * of this show, or (without either) of all. `prolongsMs`: a clock was wrong, or the
-   * ends of leases were forgotten: those of the time may have lasted so much longer.
+   * ends of leases were forgotten: those of the time may have lasted so much longer. `touches`: what else may have
+   * suffered; leases that ended before their time are excused by no other fault (absent: `leases`), frames that never
+   * came by none that leaves `sockets` alone.
    */
   at('fault', {
     untilMs: ms,
     name: z.string(),
     forgets: z.boolean(),
     prolongsMs: ms.exactOptional(),
+    touches: z.array(z.enum(['leases', 'sockets'])).exactOptional(),
     showId: z.string().exactOptional(),
     seatIds: z.array(z.string()).exactOptional(),
   }),

@@ -148,9 +148,9 @@ async function strikeAll({ showIds, seats, recovery, plan, recorder, ...options 
     const tookMs = await recovery.of(ground.servers);
     if (tookMs === undefined) problems.push('it did not recover without a restart');
     recoveryMs = Math.max(recoveryMs, tookMs ?? Number.POSITIVE_INFINITY);
-    const { forgets = false, prolongsMs } = fault;
+    const { forgets = false, prolongsMs, touches = ['leases'] } = fault;
     const prolongs = prolongsMs === undefined ? {} : { prolongsMs };
-    recorder.fault({ ms, name: fault.name, forgets, ...prolongs });
+    recorder.fault({ ms, name: fault.name, forgets, touches, ...prolongs });
   }
   await pause(Math.max(GOES_ON_MS, seconds * 1_000 - (performance.now() - beganMs)));
   return { fired, recoveryMs, problems, notJudged, judged, deadlocks };

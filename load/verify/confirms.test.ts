@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { HistoryLine } from '../history.ts';
-import { confirmed, kindsOf, refusal, renewed, requestIdOf, SHOW, type Story, two } from './history-kit.ts';
+import { confirmed, kindsOf, refusal, requestIdOf, SHOW, type Story, two } from './history-kit.ts';
 
 describe('confirms', () => {
   const held = () => two().hold(1, 10, 12);
@@ -87,24 +86,5 @@ describe('confirms', () => {
     ],
   ])('with one outcome are fine: %s', async (_, story) => {
     expect(await kindsOf(story)).toEqual([]);
-  });
-});
-
-describe('replies', () => {
-  it('must come once, to a frame that was sent', async () => {
-    const stray: HistoryLine = {
-      kind: 'return',
-      ms: 50,
-      client: 'c1',
-      frame: { type: 'renewed', id: 'x', leases: [], lost: [] },
-    };
-    const silent = two()
-      .ask(1, 100, 0, { type: 'heartbeat' })
-      .ask(2, 20_000, 20_001, { type: 'heartbeat' }, renewed([]));
-    expect(await kindsOf(silent)).toEqual(['no_reply']);
-    const story = two();
-    story.lines.push(stray);
-    expect(await kindsOf(story)).toEqual(['stray_reply']);
-    expect(await kindsOf(two().ask(1, 100, 0, { type: 'heartbeat' }).close(1, 200))).toEqual([]);
   });
 });

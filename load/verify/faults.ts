@@ -1,5 +1,10 @@
 import type { FaultLine } from '../history.ts';
 
+interface Place {
+  readonly showId: string;
+  readonly seatId: string;
+}
+
 type ForgottenIndex = Map<string, { untilMs: number[]; fromMs: number[] }>;
 
 /** What was done to the stores while the run went on. */
@@ -17,23 +22,34 @@ export class Faults {
     return this.#faults.length;
   }
 
-  /** Whether anything at all was done between these times. */
-  any(fromMs: number, toMs: number): boolean {
-    return this.#faults.some((fault) => fault.untilMs >= fromMs && fault.ms <= toMs);
+  /** Whether something was done between these times that may end a lease of this seat before its time. */
+  mayEnd({ showId, seatId }: Place, fromMs: number, toMs: number): boolean {
+    return this.#between(fromMs, toMs).some(
+      (fault) =>
+        (fault.touches ?? ['leases']).includes('leases') &&
+        (fault.showId ?? showId) === showId &&
+        (fault.seatIds?.includes(seatId) ?? true),
+    );
+  }
+
+  /** Whether what was sent between these times may never have arrived, though no socket was closed. */
+  mayLoseFrames(fromMs: number, toMs: number): boolean {
+    return this.#between(fromMs, toMs).some(({ touches }) => touches?.includes('sockets'));
   }
 
   /** How much longer than it should a lease may have lasted that was possibly there between these times. */
   prolongedMs(fromMs: number, toMs: number): number {
-    let longestMs = 0;
-    for (const { prolongsMs = 0, ms, untilMs } of this.#faults)
-      if (ms <= toMs && untilMs >= fromMs) longestMs = Math.max(longestMs, prolongsMs);
-    return longestMs;
+    return Math.max(0, ...this.#between(fromMs, toMs).map(({ prolongsMs = 0 }) => prolongsMs));
   }
 
   /** The first time from `ms` on at which a lease of this seat may have been lost with the store's memory. */
   forgotAfter(showId: string, seatId: string, ms: number): number {
     const places = ['', showId, `${showId} ${seatId}`];
     return Math.min(...places.map((place) => this.#firstAfter(place, ms)));
+  }
+
+  #between(fromMs: number, toMs: number): FaultLine[] {
+    return this.#faults.filter((fault) => fault.untilMs >= fromMs && fault.ms <= toMs);
   }
 
   #firstAfter(place: string, ms: number): number {

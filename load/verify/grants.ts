@@ -79,7 +79,7 @@ export class Grants implements Judge {
       const tenure = this.#tenures.of(client).get(seat);
       if (tenure === undefined) continue;
       if (frame.reason !== 'booked_elsewhere')
-        this.#endsEarly(seat, tenure, ms, (run) => describePush(client, frame, ms, run));
+        this.#endsEarly([seat], [tenure], ms, (run) => describePush(client, frame, ms, run));
       // Told to be over, it is: whoever gets the seat next is no second holder.
       cut(tenure, ms);
     }
@@ -141,7 +141,7 @@ export class Grants implements Judge {
         const seat = this.#tenures.seat(showId, seatId);
         const tenure = leases.get(seat);
         if (tenure === undefined || tenure.fromMs > invokedMs) continue;
-        this.#endsEarly(seat, tenure, returnedMs, (run) => describe(operation, run));
+        this.#endsEarly([seat], [tenure], returnedMs, (run) => describe(operation, run));
         tenure.closed = true;
       }
     }
@@ -200,12 +200,9 @@ export class Grants implements Judge {
       const isLeft = isOpen && reply.code === 'busy';
       if (reply.type === 'confirmed' || (isOpen && !isLeft)) cut(tenure, invokedMs);
     });
-    const earliest = tenures.toSorted((a, b) => a.toMs - b.toMs)[0];
-    const [seat] = seats;
     // All of them should have run until after the reply: then none was lost.
-    if (isLost && isFirst && hadAll && earliest !== undefined && seat !== undefined)
-      if (tenures.every(({ closed }) => !closed))
-        this.#endsEarly(seat, earliest, returnedMs, (run) => describe(operation, run));
+    if (isLost && isFirst && hadAll && tenures.every(({ closed }) => !closed))
+      this.#endsEarly(seats, tenures, returnedMs, (run) => describe(operation, run));
   }
 
   #joined(operation: OperationOf<'hello'>, reply: ReplyFrame): void {
@@ -253,9 +250,12 @@ export class Grants implements Judge {
     }
   }
 
-  #endsEarly(seat: Seat, tenure: Tenure, ms: number, told: EarlyEnd['told']): void {
-    if (tenure.closed || ms > tenure.toMs - CLOCK_SLACK_MS) return;
-    this.#early.push({ seat, tenure, ms, dueMs: tenure.toMs, told });
+  /** One of these is told to be over. */
+  #endsEarly(seats: readonly Seat[], tenures: readonly Tenure[], ms: number, told: EarlyEnd['told']): void {
+    const tenure = tenures.toSorted((a, b) => a.toMs - b.toMs)[0];
+    if (tenure === undefined || tenure.closed || ms > tenure.toMs - CLOCK_SLACK_MS) return;
+    const sinceMs = Math.min(...tenures.map(({ possiblyFromMs }) => possiblyFromMs));
+    this.#early.push({ seats, tenure, sinceMs, ms, dueMs: tenure.toMs, told });
   }
 }
 

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClientFrame, SeatState, ServerFrame } from '../../protocol/index.ts';
-import type { EndMap, HistoryLine } from '../history.ts';
+import type { EndMap, FaultLine, HistoryLine } from '../history.ts';
 import { type Verdict, verify } from './verify.ts';
 
 /** Of a client with this number. */
@@ -107,6 +107,12 @@ export class Story {
 
   fault(ms: number, untilMs: number, seatIds: string[]): this {
     this.lines.push({ kind: 'fault', ms, untilMs, name: 'lie', forgets: true, showId: SHOW, seatIds });
+    return this;
+  }
+
+  /** Something happened that may harm this much. */
+  struck(ms: number, untilMs: number, touches: FaultLine['touches'] & {}): this {
+    this.lines.push({ kind: 'fault', ms, untilMs, name: 'strike', forgets: false, touches });
     return this;
   }
 

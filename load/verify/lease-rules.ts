@@ -11,7 +11,10 @@ interface Run {
 /** A lease that was told to be over, or not to be there, while it should have been running. */
 export interface EarlyEnd {
   readonly tenure: Tenure;
-  readonly seat: Seat;
+  /** One of these was lost. */
+  readonly seats: readonly Seat[];
+  /** When the first of them may have been taken. */
+  readonly sinceMs: number;
   readonly ms: number;
   /** When it should have been over at the earliest. */
   readonly dueMs: number;
@@ -95,12 +98,13 @@ export class LeaseRules {
     this.#add('foreign_release', what, operation);
   }
 
-  judgeEarlyEnd({ seat, tenure, ms, dueMs, told }: EarlyEnd): void {
+  judgeEarlyEnd({ seats, tenure, sinceMs, ms, dueMs, told }: EarlyEnd): void {
     if (ms > tenure.client.leftMs || ms > tenure.toMs) return;
-    if (this.#faults.any(tenure.possiblyFromMs, ms)) return;
+    if (seats.some((seat) => this.#faults.mayEnd(seat, sinceMs, ms))) return;
+    const names = seats.map(nameOf).join(' or ');
     this.#findings.add('lease_ended_early', {
       rule: 'I6',
-      what: `the lease of ${nameOf(seat)} was over ${(dueMs - ms).toFixed(0)} ms before its time`,
+      what: `the lease of ${names} was over ${(dueMs - ms).toFixed(0)} ms before its time`,
       operations: [describe(tenure.grant, this.#run), told(this.#run)],
     });
   }

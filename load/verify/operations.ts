@@ -1,5 +1,6 @@
 import type { ClientFrame, ServerFrame, WelcomeFrame } from '../../protocol/index.ts';
 import type { HistoryLine } from '../history.ts';
+import type { Faults } from './faults.ts';
 import type { Findings } from './violations.ts';
 
 /** A socket, as far as its lines have been read. */
@@ -45,8 +46,8 @@ export interface Judge {
   closed?(client: Client, ms: number): void;
 }
 
-/** A reply that takes longer than every deadline of the server is none. */
-const PATIENCE_MS = 10_000;
+/** A reply that takes longer than every deadline of the server is none. Clients wait a little longer before they leave. */
+const PATIENCE_MS = 9_000;
 
 /** Ids that a client is remembered to have had its reply to: a second one comes soon or never. */
 const MAX_ANSWERED = 1_000;
@@ -66,6 +67,7 @@ export class Operations {
   lastMs = 0;
   readonly #judges: readonly Judge[];
   readonly #findings: Findings;
+  readonly #overdue: { readonly operation: Operation; readonly ms: number }[] = [];
 
   constructor(judges: readonly Judge[], findings: Findings) {
     this.#judges = judges;
@@ -90,6 +92,7 @@ export class Operations {
         break;
       case 'closing': {
         const client = this.#client(line.client, line.ms);
+        this.#noteOverdue(client, line.ms);
         client.leftMs = Math.min(client.leftMs, line.ms);
         break;
       }
@@ -102,16 +105,22 @@ export class Operations {
     }
   }
 
-  /** Once all lines were read: what never got its reply. */
-  finish(): void {
-    for (const client of this.clients.values()) {
-      if (client.closedMs !== undefined) continue;
-      for (const operation of client.pending.values()) {
-        if (this.lastMs - operation.invokedMs < PATIENCE_MS) continue;
-        const what = `a ${operation.frame.type} was never answered`;
-        this.#findings.add('no_reply', { rule: 'I5', what, operations: [describe(operation, this)] });
-      }
+  /** Once all lines were read: what never got its reply, though its socket was open for long enough. */
+  finish(faults: Faults): void {
+    for (const client of this.clients.values())
+      if (client.closedMs === undefined) this.#noteOverdue(client, this.lastMs);
+    for (const { operation, ms } of this.#overdue) {
+      if (faults.mayLoseFrames(operation.invokedMs, ms)) continue;
+      const what = `a ${operation.frame.type} was never answered`;
+      this.#findings.add('no_reply', { rule: 'I5', what, operations: [describe(operation, this)] });
     }
+  }
+
+  /** The socket is about to be closed, or was: what has waited for too long by now. */
+  #noteOverdue(client: Client, ms: number): void {
+    if (client.leftMs !== Number.POSITIVE_INFINITY) return;
+    for (const operation of client.pending.values())
+      if (ms - operation.invokedMs >= PATIENCE_MS) this.#overdue.push({ operation, ms });
   }
 
   #client(name: string, ms: number, pushes = true): Client {
@@ -160,6 +169,7 @@ export class Operations {
   }
 
   #close(client: Client, ms: number): void {
+    this.#noteOverdue(client, ms);
     client.closedMs = ms;
     client.leftMs = Math.min(client.leftMs, ms);
     if (client.leftMs === ms) client.leftMs = client.lastSentMs;

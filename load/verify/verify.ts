@@ -93,7 +93,7 @@ async function judgeHistory(
     }
   }
   if (lines === 0) throw new Error(`${dir} holds no history`);
-  operations.finish();
+  operations.finish(faults);
   const shows = new Set([...watchers.showIds, ...confirms.showIds]);
   const isJudged = (id: string): boolean => shows.has(id) && (showId === undefined || id === showId);
   confirms.finish(operations, tables, isJudged);

@@ -116,6 +116,7 @@ export const clientFaults: readonly Fault[] = [
     name: 'half-open',
     row: 'half-open client (veth down)',
     span: { lengthMs: [3_000, 3_000], restMs: 1_000 },
+    touches: ['leases', 'sockets'],
     missing: needsRoot,
     strike: unplug,
   },
@@ -123,6 +124,7 @@ export const clientFaults: readonly Fault[] = [
     name: 'slow-readers',
     row: 'slow reader among fast ones',
     span: { lengthMs: [1_000, 3_000], restMs: 1_500 },
+    touches: [],
     strike: async (scene) => {
       const { ground, moment, players } = scene;
       const show = { id: `slow-${moment.seed}`, seats: LARGE };
@@ -152,6 +154,7 @@ export const clientFaults: readonly Fault[] = [
     name: 'twins',
     row: 'one requestId on two servers at once',
     span: { lengthMs: [900, 1_400], restMs: 100 },
+    touches: [],
     twinsPercent: 100,
     strike: async ({ players, moment }) => {
       const { twins } = await players.call('tally');
@@ -163,6 +166,8 @@ export const clientFaults: readonly Fault[] = [
     name: 'crossed-seats',
     row: 'crossed seats A,B / B,A',
     span: { lengthMs: [900, 1_400], restMs: 300 },
+    // Those that are deleted are told one by one.
+    touches: [],
     strike: async ({ players, ground, moment }) =>
       (await players.call('cross', { redisUrl: ground.redis.url, forMs: moment.lengthMs })) > 0,
   },

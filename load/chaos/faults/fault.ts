@@ -1,4 +1,4 @@
-import type { HistoryRecorder } from '../../history.ts';
+import type { FaultLine, HistoryRecorder } from '../../history.ts';
 import type { Ground } from '../ground/ground.ts';
 import type { ServerStand } from '../ground/server-stand.ts';
 import { type Judged, judgeTruth } from '../judge.ts';
@@ -31,6 +31,8 @@ export interface Fault {
   readonly forgets?: boolean;
   /** Leases may last so much longer: a clock is wrong, or their ends are forgotten. */
   readonly prolongsMs?: number;
+  /** What it may harm beside stores and servers: leases may end before their time, frames may never arrive. Absent: leases. */
+  readonly touches?: FaultLine['touches'];
   readonly twinsPercent?: number;
   /** A server itself is stopped for as long as a strike lasts. */
   readonly stops?: boolean;

@@ -68,6 +68,8 @@ export const redisFaults: readonly Fault[] = [
     name: 'redis-lies',
     row: 'Redis lies: two owners of a seat (DEL)',
     span: { lengthMs: [500, 1_000], restMs: 500 },
+    // Those that are deleted are told one by one.
+    touches: [],
     strike: async (scene) => {
       const { ground, recorder, moment } = scene;
       const untilMs = performance.now() + moment.lengthMs;
