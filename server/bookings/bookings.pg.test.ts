@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { fault } from '../../protocol/index.ts';
 import { confirmOf, openTestPostgres, type TestPostgres, testBookings, userId } from './test-kit.ts';
 
 let postgres: TestPostgres;
@@ -63,6 +64,20 @@ test('the same confirm under way is joined, in any order of seats; another by th
   expect(other).toMatchObject({ ok: false, fault: { code: 'request_mismatch' } });
   expect(leases.guards).toBe(2);
   expect(bookings.underWay).toBe(0);
+});
+
+test('the same id and seats of another user, sent meanwhile, is a mismatch that learns nothing of the booking', async () => {
+  const { bookings } = testBookings(postgres);
+  const confirm = confirmOf(await postgres.show(), ['A1', 'A2']);
+  const owner = { token: 'the secret of another session', conn: 2, userId: randomUUID() };
+  const [first, other] = await Promise.all([
+    bookings.confirm(confirm),
+    bookings.confirm({ ...confirm, owner }),
+  ]);
+  expect(first).toMatchObject({ ok: true, replayed: false });
+  const { message } = fault('request_mismatch');
+  expect(other).toEqual({ ok: false, fault: { code: 'request_mismatch', message, retryable: false } });
+  expect(await postgres.rowsOf(confirm)).toHaveLength(2);
 });
 
 test('a lost lease: the states by Postgres and the guard, final, and nothing to settle', async () => {

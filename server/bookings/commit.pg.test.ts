@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { monotonicMs } from '../clock.ts';
+import { openPostgres } from '../stores/postgres.ts';
 import { type Commit, Commits } from './commit.ts';
 import type { ConfirmRequest } from './confirm-call.ts';
 import { log, openTestPostgres, type TestPostgres } from './test-kit.ts';
@@ -18,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => postgres.close());
 
 /** A show whose seats are named by the ms that it takes to book them. */
-const slowShow = () => postgres.show(['1', '2', '300', '900']);
+const slowShow = () => postgres.show(['1', '2', '3', '300', '900']);
 const request = (seatId: string): ConfirmRequest => ({
   requestId: randomUUID(),
   userId: randomUUID(),
@@ -48,6 +49,30 @@ test('a call that outlasts a deadline: unknown at the deadline, and what came of
   expect(order).toEqual(['impatient', 'patient']);
   expect([await first, patient]).toMatchObject([{ outcome: 'booked' }, { outcome: 'booked' }]);
   await vi.waitFor(() => expect(lateAnswers).toMatchObject([{ outcome: 'booked', replayed: false }]));
+});
+
+test('a batch begins before the first of its guards may end: who has more time is sent again', async () => {
+  // One connection, so that a batch can be made to wait in its line.
+  const limits = { statementTimeoutMs: 20_000, lockTimeoutMs: 20_000, maxWaiting: 10, log };
+  const pool = openPostgres({ ...limits, url: postgres.url, size: 1 });
+  const commits = new Commits({ pool, log });
+  const showId = await slowShow();
+  const submit = (seatId: string, ms: number) => {
+    const times = { endsMs: monotonicMs() + 20_000, beginBeforeMs: monotonicMs() + ms };
+    return commits.submit(showId, request(seatId), times, vi.fn());
+  };
+
+  // The first call of all asks for the time as well.
+  await submit('3', 20_000);
+  const first = submit('300', 20_000);
+  await vi.waitFor(() => expect(pool.underWay).toBe(1));
+  const batch = [submit('1', 800), submit('2', 20_000)];
+  const ahead = pool.query({ name: 'ahead', text: 'SELECT pg_sleep(1)' }, [], { deadlineMs: 20_000 });
+
+  expect(await first).toMatchObject({ outcome: 'booked' });
+  await ahead;
+  expect(await Promise.all(batch)).toMatchObject([{ outcome: 'busy' }, { outcome: 'booked' }]);
+  await pool.close();
 });
 
 test('who was told that nothing happened is never sent', async () => {

@@ -108,7 +108,7 @@ interface TestOptions {
 }
 
 export function testBookings(
-  postgres: TestPostgres,
+  postgres: Pick<TestPostgres, 'pool' | 'confirms' | 'catalogue'>,
   { confirmDeadlineMs = 2_000, warned = () => undefined }: TestOptions = {},
 ) {
   const { pool, confirms, catalogue } = postgres;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { patientConfirms } from './harness/app-kit.ts';
 import { POLL } from './harness/backdoor.ts';
 import { confirmOf, type Guest } from './harness/crowd.ts';
 import { call } from './harness/http.ts';
@@ -21,6 +22,11 @@ async function holding(showId: string, seatIds: string[], url = stage.app.url): 
   const client = await stage.crowd.join(url);
   await client.request<'held'>({ type: 'hold', showId, seatIds });
   return client;
+}
+
+async function confirmsUnderWay(url: string): Promise<number> {
+  const scrape = await (await fetch(`${url}/metrics`)).text();
+  return Number(/^rowlock_confirms_under_way (\d+)$/m.exec(scrape)?.[1]);
 }
 
 describe('a confirm', () => {
@@ -134,6 +140,31 @@ describe('a confirm', () => {
       expect({ ...reply, id: '' }).toEqual({ ...replies[0], id: '' });
     }
     expect(await stage.backdoor.bookings('joined')).toHaveLength(2);
+  });
+
+  it('under way, its id and seats sent by others, over both ways, is a mismatch that tells nothing of it', async () => {
+    const { url } = await stage.start(patientConfirms);
+    const client = await holding('overheard', ['A1', 'A2'], url);
+    const stranger = await stage.crowd.join(url);
+    const gate = await stage.backdoor.closeGate();
+    const confirm = confirmOf('overheard', ['A1', 'A2']);
+    const first = client.send(confirm);
+    await gate.reached();
+    const second = stranger.send(confirm);
+    const { showId: show_id, seatIds: seat_ids, requestId: request_id } = confirm;
+    const names = { show_id, seat_ids, request_id };
+    const third = call(url, '/booking/confirm', { ...names, user_id: randomUUID() });
+    // Joined by nobody, they are three.
+    await expect.poll(() => confirmsUnderWay(url), POLL).toBe(3);
+    await gate.open();
+    expect(await client.reply(first)).toMatchObject({ type: 'confirmed', replayed: false });
+    const code = 'request_mismatch';
+    const { message, ...overWebSocket } = { message: '', ...(await stranger.reply(second)) };
+    expect(overWebSocket).toEqual({ id: second, type: 'error', code, retryable: false });
+    const { status, body } = await third;
+    expect({ status, body }).toEqual({ status: 422, body: { code, message, retryable: false } });
+    const rows = await stage.backdoor.bookings('overheard');
+    expect(rows.map(({ user_id }) => user_id)).toEqual([client.userId, client.userId]);
   });
 
   it('on two servers at once is one confirmed, one replayed', async () => {

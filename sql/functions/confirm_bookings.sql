@@ -63,6 +63,12 @@ BEGIN
     RETURN;
   END IF;
 
+  -- What is answered is on disk, whatever the database, or the role, has set. Weaker settings than `on` that wait for the own
+  -- disk are the operator's. As a SET of the function it would end before the commit.
+  IF current_setting('synchronous_commit') = 'off' THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+
   -- 1. Lock what is available, in one order. SKIP LOCKED: a stranger's lock delays nobody.
   v_locked := ARRAY(
     SELECT id FROM seats WHERE show_id = p_show_id AND id = ANY (p_seat_ids) AND status = 'AVAILABLE'

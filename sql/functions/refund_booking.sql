@@ -14,6 +14,11 @@ DECLARE
   v_request booking_requests;
   v_freed text[];
 BEGIN
+  -- As confirm_bookings does: what is answered is on disk.
+  IF current_setting('synchronous_commit') = 'off' THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+
   SELECT * INTO v_request FROM booking_requests WHERE request_id = p_request_id AND outcome = 'BOOKED';
   PERFORM FROM seats WHERE show_id = v_request.show_id AND id = ANY (v_request.seat_ids) ORDER BY id FOR UPDATE;
 

@@ -81,6 +81,11 @@ export class Backdoor {
     );
   }
 
+  /** Nobody reads a seat, while everything else is answered. */
+  lockSeats(): Promise<Barrier> {
+    return this.#barrier((sql) => sql`LOCK TABLE seats IN ACCESS EXCLUSIVE MODE`);
+  }
+
   async close(): Promise<void> {
     for (const barrier of this.#barriers) await barrier.open();
     this.redis.disconnect();
