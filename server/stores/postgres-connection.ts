@@ -52,6 +52,11 @@ const TRY_AGAIN = new Set(['40001', '40P01', '55P03', '57014']);
 /** Out of disk, memory or connections; a server that is read-only. */
 const CANNOT_WRITE = /^(53...|25006)$/;
 const ONLY_READS = '25006';
+/**
+ * Reported by PostgreSQL 14 or later, at the start and whenever they change. After a reload of its configuration a backend
+ * obeys it from its next statement on, and reports it with the answer to that statement, before the answer ends.
+ */
+const SAY_IT_ONLY_READS = new Set(['default_transaction_read_only', 'in_hot_standby']);
 
 /**
  * What the failure of a call means for the caller. Nothing happened, and trying again now may help (`busy`) or not
@@ -100,6 +105,8 @@ export class PostgresConnection {
   readonly #sql: postgres.Sql<{ bigint: number }>;
   #socket: Socket | undefined;
   #alive = true;
+  /** The server has said that it takes no writes: what it reads may be old. */
+  #onlyReads = false;
 
   private constructor(options: ConnectionOptions, target: PostgresTarget, host: Address) {
     this.host = host;
@@ -116,6 +123,9 @@ export class PostgresConnection {
       socket: () => this.#connect(),
       onclose: () => {
         this.#alive = false;
+      },
+      onparameter: (name: string, value: string) => {
+        if (value === 'on' && SAY_IT_ONLY_READS.has(name)) this.#onlyReads = true;
       },
     };
     this.#sql = postgres(own);
@@ -156,7 +166,7 @@ export class PostgresConnection {
 
   /**
    * Runs one prepared statement. Rejects with Postgres' own error when it refused (`isRefusal`), else with `PostgresUnknown`;
-   * then the connection is destroyed.
+   * then the connection is destroyed. So it is when the server only reads by now, and what it answered is thrown away.
    */
   query(text: string, parameters: readonly SqlParameter[], deadlineMs: number): Promise<Row[]> {
     return this.#answer(this.#sql.unsafe(text, [...parameters], { prepare: true }).execute(), deadlineMs);
@@ -183,17 +193,18 @@ export class PostgresConnection {
   async #begin(deadlineMs: number): Promise<void> {
     const asked = this.#sql.unsafe('SHOW transaction_read_only').execute();
     const [row] = await withDeadline(asked, deadlineMs);
-    if (row?.['transaction_read_only'] !== 'off') throw new Error('the server only reads');
+    if (this.#onlyReads || row?.['transaction_read_only'] !== 'off') throw new Error('the server only reads');
   }
 
   async #answer(query: Promise<Row[]>, deadlineMs: number): Promise<Row[]> {
     try {
-      return await withDeadline(query, deadlineMs);
+      const rows = await withDeadline(query, deadlineMs);
+      if (this.#onlyReads) throw new Error('the server only reads by now');
+      return rows;
     } catch (error) {
       // Another host may take writes by now, so this connection is not used again.
-      if (isRefusal(error) && error.code === ONLY_READS) this.destroy();
+      if (this.#onlyReads || !isRefusal(error) || error.code === ONLY_READS) this.destroy();
       if (isRefusal(error)) throw error;
-      this.destroy();
       throw new PostgresUnknown(error instanceof DeadlineError ? 'deadline' : 'lost', error);
     }
   }

@@ -2,20 +2,27 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { createLog } from '../observability/log.ts';
-import { onceIn, type PostgresPair, startPostgresPair } from '../test/harness/postgres-pair.ts';
-import { isFinal, openPostgres, type PostgresPool, PostgresUnavailable } from './postgres.ts';
+import { type PostgresPair, startPostgresPair } from '../test/harness/postgres-pair.ts';
+import {
+  isFinal,
+  openPostgres,
+  type PostgresPool,
+  PostgresUnavailable,
+  PostgresUnknown,
+} from './postgres.ts';
 
 const DEADLINE_MS = 4_000;
 const port = { name: 'port', text: 'SELECT inet_server_port() AS port' };
+const backend = { name: 'backend', text: 'SELECT pg_backend_pid() AS pid' };
 const write = { name: 'write', text: "UPDATE shows SET name = name WHERE id = 'none'" };
 const patience = { deadlineMs: DEADLINE_MS };
 
 let pair: PostgresPair;
 const pools: PostgresPool[] = [];
 
-function open(url: string): PostgresPool {
+function open(url: string, size = 1): PostgresPool {
   const timeouts = { statementTimeoutMs: 3_000, lockTimeoutMs: 500 };
-  const pool = openPostgres({ url, size: 1, maxWaiting: 10, log: createLog('silent'), ...timeouts });
+  const pool = openPostgres({ url, size, maxWaiting: 10, log: createLog('silent'), ...timeouts });
   pools.push(pool);
   return pool;
 }
@@ -56,23 +63,31 @@ test('what each of several hosts has refused is final, while one of them may sti
   expect(isFinal(await failing(hosts('127.0.0.1:1', `127.0.0.1:${primary.port}`)))).toBe(false);
 });
 
-test('a connection to a server that has stopped taking writes is not used again', async () => {
-  const { primary } = pair;
-  const only = (reads: boolean) =>
-    onceIn(
-      `${primary.url}?default_transaction_read_only=off`,
-      `ALTER DATABASE rowlock SET default_transaction_read_only = ${reads ? 'on' : 'off'}`,
-    );
-  const pool = open(primary.url);
-  await portOf(pool);
-  // Its session goes on as it began; the change is for those to come.
-  await only(true);
+test('a connection on which a write was refused as read-only is not used again', async () => {
+  const pool = open(pair.primary.url);
+  const pid = async () => (await pool.query(backend, [], patience))[0]?.['pid'];
+  const before = await pid();
+  // Of this transaction alone: the server does not report it.
+  const refused = {
+    name: 'refused',
+    text: 'DO $$ BEGIN SET TRANSACTION READ ONLY; DELETE FROM shows; END $$',
+  };
+  await expect(pool.query(refused, [], patience)).rejects.toMatchObject({ code: '25006' });
+  expect(await pid()).not.toBe(before);
+});
+
+test('nothing that a server answers after it was made read-only is used, by no connection', async () => {
+  const size = 2;
+  const pool = open(pair.primary.url, size);
+  const onEach = () => Array.from({ length: size }, () => portOf(pool));
+  await Promise.all(onEach());
+  await pair.fence();
   try {
-    await pool.query({ name: 'now', text: 'SET default_transaction_read_only = on' }, [], patience);
-    await expect(pool.query(write, [], patience)).rejects.toMatchObject({ code: '25006' });
-    await expect(pool.query(port, [], patience)).rejects.toThrow(PostgresUnavailable);
+    // Of the statement that finds it out, too: it ran in the server's new state.
+    await Promise.all(onEach().map((read) => expect(read).rejects.toThrow(PostgresUnknown)));
+    await expect(portOf(pool)).rejects.toThrow(PostgresUnavailable);
   } finally {
-    await only(false);
+    await pair.fence(false);
   }
   expect(await pool.query(write, [], patience)).toEqual([]);
 });

@@ -6,6 +6,7 @@ import { run } from '../../dev/process.ts';
 import { createLog } from '../../observability/log.ts';
 import { migrate } from '../../stores/migrate.ts';
 import { startOwnPostgres } from './services.ts';
+import { until } from './until.ts';
 
 /** A PostgreSQL and its standby, which streams from it; every commit waits until both have it on disk. */
 export interface PostgresPair {
@@ -15,6 +16,8 @@ export interface PostgresPair {
   url(...order: readonly PostgresService[]): string;
   /** The primary is gone at once, with all of its processes and without a last word. */
   kill(): Promise<void>;
+  /** The primary only reads from now on, in all of its sessions; or takes writes again. */
+  fence(on?: boolean): Promise<void>;
   /** The standby takes writes from now on. */
   promote(): Promise<void>;
   stop(): Promise<void>;
@@ -47,6 +50,7 @@ export async function startPostgresPair(): Promise<PostgresPair> {
       primary.signal('SIGQUIT'); // immediate: the postmaster takes its children with it, and nothing is written
       await primary.exited;
     },
+    fence: (on = true) => fence(primary.url, on),
     promote: async () => {
       await ask('SELECT pg_promote()');
     },
@@ -56,6 +60,20 @@ export async function startPostgresPair(): Promise<PostgresPair> {
       await rm(copy, { recursive: true, force: true });
     },
   };
+}
+
+/** A new session begins after the postmaster has signalled all others: if it obeys, they do, from their next statement on. */
+async function fence(url: string, on: boolean): Promise<void> {
+  const value = on ? 'on' : 'off';
+  await onceIn(
+    `${url}?default_transaction_read_only=off`,
+    `ALTER SYSTEM SET default_transaction_read_only = ${value}`,
+  );
+  await onceIn(url, 'SELECT pg_reload_conf()');
+  await until(`a PostgreSQL with read-only ${value}`, async () => {
+    const [row] = await onceIn(url, 'SHOW default_transaction_read_only');
+    return row?.['default_transaction_read_only'] === value;
+  });
 }
 
 /** As anybody who may read, at a standby too. */
