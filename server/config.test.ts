@@ -61,7 +61,7 @@ describe('readConfig', () => {
       LEASE_TTL_MS: ' 1000 ',
       ALLOWED_ORIGINS: 'https://shop.example, http://localhost:3000/',
       TRUST_PROXY: '1',
-      ADMIN_TOKEN: 'a-token',
+      ADMIN_TOKEN: 'a-token-of-16-chr',
     });
     expect(config).toMatchObject({
       port: 0,
@@ -70,7 +70,7 @@ describe('readConfig', () => {
       heartbeatMs: 333,
       allowedOrigins: ['https://shop.example', 'http://localhost:3000'],
       trustProxy: true,
-      adminToken: 'a-token',
+      adminToken: 'a-token-of-16-chr',
     });
     expect(config.redisUrl).toBeUndefined();
   });
@@ -104,6 +104,7 @@ describe('readConfig', () => {
     { REDIS_URL: 'redis+cluster://u:hunter2%zz@one:1' },
     { REDIS_URL: 'redis+sentinel://:hunter2@one:1,two:2' },
     { ADMIN_TOKEN: 'hunter2 with spaces' },
+    { ADMIN_TOKEN: 'hunter2-hunter2' },
     { AUTH_JWT_SECRET: 'hunter2' },
     { AUTH_JWT_PUBLIC_KEY: 'hunter2' },
   ])('refuses %j without repeating the secret', (env) => {
@@ -125,7 +126,7 @@ describe('readConfig', () => {
     it.each([
       ['DATABASE_URL', 'databaseUrl', 'postgres://u:hunter2@db/rowlock'],
       ['REDIS_URL', 'redisUrl', 'redis://:hunter2@redis'],
-      ['ADMIN_TOKEN', 'adminToken', 'hunter2'],
+      ['ADMIN_TOKEN', 'adminToken', 'hunter2-hunter2-hunter2'],
     ] as const)('%s_FILE, whose last line may be ended', (name, field, value) => {
       expect(configOf({ [`${name}_FILE`]: fileOf(`${value}\n`), [name]: '' })[field]).toBe(value);
     });
@@ -167,6 +168,7 @@ describe('readConfig', () => {
   it.each([
     [{ LEASE_TTL_MS: '5000', LEASE_TTL_MAX_MS: '4000' }, ['LEASE_TTL_MS', 'LEASE_TTL_MAX_MS']],
     [{ LEASE_TTL_MS: '900', MAX_FRAMES_PER_S: '3' }, ['MAX_FRAMES_PER_S', 'LEASE_TTL_MS']],
+    [{ MAX_LEASES_PER_SESSION: '9' }, ['MAX_SEATS_PER_HOLD', 'MAX_LEASES_PER_SESSION']],
     [{ LOCK_TIMEOUT_MS: '1500' }, ['LOCK_TIMEOUT_MS', 'STATEMENT_TIMEOUT_MS']],
     [{ STATEMENT_TIMEOUT_MS: '2000' }, ['STATEMENT_TIMEOUT_MS', 'CONFIRM_DEADLINE_MS']],
     [{ CONFIRM_DEADLINE_MS: '4000' }, ['CONFIRM_DEADLINE_MS', 'GUARD_MS']],
@@ -177,6 +179,10 @@ describe('readConfig', () => {
     const problems = problemsOf(env);
     expect(problems).toHaveLength(1);
     for (const name of names) expect(problems[0]).toContain(name);
+  });
+
+  it('takes 0 for no limit where it says so, and a limit that is just enough', () => {
+    for (const most of ['0', '10']) expect(problemsOf({ MAX_LEASES_PER_SESSION: most })).toEqual([]);
   });
 
   it('lets no transaction begin so late that it could outlive its guard', () => {

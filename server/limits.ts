@@ -13,7 +13,7 @@ import { limits } from '../protocol/index.ts';
  * | connection | frames under way; replies that it does not read; silence | `busy`; 4008; cut |
  * | session | MAX_LEASES_PER_SESSION, MAX_WATCHES_PER_SESSION | `limit_reached` |
  * | `watch` with `since` | seats that changed since | a snapshot |
- * | user, address, server | MAX_SESSIONS_PER_USER, MAX_SESSIONS_PER_ADDRESS, MAX_SESSIONS | `limit_reached`, 4503; 429 at the upgrade |
+ * | user, address (IPv6: /64), server | MAX_SESSIONS_PER_USER, MAX_SESSIONS_PER_ADDRESS, MAX_SESSIONS | `limit_reached`, 4503; 429 at the upgrade |
  * | user over HTTP | MAX_LEASES_PER_SESSION, MAX_FRAMES_PER_S | `limit_reached`, `rate_limited` |
  * | HTTP body | bytes, time | `too_large`, `timed_out` |
  * | HTTP requests at work | of all, of one path | `busy` |
@@ -109,6 +109,8 @@ export const FRAMES_BURST_S = 2;
 interface ChosenLimits {
   readonly leaseTtlMs: number;
   readonly leaseTtlMaxMs: number;
+  readonly maxSeatsPerHold: number;
+  readonly maxLeasesPerSession: number;
   readonly maxFramesPerS: number;
 }
 
@@ -117,6 +119,11 @@ export const limitRelations: readonly { message: string; holds: (chosen: ChosenL
   {
     message: 'LEASE_TTL_MS must not exceed LEASE_TTL_MAX_MS',
     holds: (s) => s.leaseTtlMs <= s.leaseTtlMaxMs,
+  },
+  {
+    message:
+      'MAX_SEATS_PER_HOLD must not exceed MAX_LEASES_PER_SESSION, or no hold of so many seats could succeed',
+    holds: (s) => s.maxLeasesPerSession === 0 || s.maxSeatsPerHold <= s.maxLeasesPerSession,
   },
   {
     message: 'MAX_FRAMES_PER_S must let a client beat three times in LEASE_TTL_MS, or no lease could be kept',

@@ -15,7 +15,7 @@ import { Dice } from './dice.ts';
 import { Sampler } from './sampler.ts';
 
 const SHOWS = ['early', 'late'];
-const ADMIN_TOKEN = 'soak';
+const ADMIN_TOKEN = 'the-admin-of-the-soak';
 const SAMPLE_EVERY_MS = 5_000;
 /** A short run needs enough of them to compare. */
 const SAMPLES_AT_LEAST = 20;

@@ -145,7 +145,7 @@ export const variables = {
     'MAX_SESSIONS_PER_ADDRESS',
     '1000',
     integer(0, 1e7),
-    'Sessions per client address; 0: no limit',
+    'Sessions per client address (IPv6: per /64); 0: no limit',
   ),
   maxSessions: variable('MAX_SESSIONS', '0', integer(0, 1e7), 'Sessions of one server; 0: no limit'),
   authJwtSecret: variable(
@@ -165,8 +165,8 @@ export const variables = {
   adminToken: variable(
     'ADMIN_TOKEN',
     undefined,
-    text(/^[\x21-\x7e]+$/, 'printable ASCII without spaces'),
-    'Bearer token of admin calls; unset: they answer 403',
+    text(/^[\x21-\x7e]{16,}$/, 'at least 16 characters, printable ASCII without spaces'),
+    'Bearer token of admin calls, at least 16 characters; unset: they answer 403',
     secret,
   ),
   allowedOrigins: variable(

@@ -3,6 +3,7 @@ import { closeCodes, faultTable, limits, subprotocol } from '../../protocol/inde
 import { isForeign } from '../auth/origins.ts';
 import { sessionLimits } from '../limits.ts';
 import type { Rooms } from '../rooms.ts';
+import { clientOf } from './address.ts';
 import { Connection } from './connection.ts';
 import type { Connections } from './connections.ts';
 import { Sender, type SocketData } from './sender.ts';
@@ -20,7 +21,8 @@ function addressOf(res: HttpResponse, req: HttpRequest, trustProxy: boolean): st
     if (name === 'x-forwarded-for') forwarded = value;
   };
   if (trustProxy) req.forEach(takeLast);
-  return forwarded.split(',').at(-1)?.trim() || Buffer.from(res.getRemoteAddressAsText()).toString();
+  const seen = forwarded.split(',').at(-1)?.trim() || Buffer.from(res.getRemoteAddressAsText()).toString();
+  return clientOf(seen);
 }
 
 function refuseUpgrade(

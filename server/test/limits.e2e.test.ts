@@ -27,7 +27,7 @@ afterAll(async () => {
 describe('a session', () => {
   it('of leases per session: what is under way counts, what is extended does not', async () => {
     await stage.createShow('many');
-    const { url } = await stage.start({ MAX_LEASES_PER_SESSION: '3' });
+    const { url } = await stage.start({ MAX_SEATS_PER_HOLD: '3', MAX_LEASES_PER_SESSION: '3' });
     const client = await crowd.join(url);
     const hold = (...seatIds: string[]) => ({ type: 'hold', showId: 'many', seatIds }) as const;
     const ids = ['A1', 'A2', 'A3', 'A4'].map((seatId) => client.send(hold(seatId)));
@@ -168,7 +168,7 @@ describe('sessions', () => {
   });
 
   it('of leases cannot be passed by resuming', async () => {
-    const { url } = await stage.start({ MAX_LEASES_PER_SESSION: '2' });
+    const { url } = await stage.start({ MAX_SEATS_PER_HOLD: '2', MAX_LEASES_PER_SESSION: '2' });
     await stage.createShow('limited');
     const first = await crowd.join(url);
     await first.request<'held'>({ type: 'hold', showId: 'limited', seatIds: ['A1', 'A2'] });
@@ -194,6 +194,11 @@ describe('sessions', () => {
     expect(await from('10.0.0.1, 192.0.2.1')).toBe('error');
     // The proxy has put a line of its own below the one that the client made up.
     expect(await from('192.0.2.3', '192.0.2.2')).toBe('error');
+    // Whoever has one IPv6 address has its /64.
+    expect(await from('2001:db8:0:1::1')).toBe('welcome');
+    expect(await from('2001:db8:0:1:ffff::2')).toBe('error');
+    expect(await from('2001:db8:0:2::1')).toBe('welcome');
+    expect(await from('::ffff:192.0.2.2')).toBe('error');
   });
 
   it('per server', async () => {
@@ -209,7 +214,7 @@ describe('a user over HTTP', () => {
 
   it('of leases: what is extended is no further one; what is given back or booked makes room', async () => {
     await stage.createShow('over-http');
-    const { url } = await stage.start({ MAX_LEASES_PER_SESSION: '3' });
+    const { url } = await stage.start({ MAX_SEATS_PER_HOLD: '3', MAX_LEASES_PER_SESSION: '3' });
     const user_id = randomUUID();
     expect((await lock(url, user_id, 'A1', 'A2', 'A3')).status).toBe(200);
     const refused = await lock(url, user_id, 'A1', 'A4');

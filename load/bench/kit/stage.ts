@@ -25,7 +25,7 @@ export interface StageOptions {
 }
 
 /** Of a server that nobody else can reach. */
-export const adminToken = 'bench';
+export const adminToken = 'the-admin-of-the-bench';
 
 export async function openStage({ services, own, flags, showIds, sessions }: StageOptions): Promise<Stage> {
   const settings = { MAX_LEASES_PER_SESSION: '0', ADMIN_TOKEN: adminToken };
