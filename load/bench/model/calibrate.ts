@@ -3,7 +3,7 @@ import { median } from '../kit/numbers.ts';
 import type { BatchCost, Costs } from './costs.ts';
 import { batchCostOf } from './fit.ts';
 import type { Measured } from './measure.ts';
-import { beat, feed, joinUs, scaled, serverMib, watcherKib, watching } from './recorded.ts';
+import { beat, feed, joinUs, serverMib, watcherKib, watching } from './recorded.ts';
 import { playClosed, type Simulated, seeded } from './simulation.ts';
 import { bytes } from './sizing.ts';
 
@@ -47,7 +47,7 @@ export function costsOf(all: readonly Measured[]): Costs {
     },
     redis: {
       step: batch(({ step }) => step),
-      publishUsPerServer: scaled.redisUsPerChange[1] - scaled.redisUsPerChange[0],
+      publishUsPerServer: medianOf(all, ({ hearUs }) => hearUs),
       beatUs: beat.redisUs,
     },
     postgres: {

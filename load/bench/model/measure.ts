@@ -16,13 +16,15 @@ import type { StepsHandlers } from './steps-child.ts';
 
 export interface Measured {
   readonly step: BatchCost;
-  /** Of Redis, for each connection that hears of a step and does nothing about it. */
+  /** Of Redis, for each connection that hears of a step, when there are `PACED` steps. */
   readonly hearUs: number;
+  /** Of Redis, for all of so many connections that hear of a step. */
+  readonly heardByFew: { readonly listeners: number; readonly us: number };
   readonly call: BatchCost;
   readonly cpu: BatchCost;
   readonly walBytesPerConfirm: number;
-  /** Of one step with this batch and so many who hear of it. */
-  readonly stepBetween: Sample & { readonly listeners: number };
+  /** Of steps with this batch, of which nobody hears. */
+  readonly stepBetween: Sample;
   /** Of one call with this batch. */
   readonly callBetween: Sample;
   readonly look: LookCost;
@@ -38,6 +40,8 @@ export interface Closed {
 }
 
 const DEADLINE_MS = 10_000;
+/** About a thousand steps a second, as in the sale: at full speed several of them share one write to a listener. */
+const PACED = { lanes: 8, everyMs: 8 } as const;
 
 /** All that the model is made of, from one run on this machine; and what it is checked with. */
 export async function measure(context: RoundContext, size: Size): Promise<Measured> {
@@ -50,7 +54,7 @@ export async function measure(context: RoundContext, size: Size): Promise<Measur
 
 async function measureSteps(
   { services, own, n, say }: RoundContext,
-  { forMs, batch, between, listeners }: Size,
+  { forMs, batch, between, listeners, fewListeners }: Size,
 ) {
   const showId = `steps-${n}`;
   const child = own.opened(startChild<StepsHandlers>({ script: 'load/bench/model/steps-child.ts' }), stop);
@@ -60,21 +64,28 @@ async function measureSteps(
   );
   const { redisUrl, pids } = services;
   let from = 0;
-  const sample = async (underWay: number): Promise<Sample> => {
+  const sample = async (underWay: number, everyMs = 0): Promise<Sample> => {
     say(`${underWay} holds at a time in Redis`);
     const beforeMs = cpuMsOf(pids.redis) ?? Number.NaN;
-    const counts = await child.call('steps', { redisUrl, showId, from, underWay, forMs });
+    const window = { underWay, everyMs, forMs: everyMs > 0 ? 2 * forMs : forMs };
+    const counts = await child.call('steps', { redisUrl, showId, from, ...window });
     from += counts.requests;
     return { ...counts, us: ((cpuMsOf(pids.redis) ?? Number.NaN) - beforeMs) * 1_000 };
   };
   await sample(batch);
   const [alone, many] = [await sample(1), await sample(batch)];
-  await hearers.call('listen', { redisPort: services.redisPort, showId, count: listeners });
-  const heard = await sample(1);
-  const stepBetween = { ...(await sample(between)), listeners };
-  const perCall = ({ us, calls }: Sample) => us / calls;
-  const hearUs = Math.max(0, perCall(heard) - perCall(alone)) / listeners;
-  return { step: batchCostOf(alone, many), hearUs, stepBetween };
+  const stepBetween = await sample(between);
+  const paced = async () => {
+    const { us, calls } = await sample(PACED.lanes, PACED.everyMs);
+    return us / calls;
+  };
+  const listen = (count: number) => hearers.call('listen', { redisPort: services.redisPort, showId, count });
+  const unheard = await paced();
+  await listen(fewListeners);
+  const heardByFew = { listeners: fewListeners, us: (await paced()) - unheard };
+  await listen(listeners - fewListeners);
+  const hearUs = Math.max(0, (await paced()) - unheard) / listeners;
+  return { step: batchCostOf(alone, many), hearUs, heardByFew, stepBetween };
 }
 
 async function measureCalls({ services, own, n, say }: RoundContext, { forMs, batch, between, seats }: Size) {

@@ -189,15 +189,22 @@ describe('the sizing', () => {
   });
 
   it('needs larger batches for more servers to be told, and says when no batch is large enough', () => {
-    const demand = { holdsPerS: 8_000, confirmsPerS: 1_000 };
+    const demand = { holdsPerS: 8_000, grantsPerS: 2_000, confirmsPerS: 1_000 };
     const batches = [1, 16, 64].map(
       (servers) => redisAt(stadium, { ...setting, servers }, costs, demand).batch,
     );
     expect(batches).toEqual(batches.toSorted((a, b) => a - b));
     const told = redisAt(stadium, { ...setting, servers: 10_000 }, costs, demand);
     expect(told.batch).toBe(Number.POSITIVE_INFINITY);
-    const tooMuch = redisAt(stadium, setting, costs, { holdsPerS: 200_000, confirmsPerS: 0 });
+    const tooMuch = redisAt(stadium, setting, costs, { ...demand, holdsPerS: 200_000 });
     expect([tooMuch.floor > 1, tooMuch.batch]).toEqual([true, Number.POSITIVE_INFINITY]);
+  });
+
+  it('tells servers of grants and bookings, not of refusals and guards', () => {
+    const demand = { holdsPerS: 1_000, grantsPerS: 100, confirmsPerS: 10 };
+    const oneByOne = (servers: number) => redisAt(stadium, { ...setting, servers }, costs, demand).oneByOne;
+    const askUs = (2 * costs.look.askUs) / 5;
+    expect(oneByOne(2) - oneByOne(1)).toBeCloseTo((110 * costs.redis.publishUsPerServer + askUs) / 1e6);
   });
 });
 

@@ -21,12 +21,8 @@ const predicted = (measure: string, measured: number, said: number): Row => ({
 export function checkRows(all: readonly Measured[], costs: Costs): Row[] {
   const between = all.map(({ stepBetween }) => stepBetween);
   const stepUs = median(between.map(({ us, requests }) => us / requests));
-  const hearUs = medianOf(all, (one) => one.hearUs);
   const sayStep = median(
-    between.map(
-      ({ calls, requests, listeners }) =>
-        (costOf(costs.redis.step, requests / calls) + hearUs * listeners) / (requests / calls),
-    ),
+    between.map(({ calls, requests }) => costOf(costs.redis.step, requests / calls) / (requests / calls)),
   );
   const calls = all.map(({ callBetween }) => callBetween);
   const callUs = median(calls.map(({ us, requests }) => us / requests));
@@ -36,7 +32,12 @@ export function checkRows(all: readonly Measured[], costs: Costs): Row[] {
     ),
   );
   return [
-    predicted('Redis µs a hold, batches between, all listeners', stepUs, sayStep),
+    predicted('Redis µs a hold, batches between', stepUs, sayStep),
+    predicted(
+      `Redis µs to tell ${all[0]?.heardByFew.listeners ?? 0} servers of a step`,
+      medianOf(all, ({ heardByFew }) => heardByFew.us),
+      costs.redis.publishUsPerServer * (all[0]?.heardByFew.listeners ?? 0),
+    ),
     predicted('PostgreSQL µs a confirm, batches between', callUs, sayCall),
     ...closedRows(all, costs),
     ...crowds.map(({ watchers, deliveriesPerCpuS }) =>

@@ -90,9 +90,6 @@ interface Flow {
   readonly messages: number;
 }
 
-/** A confirm's guard and commit publish nothing. */
-const CALLS_PER_PUBLICATION = 2;
-
 function coresOf(sale: Sale, setting: Setting, costs: Costs, flow: Flow): Sizing['cores'] {
   const { peak, deliveriesPerS, frameBytes, messages } = flow;
   const us = (amount: number) => amount / 1e6;
@@ -100,7 +97,9 @@ function coresOf(sale: Sale, setting: Setting, costs: Costs, flow: Flow): Sizing
   const perServer = messages * costs.feed.messageUs + peak.seatChangesPerS * costs.feed.seatUs;
   const feed = us(perServer * setting.servers);
   const { callUs, holdUs, confirmUs } = costs.server;
-  const calls = flow.messages * CALLS_PER_PUBLICATION;
+  // A confirm's guard and commit publish nothing.
+  const calls =
+    (flow.messages * (peak.holdsPerS + 3 * peak.confirmsPerS)) / (peak.holdsPerS + peak.confirmsPerS);
   const buyers = us(peak.holdsPerS * holdUs + peak.confirmsPerS * confirmUs + calls * callUs);
   const beats = us(beatsPerS(sale, setting) * costs.server.beatUs);
   const looks = us(seatsLookedAtPerS(sale, setting) * costs.look.serverUs);
@@ -128,23 +127,26 @@ export function redisAt(
   sale: Sale,
   setting: Setting,
   { redis, look }: Pick<Costs, 'redis' | 'look'>,
-  { holdsPerS, confirmsPerS }: Pick<Demand, 'holdsPerS' | 'confirmsPerS'>,
+  { holdsPerS, grantsPerS, confirmsPerS }: Omit<Demand, 'seatChangesPerS'>,
 ): Redis {
   // A hold is one request; a confirm two, guard and settle.
   const requestsPerS = holdsPerS + 2 * confirmsPerS;
   const looks = seatsLookedAtPerS(sale, setting) * look.redisUs + asksPerS(setting) * look.askUs;
   const other = (beatsPerS(sale, setting) * redis.beatUs + looks) / 1e6;
   const floor = other + (requestsPerS * redis.step.requestUs) / 1e6;
-  const calls = (requestsPerS * (redis.step.callUs + redis.publishUsPerServer * setting.servers)) / 1e6;
+  const callsIfAlone = (publishing: number) =>
+    (requestsPerS * redis.step.callUs + publishing * redis.publishUsPerServer * setting.servers) / 1e6;
+  // In a batch of holds one is granted, as good as always; guards publish nothing.
+  const calls = callsIfAlone(holdsPerS + confirmsPerS);
   const needed = floor < 1 ? Math.max(1, calls / (1 - floor)) : Number.POSITIVE_INFINITY;
   const batch = needed > setting.maxBatch ? Number.POSITIVE_INFINITY : needed;
   return {
     other,
     looks: looks / 1e6,
-    oneByOne: floor + calls,
+    oneByOne: floor + callsIfAlone(grantsPerS + confirmsPerS),
     floor,
     batch,
-    publicationsPerS: requestsPerS / batch,
+    publicationsPerS: (holdsPerS + confirmsPerS) / batch,
   };
 }
 

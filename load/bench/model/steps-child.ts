@@ -1,5 +1,6 @@
 /** A process that runs parts of a server by its own code, and nothing else: the step of a hold, so many under way; the look. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Catalogue } from '../../../server/catalogue/catalogue.ts';
 import { Leases } from '../../../server/leases/leases.ts';
 import { createLog } from '../../../server/observability/log.ts';
@@ -16,6 +17,8 @@ interface StepsWindow {
   readonly from: number;
   readonly underWay: number;
   readonly forMs: number;
+  /** From one hold of a lane to its next; 0: as soon as it is answered. */
+  readonly everyMs: number;
 }
 
 /** Calls of the step, and requests in them. */
@@ -29,7 +32,14 @@ const HOLD_MS = 120_000;
 const ALWAYS_DUE = { everyMs: 0, patienceMs: 0 };
 const NEVER_DUE = { everyMs: 3_600_000, patienceMs: 3_600_000 };
 
-async function steps({ redisUrl, showId, from, underWay, forMs }: StepsWindow): Promise<StepsCounts> {
+async function steps({
+  redisUrl,
+  showId,
+  from,
+  underWay,
+  forMs,
+  everyMs,
+}: StepsWindow): Promise<StepsCounts> {
   const store = openRedis({ url: redisUrl, timeoutMs: TIMEOUT_MS, log: createLog('silent') });
   await store.connect();
   const counts = { calls: 0, requests: 0 };
@@ -45,7 +55,12 @@ async function steps({ redisUrl, showId, from, underWay, forMs }: StepsWindow): 
   const untilMs = performance.now() + forMs;
   let next = from;
   const lane = async () => {
-    while (performance.now() < untilMs) await leases.hold(showId, owner, [named(next++)], HOLD_MS);
+    for (let dueMs = performance.now(); dueMs < untilMs; dueMs += everyMs) {
+      const earlyMs = dueMs - performance.now();
+      if (earlyMs > 0) await pause(earlyMs);
+      await leases.hold(showId, owner, [named(next++)], HOLD_MS);
+      if (everyMs === 0) dueMs = performance.now();
+    }
   };
   await Promise.all(Array.from({ length: underWay }, lane));
   leases.close();
