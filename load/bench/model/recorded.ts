@@ -31,8 +31,5 @@ export const crowds = [
   { watchers: 8_000, deliveriesPerCpuS: 147_000 },
 ] as const;
 
-/** `scale`: servers that follow the show, beside what goes to them, sweep it and ask for its position. */
-export const scaled = {
-  /** Redis, µs a change that comes alone, by the number of servers. */
-  redisUsPerChange: [102, 124, 152],
-} as const;
+/** `scale`: what Redis spends on a change that comes alone, by the number of servers that follow the show, and on all that they ask it meanwhile. */
+export const scaled = { changesPerS: 100, redisUsPerChange: [102, 124, 152] } as const;

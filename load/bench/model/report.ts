@@ -4,7 +4,7 @@ import { medianOf, PLAYED_S, sampleAt, single } from './calibrate.ts';
 import { type Costs, costOf } from './costs.ts';
 import type { Measured } from './measure.ts';
 import { type Plan, playPlan } from './plan.ts';
-import { crowds, scaled, watching } from './recorded.ts';
+import { crowds, watching } from './recorded.ts';
 import { type Played, playClosed } from './simulation.ts';
 import { bytes, carriedBy, type Sizing, sizingOf } from './sizing.ts';
 
@@ -46,11 +46,6 @@ export function checkRows(all: readonly Measured[], costs: Costs): Row[] {
         deliveriesPerCpuS,
         1e6 / (costs.deliveryUs + (costs.deliveryUsPerKb * SMALL_FRAME_BYTES) / 1_000),
       ),
-    ),
-    predicted(
-      'Redis µs more a change with 3 servers than with one',
-      scaled.redisUsPerChange[2] - scaled.redisUsPerChange[0],
-      costs.redis.publishUsPerServer * 2,
     ),
   ];
 }
@@ -105,7 +100,7 @@ function sizingRows({ sale, setting, machine }: Plan, sizing: Sizing, costs: Cos
     ),
     row('GiB of memory for sockets and servers', sizing.memoryGib),
     row("the show's Redis: cores one by one, what no batch takes away", redis.oneByOne, redis.floor),
-    row('  of it looks', redis.looks),
+    row('  of it followers, looks', redis.following, redis.looks),
     row('  the batch with which one core does it, publications/s then', redis.batch, redis.publicationsPerS),
     row(
       'PostgreSQL: cores, commits/s, MB/s of WAL',
