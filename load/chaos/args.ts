@@ -8,6 +8,8 @@ export interface Order {
   readonly quick: boolean;
   /** A fault that cannot be injected here is an error. */
   readonly mustFire: boolean;
+  /** Nothing is played: only said which of them can be injected here. */
+  readonly can: boolean;
 }
 type Parsed = { ok: true; order: Order } | { ok: false; problem: string };
 
@@ -20,16 +22,18 @@ const flags = z.object({
   seed: z.coerce.number().int().min(0).max(4_294_967_295).optional(),
   quick: z.boolean(),
   'must-fire': z.boolean(),
+  can: z.boolean(),
 });
 
 export const usage = (faults: readonly { name: string; row: string }[]): string =>
   [
-    'usage: npm run chaos -- [fault … | all] [--seconds n] [--seed n] [--quick] [--must-fire]',
+    'usage: npm run chaos -- [fault … | all] [--seconds n] [--seed n] [--quick] [--must-fire] [--can]',
     ...faults.map(({ name, row }) => `  ${name.padEnd(20)} ${row}`),
     `  --seconds n  of load for each fault, which strikes as often as fits; ${SECONDS}`,
     '  --seed n     replays a plan: which fault strikes when, whom and for how long',
     '  --quick      each fault once: seconds',
     '  --must-fire  a fault that cannot be injected here is an error',
+    '  --can        names those that can be injected here, one a line; of the others the reason, on stderr',
   ].join('\n');
 
 /** Never throws: a problem is one line that names the flag, or how to call it. */
@@ -40,7 +44,7 @@ export function parseOrder(
 ): Parsed {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
-  const options = { seconds: text, seed: text, quick: flag, 'must-fire': flag } as const;
+  const options = { seconds: text, seed: text, quick: flag, 'must-fire': flag, can: flag } as const;
   let given: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>;
   try {
     given = parseArgs({ args: [...args], allowPositionals: true, options });
@@ -56,8 +60,8 @@ export function parseOrder(
     const [issue] = parsed.error.issues;
     return { ok: false, problem: `--${issue?.path.join('.')}: ${issue?.message}` };
   }
-  const { seconds, seed = anySeed(), quick, 'must-fire': mustFire } = parsed.data;
+  const { seconds, seed = anySeed(), quick, can, 'must-fire': mustFire } = parsed.data;
   const names = asked.includes('all') ? all : asked;
-  const order = { names, seconds: seconds ?? (quick ? QUICK_SECONDS : SECONDS), seed, quick, mustFire };
+  const order = { names, seconds: seconds ?? (quick ? QUICK_SECONDS : SECONDS), seed, quick, mustFire, can };
   return { ok: true, order };
 }

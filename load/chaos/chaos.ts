@@ -1,4 +1,4 @@
-/** npm run chaos -- [fault … | all] [--seconds n] [--seed n] [--quick] [--must-fire]: load, a fault in it, recovery, and the judge. */
+/** npm run chaos -- [fault … | all] [--seconds n] [--seed n] [--quick] [--must-fire] [--can]: load, a fault in it, recovery, and the judge. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { describeMachine } from '../bench/kit/machine.ts';
@@ -22,6 +22,7 @@ async function main(command: Command): Promise<number> {
   if (!parsed.ok) return fail(parsed.problem);
   const { order } = parsed;
   const faults = order.names.flatMap((name) => matrix.filter((fault) => fault.name === name));
+  if (order.can) return tellWhatCan(faults);
   process.stdout.write(`seed ${order.seed}\n`);
   const results = await playAll(order, faults, command);
   await mkdir(resultsDir, { recursive: true });
@@ -33,6 +34,15 @@ async function main(command: Command): Promise<number> {
   return results.every((row) => good.includes(stateOf(row))) ? 0 : 1;
 }
 
+async function tellWhatCan(faults: readonly Fault[]): Promise<number> {
+  for (const { name, missing } of faults) {
+    const why = await missing?.();
+    if (why === undefined) process.stdout.write(`${name}\n`);
+    else process.stderr.write(`${name}: ${why}\n`);
+  }
+  return 0;
+}
+
 async function playAll(order: Order, faults: readonly Fault[], command: Command): Promise<RowResult[]> {
   const { closers } = command;
   const results: RowResult[] = [];
@@ -41,7 +51,7 @@ async function playAll(order: Order, faults: readonly Fault[], command: Command)
   const players = closers.opened(startPlayers(), (started) => started.stop());
   for (const fault of faults) {
     if (command.interrupted) break;
-    const missing = fault.missing?.();
+    const missing = await fault.missing?.();
     if (missing !== undefined) {
       results.push(notHere(fault, missing));
       continue;

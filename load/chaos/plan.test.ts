@@ -54,8 +54,9 @@ describe('the command line', () => {
 
   it('means every fault unless some are named', () => {
     const names = matrix.map(({ name }) => name);
-    expect(order()).toEqual({ names, seconds: 15, seed: 42, quick: false, mustFire: false });
+    expect(order()).toEqual({ names, seconds: 15, seed: 42, quick: false, mustFire: false, can: false });
     expect(order('deploy', '--must-fire')).toMatchObject({ mustFire: true });
+    expect(order('half-open', '--can')).toMatchObject({ names: ['half-open'], can: true });
     expect(order('all', '--quick')).toMatchObject({ names, quick: true });
     expect(order('deploy', 'twins', '--seconds', '5', '--seed', '9')).toMatchObject({
       ...{ names: ['deploy', 'twins'], seconds: 5, seed: 9 },

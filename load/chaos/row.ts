@@ -62,8 +62,9 @@ export async function playRow(options: RowOptions): Promise<RowResult> {
   await mkdir(historyDir, { recursive: true });
   const seats = Math.max(LEAST_SEATS, seconds * SEATS_PER_S);
   const { showIds, recovery } = await openShows(ground, fault.name, seed, seats);
-  const restore = await fault.prepare?.(ground);
+  let restore: (() => Promise<void>) | undefined;
   try {
+    restore = await fault.prepare?.(ground);
     if ((await recovery.of(ground.servers)) === undefined)
       throw new Error('the servers did not take to the stage');
     const plan = planOf(seed, fault.name, fault.span, seconds);

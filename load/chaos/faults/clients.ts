@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Closers } from '../../../server/closers.ts';
-import { run } from '../../../server/dev/process.ts';
 import { createShow } from '../ground/ground.ts';
 import { ServerStand, times } from '../ground/server-stand.ts';
 import { judgeOthers } from '../judge.ts';
 import { startPlayers } from '../players/start.ts';
+import { Cable } from './cable.ts';
 import type { Fault, Scene } from './fault.ts';
-import { needsRoot } from './postgres.ts';
+import { cannotLayCable } from './privileges.ts';
 
 const MAP_LOADS = 'rowlock_map_loads_total';
 const DROPS = 'rowlock_slow_reader_drops_total';
@@ -16,49 +16,6 @@ const LARGE = 4_000;
 async function sum({ ground }: Scene, metric: string): Promise<number> {
   const [first, second] = await Promise.all(ground.servers.map((server) => server.metric(metric)));
   return (first ?? 0) + (second ?? 0);
-}
-
-/** Two ends of a cable: one here, one in a room that has no other way out. */
-class Cable {
-  readonly #name: string;
-  readonly here: string;
-  readonly #there: string;
-
-  constructor(name: string, net: number) {
-    this.#name = name;
-    this.here = `10.217.${net}.1`;
-    this.#there = `10.217.${net}.2`;
-  }
-
-  get within(): string[] {
-    return ['ip', 'netns', 'exec', this.#name];
-  }
-
-  async lay(): Promise<void> {
-    const name = this.#name;
-    const ip = (...args: string[]) => run('ip', args);
-    await ip('netns', 'add', name);
-    await ip('link', 'add', `${name}h`, 'type', 'veth', 'peer', 'name', `${name}c`, 'netns', name);
-    await ip('addr', 'add', `${this.here}/30`, 'dev', `${name}h`);
-    await ip('link', 'set', `${name}h`, 'up');
-    await ip('-n', name, 'addr', 'add', `${this.#there}/30`, 'dev', `${name}c`);
-    await ip('-n', name, 'link', 'set', `${name}c`, 'up');
-    await ip('-n', name, 'link', 'set', 'lo', 'up');
-  }
-
-  async down(): Promise<void> {
-    await run('ip', ['link', 'set', `${this.#name}h`, 'down']);
-  }
-
-  async up(): Promise<void> {
-    await run('ip', ['link', 'set', `${this.#name}h`, 'up']);
-  }
-
-  async remove(): Promise<void> {
-    // The cable goes with its end.
-    await run('ip', ['link', 'del', `${this.#name}h`]).catch(() => undefined);
-    await run('ip', ['netns', 'del', this.#name]).catch(() => undefined);
-  }
 }
 
 /** Buyers behind a cable, at a server of their own; the cable is unplugged, and neither end is told. */
@@ -117,7 +74,7 @@ export const clientFaults: readonly Fault[] = [
     row: 'half-open client (veth down)',
     span: { lengthMs: [3_000, 3_000], restMs: 1_000 },
     touches: ['leases', 'sockets'],
-    missing: needsRoot,
+    missing: cannotLayCable,
     strike: unplug,
   },
   {

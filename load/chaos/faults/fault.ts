@@ -36,9 +36,9 @@ export interface Fault {
   readonly twinsPercent?: number;
   /** A server itself is stopped for as long as a strike lasts. */
   readonly stops?: boolean;
-  /** Why it cannot be injected here; undefined: it can. */
-  readonly missing?: () => string | undefined;
-  /** What it needs before the load begins; gives back how that ends. */
+  /** Resolves to why it cannot be injected here, found out by trying; undefined: it can. */
+  readonly missing?: () => Promise<string | undefined>;
+  /** What it needs before the load begins; gives back how that ends. When it rejects, all is as before. */
   readonly prepare?: (ground: Ground) => Promise<() => Promise<void>>;
   /** Strikes, and heals; resolves to whether it really happened. */
   readonly strike: (scene: Scene) => Promise<boolean>;

@@ -1,11 +1,10 @@
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { run } from '../../../server/dev/process.ts';
 import type { PostgresConnection } from '../../../server/stores/postgres-connection.ts';
-import type { Ground } from '../ground/ground.ts';
 import { judgeOthers } from '../judge.ts';
 import { expectDown, type Fault, type Scene, target } from './fault.ts';
+import { cannotMount } from './privileges.ts';
 import { inTime } from './wait.ts';
+import { fillWalDisk, walOnSmallDisk } from './wal-disk.ts';
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
 /** A call that books: it names requests. */
@@ -13,10 +12,6 @@ const isConfirm = (request: Buffer): boolean => UUID.test(request.toString('lati
 
 const DEADLINE_MS = 5_000;
 const SLOTS = 30;
-const WAL_MIB = 160;
-
-export const needsRoot = (): string | undefined =>
-  process.platform === 'linux' && process.getuid?.() === 0 ? undefined : 'only root on Linux can do that';
 
 /** Kills backends that are in the middle of a confirm, for a while. @returns how many */
 async function killBackends({ ground, moment }: Scene): Promise<number> {
@@ -52,68 +47,6 @@ async function takeSlots({ ground, moment }: Scene): Promise<number> {
   await Promise.all(taken.map((connection) => connection.close()));
   return refusals;
 }
-
-/** The write-ahead log moves to a small disk of its own; gives back how it moves home. */
-async function walOnSmallDisk({ postgres }: Ground): Promise<() => Promise<void>> {
-  const wal = join(postgres.dataDir, 'pg_wal');
-  const disk = join(postgres.dataDir, '..', 'wal-disk');
-  await postgres.halt();
-  await run('mkdir', ['-p', disk]);
-  await run('mount', ['-t', 'tmpfs', '-o', `size=${WAL_MIB}m`, 'tmpfs', disk]);
-  try {
-    await run('cp', ['-a', wal, `${disk}/`]);
-  } catch (error) {
-    await run('umount', [disk]);
-    await postgres.startAgain();
-    throw error;
-  }
-  await run('chown', ['--reference', postgres.dataDir, disk, `${disk}/pg_wal`]);
-  await run('mv', [wal, `${wal}.home`]);
-  await run('ln', ['-s', `${disk}/pg_wal`, wal]);
-  await postgres.startAgain(smallWal);
-  return async () => {
-    await postgres.halt();
-    await run('rm', [wal]);
-    await run('rm', ['-rf', `${wal}.home`]);
-    await run('cp', ['-a', `${disk}/pg_wal`, wal]);
-    await run('umount', [disk]);
-    await postgres.startAgain();
-  };
-}
-const smallWal = { min_wal_size: '32MB', max_wal_size: '64MB' };
-
-async function fillWalDisk(scene: Scene): Promise<boolean> {
-  const { postgres } = scene.ground;
-  const disk = join(postgres.dataDir, '..', 'wal-disk');
-  const filler = join(disk, 'filler');
-  // Ends when nothing more fits.
-  await run('dd', ['if=/dev/zero', `of=${filler}`, 'bs=1M']).catch(() => undefined);
-  // What was laid out beforehand is used up first.
-  let wrote = true;
-  for (let i = 0; i < 20 && wrote; i++)
-    wrote = await postgres
-      .query(`CREATE TABLE IF NOT EXISTS disk_probe (n int)`)
-      .then(() => postgres.query('INSERT INTO disk_probe VALUES (1)'))
-      .then(() => postgres.query('SELECT pg_switch_wal()'))
-      .then(
-        () => true,
-        () => false,
-      );
-  const died = await inTime(postgres.exited, scene.moment.lengthMs);
-  await run('rm', ['-f', filler]);
-  if (died || !(await isUp(postgres))) {
-    await postgres.halt();
-    await postgres.startAgain(smallWal);
-  }
-  await postgres.query('DROP TABLE IF EXISTS disk_probe');
-  return !wrote;
-}
-
-const isUp = (postgres: Ground['postgres']): Promise<boolean> =>
-  postgres.query('SELECT 1').then(
-    () => true,
-    () => false,
-  );
 
 export const postgresFaults: readonly Fault[] = [
   {
@@ -192,7 +125,7 @@ export const postgresFaults: readonly Fault[] = [
     name: 'wal-disk-full',
     row: 'disk of the WAL full',
     span: { lengthMs: [1_000, 1_500], restMs: 3_000 },
-    missing: needsRoot,
+    missing: cannotMount,
     prepare: walOnSmallDisk,
     strike: fillWalDisk,
   },

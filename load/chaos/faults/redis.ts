@@ -1,4 +1,5 @@
-import { accessSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { lockKey } from '../../../server/leases/keys.ts';
@@ -150,14 +151,11 @@ export const redisFaults: readonly Fault[] = [
     span: { lengthMs: [600, 1_200], restMs: 2_000 },
     forgets: true,
     prolongsMs: JUMP_S * 1_000 + 5_000,
-    missing: () => {
-      try {
-        accessSync(FAKETIME);
-        return undefined;
-      } catch {
-        return `there is no ${FAKETIME} (Debian's faketime)`;
-      }
-    },
+    missing: () =>
+      access(FAKETIME).then(
+        () => undefined,
+        () => `there is no ${FAKETIME} (Debian's faketime)`,
+      ),
     prepare: async (ground) => {
       const clock = fakeClock(ground);
       writeFileSync(clock, '+0');

@@ -83,9 +83,13 @@ export class PostgresStand {
     await this.#service.stop();
   }
 
+  /** When it does not start with these settings it is started without, so that the next one finds it. */
   async restart(settings: Readonly<Record<string, string>> = {}): Promise<void> {
     await this.halt();
-    await this.startAgain(settings);
+    await this.startAgain(settings).catch(async (error: unknown) => {
+      await this.startAgain();
+      throw error;
+    });
   }
 
   async stop(): Promise<void> {

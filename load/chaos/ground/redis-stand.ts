@@ -62,9 +62,13 @@ export class RedisStand {
     this.#service = await startRedis({ port, dir, ...conditions });
   }
 
+  /** When it does not start under these conditions it is started without, so that the next one finds it. */
   async restart(conditions: Conditions = {}): Promise<void> {
     await this.#service.stop();
-    await this.startAgain(conditions);
+    await this.startAgain(conditions).catch(async (error: unknown) => {
+      await this.startAgain();
+      throw error;
+    });
   }
 
   /** Another one beside it, which serves nobody yet. */
