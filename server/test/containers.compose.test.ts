@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { connect } from '../../protocol/client.ts';
 import { closeCodes } from '../../protocol/index.ts';
+import { freePort } from '../dev/process.ts';
 import { ADMIN_TOKEN } from './harness/app-kit.ts';
 import { type Container, Containers, shown } from './harness/containers.ts';
 import { Crowd, confirmOf } from './harness/crowd.ts';
@@ -18,9 +19,9 @@ const PATIENT = { timeout: 30_000, interval: 250 };
 const SESSIONS_PER_ADDRESS = 3;
 const MEMORY_MIB = 768;
 /** What the document says to type: to have three servers, to have another version. */
-const [scaling = '', replacing = ''] = shown('sh');
+const [scaling = '', replacing = ''] = shown('With containers', 'sh');
 /** And to write, for a token that is no variable of a container. */
-const [override = ''] = shown('yaml');
+const [override = ''] = shown('With containers', 'yaml');
 const crowd = new Crowd();
 let containers: Containers;
 let servers: Container[];
@@ -29,6 +30,7 @@ beforeAll(async () => {
   const variables = {
     MAX_SESSIONS_PER_ADDRESS: String(SESSIONS_PER_ADDRESS),
     SERVER_MEMORY: `${MEMORY_MIB}m`,
+    PROMETHEUS_PORT: String(await freePort()),
   };
   containers = await Containers.plan(variables, override);
   await containers.sh('docker compose up --detach --build');

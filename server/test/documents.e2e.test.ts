@@ -28,7 +28,7 @@ const NOT_RUN: readonly (readonly [command: RegExp, why: string])[] = [
   [/^npm start$/, 'runs until it is stopped: main.e2e.test.ts starts it'],
   [/^DATABASE_URL=.* npm start$/, 'names stores that are not there: main.e2e.test.ts starts it so'],
   [/^npm run (load|bench|chaos|soak|fuzz|mutants|verify)\b/, 'takes minutes; what it names is checked below'],
-  [/^(old=\$\()?docker compose |^for id in \$old/, 'needs an engine: npm run test:compose'],
+  [/^(old=\$\(|SERVERS=\d )?docker compose |^for id in \$old/, 'needs an engine: npm run test:compose'],
   [/^pg_(dump|restore) /, "PostgreSQL's own tools, which the embedded one comes without"],
 ];
 

@@ -14,10 +14,10 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 const run = promisify(execFile);
 const PATIENT = { timeout: 60_000, interval: 250 };
 
-/** What OPERATIONS.md shows about containers in one language, block by block. */
-export function shown(language: 'sh' | 'yaml'): string[] {
+/** What a section of OPERATIONS.md shows in one language, block by block. */
+export function shown(heading: string, language: 'sh' | 'yaml'): string[] {
   const text = readFileSync(join(root, 'server/OPERATIONS.md'), 'utf8');
-  const [, section = ''] = /^### With containers$([\s\S]*?)^##/m.exec(text) ?? [];
+  const section = text.split(`\n### ${heading}\n`)[1]?.split(/^##/m)[0] ?? '';
   const blocks = [...section.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)];
   return blocks.flatMap(([, found, block = '']) => (found === language ? [block] : []));
 }
@@ -56,6 +56,7 @@ export class Containers {
       PORT: String(port),
       // As unset: the default is what is tested.
       BIND_ADDRESS: '',
+      SERVERS: '',
       // It is in the file.
       ADMIN_TOKEN: '',
       ...variables,
@@ -64,15 +65,19 @@ export class Containers {
 
   /**
    * @param variables what whoever types the command has in the environment
-   * @param override a second file, as a document shows it; its `./admin_token` is one that tests know
+   * @param overrides further files, as a document shows them. Paths in them are of this machine; `./admin_token` is one
+   *   that tests know
    */
-  static async plan(variables: Readonly<Record<string, string>>, override?: string): Promise<Containers> {
+  static async plan(
+    variables: Readonly<Record<string, string>>,
+    ...overrides: readonly string[]
+  ): Promise<Containers> {
     const dir = await mkdtemp(join(tmpdir(), 'rowlock-compose-'));
     const tokenFile = join(dir, 'admin_token');
     await writeFile(tokenFile, `${ADMIN_TOKEN}\n`);
-    const second = join(dir, 'override.yml');
-    if (override !== undefined) await writeFile(second, override.replace('./admin_token', tokenFile));
-    const files = override === undefined ? 'docker-compose.yml' : `docker-compose.yml:${second}`;
+    const further = overrides.map((text, i) => ({ path: join(dir, `override-${i}.yml`), text }));
+    for (const { path, text } of further) await writeFile(path, text.replace('./admin_token', tokenFile));
+    const files = ['docker-compose.yml', ...further.map(({ path }) => path)].join(':');
     // The plugin where there is one, else the program of the generation before it.
     const plugin = await run('docker', ['compose', 'version']).catch(() => undefined);
     const program = plugin ? 'docker compose' : 'docker-compose';
@@ -130,11 +135,17 @@ export class Containers {
     await killed.catch(() => undefined);
   }
 
+  /** All that the service's first container has said. */
+  async logOf(service: string): Promise<string> {
+    const [container] = await this.of(service);
+    const { stdout, stderr } = await run('docker', ['logs', container?.id ?? '']);
+    return stdout + stderr;
+  }
+
   /** How often the balancer has logged that no server is ready any more, and that it goes on with those that live. */
   async turnsToLiving(): Promise<number> {
-    const [balancer] = await this.of('balancer');
-    const { stdout, stderr } = await run('docker', ['logs', balancer?.id ?? '']);
-    return [...`${stdout}${stderr}`.matchAll(/Server ready\/\S+ is DOWN,.* Running on backup/g)].length;
+    return [...(await this.logOf('balancer')).matchAll(/Server ready\/\S+ is DOWN,.* Running on backup/g)]
+      .length;
   }
 
   async down(): Promise<void> {
