@@ -1,21 +1,38 @@
+import { limits } from '../../protocol/index.ts';
 import { replyTimes } from '../../server/reply-times.ts';
+import { LOAD_DEADLINE_MS } from '../../server/session/watching.ts';
 import { percentile } from '../bench/kit/numbers.ts';
 import { times } from './ground/server-stand.ts';
 import type { Paces } from './players/pace.ts';
+import type { Asked, Tally } from './players/tally.ts';
 
 /** What a row is held to that no history shows: a problem, a reason why nothing can be said, or nothing. */
 export type Judged = { readonly problem: string } | { readonly notJudged: string } | undefined;
 
 const { redisTimeoutMs, statementTimeoutMs } = times;
 const { holdMs, confirmMs } = replyTimes(times);
+/** The catalogue was asked for the show, or this server has just started and asks Postgres. */
+const catalogueMs = statementTimeoutMs;
 /** When Redis has forgotten a show somebody begins its next epoch first: what Postgres knows, laid aside and put in place. */
 const rotationMs = statementTimeoutMs + 2 * redisTimeoutMs + holdMs;
 
-/** By when the configuration of the servers says that a hold, and a confirm, is answered. */
-export const bounds = ({ forgets }: { readonly forgets?: boolean | undefined }) => ({
-  holdMs: holdMs + (forgets ? rotationMs : 0),
-  confirmMs: confirmMs + (forgets ? rotationMs : 0),
-});
+/** By when the configuration of the servers says that a frame is answered. */
+export const bounds = ({
+  forgets,
+}: {
+  readonly forgets?: boolean | undefined;
+}): Readonly<Record<Asked, number>> => {
+  const begunMs = forgets ? rotationMs : 0;
+  const stepMs = holdMs + begunMs;
+  return {
+    // Every show once, and once more when a later connection had some of the leases.
+    hello: catalogueMs + 2 * holdMs + begunMs,
+    watch: catalogueMs + LOAD_DEADLINE_MS + limits.sinceWaitMs,
+    unwatch: catalogueMs,
+    ...{ hold: stepMs, heartbeat: stepMs, release: stepMs, checkout: stepMs },
+    confirm: confirmMs + begunMs,
+  };
+};
 
 /** Sending, the way of a frame and writing it down, three processes of them on a machine that does all of this at once. */
 const SLACK_MS = 250;
@@ -28,23 +45,26 @@ const busy = (stallMs: number): Judged =>
     ? { notJudged: `the machine was busy: a clock was late by ${Math.round(stallMs)} ms` }
     : undefined;
 
+const asked = Object.keys(bounds({})) as Asked[];
+
 /**
  * @param pausedMs how long the servers themselves were stopped
  * @param stallMs by how much the players' own clock was late at the most
  */
 export function judgeBounds(
   fault: { readonly forgets?: boolean | undefined },
-  slowest: { readonly holdMs: number; readonly confirmMs: number },
+  slowestMs: Tally['slowestMs'],
   { pausedMs, stallMs }: { pausedMs: number; stallMs: number },
 ): Judged {
   const allowed = bounds(fault);
   const spareMs = SLACK_MS + pausedMs + PROCESSES * stallMs;
-  const late = (['holdMs', 'confirmMs'] as const).filter((what) => slowest[what] > allowed[what] + spareMs);
-  if (late.length === 0) return undefined;
-  const told = late.map(
-    (what) =>
-      `a ${what === 'holdMs' ? 'hold' : 'confirm'} took ${Math.round(slowest[what])} ms of ${allowed[what]}`,
-  );
+  const told = asked.flatMap((what) => {
+    const tookMs = slowestMs[what] ?? 0;
+    return tookMs > allowed[what] + spareMs
+      ? [`a ${what} took ${Math.round(tookMs)} ms of ${allowed[what]}`]
+      : [];
+  });
+  if (told.length === 0) return undefined;
   return busy(stallMs) ?? { problem: `${told.join(', ')} and ${Math.round(spareMs)} to spare` };
 }
 

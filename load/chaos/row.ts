@@ -158,12 +158,8 @@ async function strikeAll({ showIds, seats, recovery, plan, recorder, ...options 
 }
 
 /** Every reply came by when the configuration says. */
-function judgeRow(
-  { forgets, stops, span }: Fault,
-  { slowestHoldMs, slowestConfirmMs, stallMs }: Tally,
-): Judged {
-  const slowest = { holdMs: slowestHoldMs, confirmMs: slowestConfirmMs };
-  return judgeBounds({ forgets }, slowest, { pausedMs: stops ? span.lengthMs[1] : 0, stallMs });
+function judgeRow({ forgets, stops, span }: Fault, { slowestMs, stallMs }: Tally): Judged {
+  return judgeBounds({ forgets }, slowestMs, { pausedMs: stops ? span.lengthMs[1] : 0, stallMs });
 }
 
 /** What the stores and servers themselves must say afterwards. */

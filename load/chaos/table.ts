@@ -1,3 +1,4 @@
+import type { Asked } from './players/tally.ts';
 import type { RowResult } from './row.ts';
 
 const HEAD = [
@@ -10,6 +11,7 @@ const total = (rows: readonly RowResult[], of: (row: RowResult) => number): numb
   rows.reduce((sum, row) => sum + of(row), 0);
 const most = (rows: readonly RowResult[], of: (row: RowResult) => number): number =>
   rows.reduce((max, row) => Math.max(max, of(row)), 0);
+const slowest = (asked: Asked, { tally }: RowResult): number => tally.slowestMs[asked] ?? 0;
 
 /** `void`: the fault did not fire, so nothing is proved. */
 export const stateOf = ({
@@ -37,7 +39,7 @@ function cellsOf(row: RowResult): string[] {
   return [
     ...[name, state === 'void' ? 'VOID' : String(fired), String(tally.operations), String(tally.confirmed)],
     ...[tally.unknown, tally.unknownConfirmed, tally.unknownRefused, tally.unknownOpen].map(String),
-    ...[String(violations), ms(recoveryMs), ms(tally.slowestHoldMs), ms(tally.slowestConfirmMs)],
+    ...[String(violations), ms(recoveryMs), ms(slowest('hold', row)), ms(slowest('confirm', row))],
   ];
 }
 
@@ -53,9 +55,6 @@ function sumOf(rows: readonly RowResult[]): string[] {
     ...[sum(({ tally }) => tally.unknown), sum(({ tally }) => tally.unknownConfirmed)],
     ...[sum(({ tally }) => tally.unknownRefused), sum(({ tally }) => tally.unknownOpen)],
     ...[sum(({ violations }) => violations), ms(most(rows, ({ recoveryMs }) => recoveryMs))],
-    ...[
-      ms(most(rows, ({ tally }) => tally.slowestHoldMs)),
-      ms(most(rows, ({ tally }) => tally.slowestConfirmMs)),
-    ],
+    ...[ms(most(rows, (row) => slowest('hold', row))), ms(most(rows, (row) => slowest('confirm', row)))],
   ];
 }

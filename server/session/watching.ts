@@ -6,7 +6,7 @@ import { knownSeats } from './known-seats.ts';
 import type { Session } from './session.ts';
 
 /** The first load of a map may need a new epoch and two reads of Postgres. */
-const LOAD_DEADLINE_MS = 3_000;
+export const LOAD_DEADLINE_MS = 3_000;
 
 /** Undefined: the sender has answered it already, together with the subscription. */
 export async function watch(rooms: Rooms, session: Session, frame: WatchFrame): Promise<Answer | undefined> {

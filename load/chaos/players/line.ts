@@ -59,8 +59,7 @@ export class Line {
         for (const line of lines) world.lines.delete(line);
       },
     });
-    world.tally.operations += 1;
-    const welcome = await connection.ask({ type: 'hello', ...hello });
+    const welcome = await timed(world, connection, { type: 'hello', ...hello });
     if (welcome?.type !== 'welcome' || !connection.isOpen) {
       await connection.vanish();
       return undefined;
@@ -75,18 +74,14 @@ export class Line {
     return this.#connection.isOpen;
   }
 
-  async ask(request: Request): Promise<ServerFrame | undefined> {
-    const { tally, pace } = this.#world;
-    tally.operations += 1;
-    const fromMs = performance.now();
-    const reply = await this.#connection.ask(request);
-    const tookMs = performance.now() - fromMs;
-    if (reply !== undefined) pace.heard(request.type, reply.type, tookMs);
-    if (reply !== undefined && request.type === 'hold')
-      tally.slowestHoldMs = Math.max(tally.slowestHoldMs, tookMs);
-    if (reply !== undefined && request.type === 'confirm')
-      tally.slowestConfirmMs = Math.max(tally.slowestConfirmMs, tookMs);
-    return reply;
+  ask(request: Request): Promise<ServerFrame | undefined> {
+    return timed(this.#world, this.#connection, request);
+  }
+
+  /** As `ask`, of somebody who reads nothing for a while: how long it takes is not the server's doing. */
+  askWithoutReading(request: Request): void {
+    this.#world.tally.operations += 1;
+    void this.#connection.ask(request);
   }
 
   readNothing(): void {
@@ -111,4 +106,24 @@ export class Line {
     this.#world.lines.delete(this);
     if (this.isOpen) this.#world.recorder.closing(this.#name);
   }
+}
+
+/** Notes how long the reply took; one that does not come while the socket is open is a problem. */
+async function timed(
+  { tally, pace }: World,
+  connection: Connection,
+  request: Request,
+): Promise<ServerFrame | undefined> {
+  tally.operations += 1;
+  const fromMs = performance.now();
+  const reply = await connection.ask(request);
+  const tookMs = performance.now() - fromMs;
+  if (reply === undefined && !connection.isOpen) return undefined;
+  tally.slowestMs[request.type] = Math.max(tally.slowestMs[request.type] ?? 0, tookMs);
+  if (reply !== undefined) pace.heard(request.type, reply.type, tookMs);
+  else
+    tally.problems.push(
+      `nobody answered a ${request.type} within ${Math.round(tookMs)} ms on an open socket`,
+    );
+  return reply;
 }

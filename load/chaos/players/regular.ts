@@ -7,8 +7,9 @@ import { type Order, type Outcome, orderOf, type Promises } from './promises.ts'
 import type { Stock } from './stock.ts';
 import type { World } from './world.ts';
 
-const REQUEST_WITHIN_MS = 5_000;
-const CONFIRM_WITHIN_MS = 8_000;
+/** Longer than the judge waits for a reply, so that he sees each that never comes: the client mends what it can by itself. */
+const REQUEST_WITHIN_MS = 11_000;
+const CONFIRM_WITHIN_MS = 13_000;
 /**
  * Once the faults are over: until its maps are right, and it knows of every lease what became of it. A client that met four
  * dead servers in a row waits for up to 15 s before it tries again (`PAUSES` of the client's connector).
@@ -17,11 +18,11 @@ const RIGHT_WITHIN_MS = 15_000 + 6_000;
 const CALL_WITHIN_MS = 2_000;
 
 /** How a hold, release or checkout may end while stores and servers go away. Nothing else may ever happen to a shop. */
-const MAY_END_WITH: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+const MAY_END_WITH: ReadonlySet<string> = new Set<ErrorCode>([
   ...(['seat_unavailable', 'lease_lost', 'busy', 'unavailable', 'rate_limited'] as const),
   ...(['disconnected', 'no_reply', 'outcome_unknown'] as const),
 ]);
-const NOTHING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['busy', 'unavailable', 'rate_limited']);
+const NOTHING: ReadonlySet<string> = new Set<ErrorCode>(['busy', 'unavailable', 'rate_limited']);
 
 /**
  * A user whose shop is written with the client, which beats, comes back, repeats and mends its maps by itself. In the end its maps
@@ -34,6 +35,9 @@ export class Regular {
   readonly #userId = randomUUID();
   readonly #client: Client;
   readonly #maps: readonly Watch[];
+  /** How often its connection was lost, and whether it is now. */
+  #losses = 0;
+  #isLive = false;
 
   constructor(world: World, promises: Promises, server: number) {
     this.#world = world;
@@ -49,6 +53,10 @@ export class Regular {
         onWrong: (what) => world.tally.problems.push(what),
       }),
       ...{ userId: this.#userId, requestTimeoutMs: REQUEST_WITHIN_MS, confirmTimeoutMs: CONFIRM_WITHIN_MS },
+    });
+    this.#client.on('state', (state) => {
+      this.#isLive = state === 'live';
+      if (!this.#isLive) this.#losses += 1;
     });
     this.#maps = world.stocks.map(({ showId }) => this.#client.watch(showId));
     for (const { ready } of this.#maps) ready.catch((error) => this.#problem(`a watch ended: ${error}`));
@@ -88,30 +96,29 @@ export class Regular {
   }
 
   async #confirm({ showId, seatIds, requestId }: Order): Promise<Outcome> {
-    try {
-      await this.#client.confirm(showId, seatIds, { requestId });
-      return 'confirmed';
-    } catch (error) {
-      const code = this.#codeOf('confirm', error);
-      if (code === 'outcome_unknown' || code === undefined) return 'open';
-      return NOTHING.has(code) || code === 'no_reply' ? 'nothing' : 'refused';
-    }
+    const code = await this.#codeOf('confirm', this.#client.confirm(showId, seatIds, { requestId }));
+    if (code === undefined) return 'confirmed';
+    if (code === 'outcome_unknown' || code === 'strange') return 'open';
+    return NOTHING.has(code) || code === 'no_reply' ? 'nothing' : 'refused';
   }
 
   async #try(what: string, call: Promise<unknown>): Promise<boolean> {
-    try {
-      await call;
-      return true;
-    } catch (error) {
-      this.#codeOf(what, error);
-      return false;
-    }
+    return (await this.#codeOf(what, call)) === undefined;
   }
 
-  #codeOf(what: string, error: unknown): ErrorCode | undefined {
-    const code = error instanceof RowlockError ? error.code : undefined;
-    if (code === undefined || !MAY_END_WITH.has(code)) this.#problem(`${what} ended with ${String(error)}`);
-    return code;
+  /** How it failed; undefined: it did not. A connection that stands has an answer to everything. */
+  async #codeOf(what: string, call: Promise<unknown>): Promise<ErrorCode | 'strange' | undefined> {
+    const losses = this.#losses;
+    const wasLive = this.#isLive;
+    try {
+      await call;
+      return undefined;
+    } catch (error) {
+      const code = error instanceof RowlockError ? error.code : 'strange';
+      const isUnexplained = code === 'no_reply' && wasLive && this.#losses === losses;
+      if (isUnexplained || !MAY_END_WITH.has(code)) this.#problem(`${what} ended with ${String(error)}`);
+      return code;
+    }
   }
 
   async #judge(): Promise<void> {

@@ -33,7 +33,7 @@ export async function readSlowly(
       await reader.ask({ type: 'watch', showId: show.id });
       for (const { showId } of world.stocks) await reader.ask({ type: 'watch', showId });
       reader.readNothing();
-      for (let i = 0; i < MAPS; i++) void reader.ask({ type: 'watch', showId: show.id });
+      for (let i = 0; i < MAPS; i++) reader.askWithoutReading({ type: 'watch', showId: show.id });
     }
     // What it takes to ask for all of that is the players' own.
     await pause(ASKING_MS);

@@ -1,3 +1,7 @@
+import type { ClientFrame } from '../../../protocol/index.ts';
+
+export type Asked = ClientFrame['type'];
+
 /** What the players of a run have seen so far. */
 export interface Tally {
   /** Frames that were sent. */
@@ -11,9 +15,8 @@ export interface Tally {
   unknownOpen: number;
   /** Confirms that were answered by both servers. */
   twins: number;
-  /** The slowest replies, in ms. */
-  slowestHoldMs: number;
-  slowestConfirmMs: number;
+  /** The slowest reply to each type of frame. */
+  readonly slowestMs: Partial<Record<Asked, number>>;
   /** By how much the players' own clock was late at the most. */
   stallMs: number;
   /** What is wrong and is in no history. */
@@ -22,5 +25,5 @@ export interface Tally {
 
 export const emptyTally = (): Tally => ({
   ...{ operations: 0, granted: 0, confirmed: 0, unknown: 0, unknownConfirmed: 0, unknownRefused: 0 },
-  ...{ unknownOpen: 0, twins: 0, slowestHoldMs: 0, slowestConfirmMs: 0, stallMs: 0, problems: [] },
+  ...{ unknownOpen: 0, twins: 0, slowestMs: {}, stallMs: 0, problems: [] },
 });
