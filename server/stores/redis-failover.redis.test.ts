@@ -1,15 +1,16 @@
+import { once } from 'node:events';
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { freePort } from '../dev/process.ts';
 import { stepKeys } from '../leases/keys.ts';
 import { redisSettings } from '../test/harness/lease-kit.ts';
 import { FaultProxy } from '../test/harness/proxy.ts';
-import { TestSentinel } from '../test/harness/sentinel.ts';
+import { TestSentinel, ToldSentinel } from '../test/harness/sentinel.ts';
 import { startRedis } from '../test/harness/services.ts';
 import { until } from '../test/harness/until.ts';
-import { openRedis, type RedisStore } from './redis.ts';
+import { connectRedis, openRedis, type RedisStore } from './redis.ts';
 import { RedisSubscriber } from './redis-subscriber.ts';
 
 // Several servers have to agree, on a machine that may be busy with other things.
@@ -117,6 +118,65 @@ describe('what sentinels watch', () => {
     const error: unknown = await away.connect().catch((reason: unknown) => reason);
     expect(String(error)).toContain(`cannot use Redis at 127.0.0.1:${port}: All sentinels are unreachable`);
     expect(String(error)).not.toContain('secret-word');
+  });
+});
+
+describe('of sentinels that disagree', () => {
+  let masters: readonly [former: Redis, latter: Redis];
+  let sentinels: readonly ToldSentinel[];
+  let url: string;
+  let stops: (() => Promise<void>)[];
+  const [FORMER, LATTER] = [0, 1];
+  const portOf = (master: number) => masters[master]?.options.port ?? 0;
+  const tell = (master: number, ...of: readonly number[]) =>
+    Promise.all(of.map((i) => sentinels[i]?.name(portOf(master))));
+
+  beforeAll(async () => {
+    const services = await Promise.all([startRedis(), startRedis()]);
+    masters = [new Redis(services[0].url), new Redis(services[1].url)];
+    const dir = await mkdtemp(join(inject('runDir'), 'sentinels-'));
+    sentinels = await Promise.all(
+      ['one', 'two', 'three'].map((name) => ToldSentinel.start(join(dir, name), services[0].port)),
+    );
+    url = `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/main`;
+    stops = [...sentinels, ...services].map((running) => () => running.stop());
+  });
+  beforeEach(() => tell(FORMER, 0, 1, 2));
+  afterAll(async () => {
+    for (const admin of masters) admin.disconnect();
+    await Promise.all(stops.map((stop) => stop()));
+  });
+
+  const runAt = async (master: number) =>
+    /run_id:(\w+)/.exec((await masters[master]?.info('server')) ?? '')?.[1];
+  /** Cuts the link as often as there are sentinels, since each connection asks the next of them. */
+  async function runsAfterCuts(store: RedisStore, master: number): Promise<Set<string | undefined>> {
+    const runs = new Set<string | undefined>();
+    const [link] = store.masters;
+    if (link === undefined) return runs;
+    link.on('run', () => runs.add(link.runId));
+    for (const _ of sentinels) {
+      const cut = once(link, 'run');
+      await masters[master]?.call('CLIENT', 'KILL', 'TYPE', 'normal');
+      await cut;
+      await expect.poll(() => link.runId, TIMEOUT).toBe(await runAt(master));
+    }
+    return runs;
+  }
+
+  it('most are believed, whichever leads a new connection', async () => {
+    const store = await connected(url);
+    await expect.poll(() => runOf(store), TIMEOUT).toBe(await runAt(FORMER));
+    await tell(LATTER, 1, 2);
+    await expect.poll(() => runOf(store), TIMEOUT).toBe(await runAt(LATTER));
+    expect(await runsAfterCuts(store, LATTER)).toEqual(new Set([undefined, await runAt(LATTER)]));
+  });
+
+  it('most are believed by who connects while they disagree', async () => {
+    await tell(LATTER, 1, 2);
+    const store = await connectRedis(redisSettings(url, 5_000), 60_000);
+    closers.push(() => store.close());
+    await expect.poll(() => runOf(store), TIMEOUT).toBe(await runAt(LATTER));
   });
 });
 

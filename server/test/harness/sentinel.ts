@@ -10,6 +10,35 @@ const NAME = 'main';
 /** The sentinel declares nobody dead by itself: tests say when the replica takes over. */
 const DOWN_AFTER_MS = 60_000;
 
+/** A sentinel that names the master that it is told to. */
+export class ToldSentinel {
+  readonly port: number;
+  readonly #running: Running;
+  readonly #admin: Redis;
+
+  private constructor(port: number, running: Running) {
+    this.port = port;
+    this.#running = running;
+    this.#admin = new Redis(port, '127.0.0.1');
+  }
+
+  static async start(dir: string, masterPort: number): Promise<ToldSentinel> {
+    const port = await freePort();
+    return new ToldSentinel(port, await startSentinel(dir, port, masterPort));
+  }
+
+  /** Other sentinels are not told, and do not hear of it either: to them it is no failover. */
+  async name(masterPort: number): Promise<void> {
+    await this.#admin.call('SENTINEL', 'REMOVE', NAME);
+    await this.#admin.call('SENTINEL', 'MONITOR', NAME, '127.0.0.1', masterPort, 1);
+  }
+
+  async stop(): Promise<void> {
+    this.#admin.disconnect();
+    await this.#running.stop();
+  }
+}
+
 /** A master, its replica, and a sentinel that knows where the master is. */
 export class TestSentinel {
   readonly url: string;
