@@ -3,7 +3,7 @@ import { median } from '../kit/numbers.ts';
 import type { BatchCost, Costs } from './costs.ts';
 import { batchCostOf } from './fit.ts';
 import type { Measured } from './measure.ts';
-import { beat, feed, joinUs, scaled, serverMib, watcherKib, watching } from './recorded.ts';
+import { beat, feed, joinUs, serverMib, watcherKib, watching } from './recorded.ts';
 import { playClosed, type Simulated, seeded } from './simulation.ts';
 import { bytes } from './sizing.ts';
 
@@ -30,14 +30,7 @@ const deliveryCosts = () => {
 export const medianOf = (all: readonly Measured[], pick: (one: Measured) => number): number =>
   median(all.map(pick));
 
-/** Whole servers cost Redis more than what they are told does. */
-function followUsPerS(hearUs: number): number {
-  const [one, , three] = scaled.redisUsPerChange;
-  return Math.max(0, (three - one) / 2 - hearUs) * scaled.changesPerS;
-}
-
 export function costsOf(all: readonly Measured[]): Costs {
-  const hearUs = medianOf(all, (one) => one.hearUs);
   const batch = (pick: (one: Measured) => BatchCost) => ({
     callUs: medianOf(all, (one) => pick(one).callUs),
     requestUs: medianOf(all, (one) => pick(one).requestUs),
@@ -54,8 +47,7 @@ export function costsOf(all: readonly Measured[]): Costs {
     },
     redis: {
       step: batch(({ step }) => step),
-      publishUsPerServer: hearUs,
-      followUsPerS: followUsPerS(hearUs),
+      publishUsPerServer: medianOf(all, ({ hearUs }) => hearUs),
       beatUs: beat.redisUs,
     },
     postgres: {

@@ -19,8 +19,6 @@ export interface Costs {
     /** A step that changes seats: for the call, for each request in it, for each server that hears of it. */
     readonly step: BatchCost;
     readonly publishUsPerServer: number;
-    /** For each server that follows a show, every second, whatever it is told: sweeps, positions, waking up. */
-    readonly followUsPerS: number;
     /** A renewal of one session's leases, in a batch of many. */
     readonly beatUs: number;
   };

@@ -14,7 +14,7 @@ const costs: Costs = {
   server: { callUs: 30, holdUs: 20, confirmUs: 100, beatUs: 400 },
   feed: { messageUs: 40, seatUs: 6 },
   look: { askUs: 20, serverUs: 1, redisUs: 0.1, postgresUs: 0.5 },
-  redis: { step: { callUs: 60, requestUs: 10 }, publishUsPerServer: 25, followUsPerS: 0, beatUs: 0 },
+  redis: { step: { callUs: 60, requestUs: 10 }, publishUsPerServer: 25, beatUs: 0 },
   postgres: {
     call: { callUs: 900, requestUs: 40 },
     cpu: { callUs: 300, requestUs: 30 },
@@ -214,7 +214,7 @@ describe('the picture', () => {
       servers,
       atSomeMs: servers / 2,
       atAllMs: servers * 10,
-      eachLooksMs: 3,
+      dearMs: 3,
     }));
     const ticks = [25, 1_000].map((tickMs) => ({ tickMs, gbitPerS: 700, cores: 3_000 / tickMs + 15 }));
     const svg = draw({ waits, ticks });

@@ -6,7 +6,7 @@ import { costsOf } from './calibrate.ts';
 import { measure } from './measure.ts';
 import { draw } from './picture.ts';
 import { type Plan, ticksBy, waitsBy } from './plan.ts';
-import { checkRows, planRows } from './report.ts';
+import { checkRows, dearly, planRows } from './report.ts';
 import { stadium } from './sale.ts';
 import { full, quick } from './size.ts';
 
@@ -32,7 +32,7 @@ async function model(context: BenchContext): Promise<BenchResult> {
   const { rows, sizing, played } = planRows(plan, costs);
   context.say('playing the sale on more and on fewer servers');
   const curves = {
-    waits: waitsBy(plan, costs, [4, 8, 16, 24, 32, 40, 48, 64]),
+    waits: waitsBy(plan, costs, dearly(costs), [4, 8, 16, 24, 32, 40, 48, 64]),
     ticks: ticksBy(plan, costs, [25, 50, 100, 250, 500, 1_000]),
   };
   await writeFile(context.quick ? '/dev/null' : pictureFile, draw(curves));

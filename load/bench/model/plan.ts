@@ -38,18 +38,18 @@ export function playPlan(
   });
 }
 
-/** What a buyer waits for, by the number of servers that have to be told: with buyers at all of them, at some, and if each of those looked for itself. */
-export function waitsBy(plan: Plan, costs: Costs, servers: readonly number[]) {
-  const p50 = (setting: Setting) => {
-    const sizing = sizingOf(plan.sale, setting, costs, plan.machine);
-    return percentile(playPlan({ ...plan, setting }, sizing, costs).holdMs, 0.5);
+/** What a buyer waits for, by the number of servers that have to be told: with buyers at all of them, at some, and at some when telling is dear. */
+export function waitsBy(plan: Plan, costs: Costs, dear: Costs, servers: readonly number[]) {
+  const p50 = (setting: Setting, at = costs) => {
+    const sizing = sizingOf(plan.sale, setting, at, plan.machine);
+    return percentile(playPlan({ ...plan, setting }, sizing, at).holdMs, 0.5);
   };
   return servers.map((count) => {
     const all: Setting = { ...plan.setting, servers: count, buyingServers: count };
     const some: Setting = { ...all, buyingServers: Math.min(count, plan.setting.buyingServers) };
     return {
       ...{ servers: count, atAllMs: p50(all), atSomeMs: p50(some) },
-      eachLooksMs: p50({ ...some, lookers: count }),
+      dearMs: p50(some, dear),
     };
   });
 }

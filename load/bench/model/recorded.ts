@@ -31,5 +31,8 @@ export const crowds = [
   { watchers: 8_000, deliveriesPerCpuS: 147_000 },
 ] as const;
 
-/** `scale`: what Redis spends on a change that comes alone, by the number of servers that follow the show, and on all that they ask it meanwhile. */
-export const scaled = { changesPerS: 100, redisUsPerChange: [102, 124, 152] } as const;
+/**
+ * `scale`, 1 000 changes/s: µs of Redis a change for each server more that follows the show. Those share two cores with Redis: connections
+ * that only listen cost it 4 to 5 each in one process, 8 to 9 in a process each.
+ */
+export const wokenUsPerServer = 25;

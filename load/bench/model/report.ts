@@ -4,7 +4,7 @@ import { medianOf, PLAYED_S, sampleAt, single } from './calibrate.ts';
 import { type Costs, costOf } from './costs.ts';
 import type { Measured } from './measure.ts';
 import { type Plan, playPlan } from './plan.ts';
-import { crowds, watching } from './recorded.ts';
+import { crowds, watching, wokenUsPerServer } from './recorded.ts';
 import { type Played, playClosed } from './simulation.ts';
 import { bytes, carriedBy, type Sizing, sizingOf } from './sizing.ts';
 
@@ -66,7 +66,27 @@ function closedRows(all: readonly Measured[], costs: Costs): Row[] {
 export function planRows(plan: Plan, costs: Costs): { rows: Row[]; sizing: Sizing; played: Played } {
   const sizing = sizingOf(plan.sale, plan.setting, costs, plan.machine);
   const played = playPlan(plan, sizing, costs);
-  return { sizing, played, rows: [...sizingRows(plan, sizing, costs), ...playedRows(played)] };
+  return {
+    ...{ sizing, played },
+    rows: [...sizingRows(plan, sizing, costs), ...playedRows(played), ...dearRows(plan, costs)],
+  };
+}
+
+/** What it is at worst to tell a server of a change. */
+export const dearly = (costs: Costs): Costs => ({
+  ...costs,
+  redis: { ...costs.redis, publishUsPerServer: wokenUsPerServer },
+});
+
+function dearRows(plan: Plan, costs: Costs): Row[] {
+  const dear = dearly(costs);
+  const sizing = sizingOf(plan.sale, plan.setting, dear, plan.machine);
+  const { holdMs, batch, busy } = playPlan(plan, sizing, dear);
+  return [
+    row(`if telling a server took Redis ${wokenUsPerServer} µs: cores one by one`, sizing.redis.oneByOne),
+    row('  hold ms: p50, p99', percentile(holdMs, 0.5), percentile(holdMs, 0.99)),
+    row('  holds in a batch, busy of Redis', batch.holds, busy.redis),
+  ];
 }
 
 const row = (measure: string, ...values: readonly number[]): Row => ({
@@ -100,7 +120,7 @@ function sizingRows({ sale, setting, machine }: Plan, sizing: Sizing, costs: Cos
     ),
     row('GiB of memory for sockets and servers', sizing.memoryGib),
     row("the show's Redis: cores one by one, what no batch takes away", redis.oneByOne, redis.floor),
-    row('  of it followers, looks', redis.following, redis.looks),
+    row('  of it looks', redis.looks),
     row('  the batch with which one core does it, publications/s then', redis.batch, redis.publicationsPerS),
     row(
       'PostgreSQL: cores, commits/s, MB/s of WAL',

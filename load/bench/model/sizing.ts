@@ -42,9 +42,8 @@ export interface Sizing {
 
 /** The one core that a show is on. */
 export interface Redis {
-  /** The part of it that goes to renewals, followers and looks; and that of followers and of looks alone. */
+  /** The part of it that goes to renewals and looks; and the looks' alone. */
   readonly other: number;
-  readonly following: number;
   readonly looks: number;
   /** Cores that it would take if each request were a call. */
   readonly oneByOne: number;
@@ -133,8 +132,7 @@ export function redisAt(
   // A hold is one request; a confirm two, guard and settle.
   const requestsPerS = holdsPerS + 2 * confirmsPerS;
   const looks = seatsLookedAtPerS(sale, setting) * look.redisUs + asksPerS(setting) * look.askUs;
-  const following = setting.servers * redis.followUsPerS;
-  const other = (beatsPerS(sale, setting) * redis.beatUs + following + looks) / 1e6;
+  const other = (beatsPerS(sale, setting) * redis.beatUs + looks) / 1e6;
   const floor = other + (requestsPerS * redis.step.requestUs) / 1e6;
   const callsIfAlone = (publishing: number) =>
     (requestsPerS * redis.step.callUs + publishing * redis.publishUsPerServer * setting.servers) / 1e6;
@@ -144,7 +142,6 @@ export function redisAt(
   const batch = needed > setting.maxBatch ? Number.POSITIVE_INFINITY : needed;
   return {
     other,
-    following: following / 1e6,
     looks: looks / 1e6,
     oneByOne: floor + callsIfAlone(grantsPerS + confirmsPerS),
     floor,
