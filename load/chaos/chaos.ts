@@ -13,7 +13,7 @@ import { describe } from './plan.ts';
 import { startPlayers } from './players/start.ts';
 import { emptyTally } from './players/tally.ts';
 import { playRow, type RowResult, resultsOf } from './row.ts';
-import { stateOf, tableOf } from './table.ts';
+import { stateOf, tableOf, whyVoid } from './table.ts';
 
 const resultsDir = fileURLToPath(new URL('../results/chaos/', import.meta.url));
 
@@ -75,26 +75,40 @@ async function playAll(order: Order, faults: readonly Fault[], command: Command)
 
 /** While it goes on: what is known of a row as soon as it is over. */
 function lineOf(result: RowResult): string {
-  const { name, fired, plan, tally, recoveryMs, tookMs } = result;
-  const when = plan.map(describe).join('; ');
+  const { name, fired, strikes, tally, recoveryMs, tookMs, problems, verdict } = result;
   const state = stateOf(result);
-  const told = `${name}: ${state}, fired ${fired} of ${plan.length}, ${tally.operations} operations, recovered in ${Math.round(recoveryMs)} ms, took ${Math.round(tookMs / 1_000)} s`;
-  if (state !== 'broken') return `${told} [${when}]\n`;
-  return `${told} [${when}]\n${result.problems.map((problem) => `  ${problem}\n`).join('')}${printVerdict(result.verdict)}\n`;
+  const told = [
+    `${name}: ${state}`,
+    `fired ${fired} of ${strikes.length}`,
+    `${tally.operations} operations`,
+    `recovered in ${Math.round(recoveryMs)} ms`,
+    `took ${Math.round(tookMs / 1_000)} s [${strikes.map(describe).join('; ')}]`,
+  ].join(', ');
+  if (state !== 'broken') return `${told}\n`;
+  return `${told}\n${problems.map((problem) => `  ${problem}\n`).join('')}${printVerdict(verdict)}\n`;
 }
 
 const remarks = (results: readonly RowResult[]): string =>
-  results
-    .flatMap(({ name, missing, notJudged }) => [
-      ...(missing === undefined ? [] : [`${name} was not injected: ${missing}\n`]),
-      ...notJudged.map((why) => `${name}, not judged: ${why}\n`),
-    ])
-    .join('');
+  results.flatMap((row) => remarksOf(row).map((remark) => `${row.name} ${remark}\n`)).join('');
+
+function remarksOf(row: RowResult): string[] {
+  if (row.missing !== undefined) return [`was not injected: ${row.missing}`];
+  const notJudged = row.notJudged.map((why) => `was not judged: ${why}`);
+  return stateOf(row) === 'void' ? [`proves nothing: ${whyVoid(row)}`, ...notJudged] : notJudged;
+}
 
 const nothing = ({ name, row }: Fault): RowResult => ({
-  ...{ name, row, plan: [], fired: 0, tally: emptyTally(), recoveryMs: 0, problems: [], notJudged: [] },
+  name,
+  row,
+  strikes: [],
+  fired: 0,
+  tally: emptyTally(),
+  recoveryMs: 0,
+  problems: [],
+  notJudged: [],
   verdict: { violations: [], kinds: {}, ok: true, looked: {}, outcomes: {} },
-  ...{ violations: 0, tookMs: 0 },
+  violations: 0,
+  tookMs: 0,
 });
 
 const notHere = (fault: Fault, missing: string): RowResult => ({ ...nothing(fault), missing });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseOrder } from './args.ts';
 import { matrix } from './matrix.ts';
-import { planOf } from './plan.ts';
+import { planOf, describe as told } from './plan.ts';
 import { Random } from './random.ts';
 
 const span = { lengthMs: [500, 1_000], restMs: 2_000 } as const;
@@ -34,6 +34,13 @@ describe('a plan', () => {
     expect(planOf(7, 'a', long, 40).map(({ lengthMs }) => lengthMs)).toEqual([30_000]);
     expect(planOf(7, 'a', long, 2).map(({ lengthMs }) => lengthMs)).toEqual([2_700]);
   });
+});
+
+it('a strike is told as it was, beside what was planned', () => {
+  const moment = { atMs: 5_400, target: 1, lengthMs: 1_200, seed: 1 } as const;
+  const strike = { moment, atMs: 15_000, tookMs: 3_000, recoveryMs: 1, fired: true };
+  expect(told(strike)).toBe('15.0 s (planned 5.4): server 2, 3.0 s (planned 1.2)');
+  expect(told({ ...strike, fired: false })).toMatch(/, did not fire$/);
 });
 
 describe('random numbers', () => {

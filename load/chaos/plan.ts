@@ -43,5 +43,18 @@ export function planOf(
   }));
 }
 
-export const describe = ({ atMs, target, lengthMs }: Moment): string =>
-  `${(atMs / 1_000).toFixed(1)} s: server ${target + 1}, ${(lengthMs / 1_000).toFixed(1)} s`;
+/** One strike as it was. The plan says what was meant: one that takes longer, or is recovered from late, delays the next. */
+export interface Strike {
+  readonly moment: Moment;
+  /** After the load began. */
+  readonly atMs: number;
+  /** Until it was over: what it waited for included. */
+  readonly tookMs: number;
+  readonly recoveryMs: number;
+  readonly fired: boolean;
+}
+
+export const describe = ({ moment, atMs, tookMs, fired }: Strike): string =>
+  `${secondsOf(atMs)} s (planned ${secondsOf(moment.atMs)}): server ${moment.target + 1}, ${secondsOf(tookMs)} s (planned ${secondsOf(moment.lengthMs)})${fired ? '' : ', did not fire'}`;
+
+const secondsOf = (ms: number): string => (ms / 1_000).toFixed(1);

@@ -1,16 +1,16 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
-import { HistoryRecorder, machineMs } from '../history.ts';
+import { HistoryRecorder } from '../history.ts';
 import { type Verdict, verify } from '../verify/verify.ts';
 import { writeEnd } from './end.ts';
-import type { Fault, Scene } from './faults/fault.ts';
+import type { Fault } from './faults/fault.ts';
 import { createShow, type Ground, Recovery } from './ground/ground.ts';
 import { type Judged, judgeBounds } from './judge.ts';
-import { type Moment, planOf } from './plan.ts';
+import { planOf, type Strike } from './plan.ts';
 import type { Players } from './players/start.ts';
 import type { Tally } from './players/tally.ts';
-import { Random } from './random.ts';
+import { Remarks } from './remarks.ts';
+import { type Stage, strikeAll } from './strikes.ts';
 
 const SHOWS = 3;
 const BUYERS = 40;
@@ -21,8 +21,6 @@ const WATCHERS = 2;
 const SEATS_PER_S = 400;
 const LEAST_SEATS = 6_000;
 const PROBE_SEATS = 4_000;
-/** The load goes on this long after the last recovery. */
-const GOES_ON_MS = 500;
 const MAX_RESIDENT_KIB = 800 * 1024;
 
 export interface RowOptions {
@@ -39,7 +37,7 @@ export interface RowOptions {
 export interface RowResult {
   readonly name: string;
   readonly row: string;
-  readonly plan: readonly Moment[];
+  readonly strikes: readonly Strike[];
   /** Why it was not injected. */
   readonly missing?: string | undefined;
   readonly fired: number;
@@ -56,105 +54,99 @@ export interface RowResult {
 
 /** One fault from an empty show to the judgement; the stores and servers were there before and are there afterwards. */
 export async function playRow(options: RowOptions): Promise<RowResult> {
-  const { fault, seed, seconds, ground, players, historyDir, say } = options;
+  const { fault, seed, seconds, ground } = options;
   const fromMs = performance.now();
-  await rm(historyDir, { recursive: true, force: true });
-  await mkdir(historyDir, { recursive: true });
-  const seats = Math.max(LEAST_SEATS, seconds * SEATS_PER_S);
-  const { showIds, recovery } = await openShows(ground, fault.name, seed, seats);
+  const stage = await openStage(options);
   let restore: (() => Promise<void>) | undefined;
   try {
     restore = await fault.prepare?.(ground);
-    if ((await recovery.of(ground.servers)) === undefined)
+    if ((await stage.recovery.of(ground.servers)) === undefined)
       throw new Error('the servers did not take to the stage');
-    const plan = planOf(seed, fault.name, fault.span, seconds);
-    const recorder = new HistoryRecorder(historyDir, 'faults');
-    const struck = await strikeAll({ ...options, showIds, seats, recovery, plan, recorder });
-    say('ending the load');
-    const tally = await players.call('settle');
-    struck.judged(judgeRow(fault, tally));
-    const problems = [
-      ...struck.problems,
-      ...tally.problems,
-      ...(await checkGround(ground, struck.deadlocks)),
-    ];
-    await writeEnd(ground, showIds, recorder);
-    await players.call('end');
-    recorder.close();
-    say('verifying');
-    const { databaseUrl } = ground.stores;
-    // Asked for now: after a failover the ground's Redis is another one than in the beginning.
-    const redisUrl = ground.servers[0].otherRedisUrl ?? ground.redis.url;
-    const verdict = await verify({ historyDir, databaseUrl, redisUrl });
-    const found = Object.values(verdict.kinds).reduce((total, { count }) => total + count, 0);
-    const tookMs = performance.now() - fromMs;
-    const { name, row } = fault;
-    const violations = found + problems.length;
-    const { fired, recoveryMs, notJudged } = struck;
-    return { name, row, plan, fired, recoveryMs, notJudged, tally, problems, verdict, violations, tookMs };
+    const deadlocks = await deadlocksOf(ground);
+    await beginLoad(options, stage);
+    const strikes = await strikeAll(stage, planOf(seed, fault.name, fault.span, seconds));
+    const tally = await endLoad(stage, deadlocks);
+    const verdict = await judgeAll(stage);
+    return resultOf(stage, { strikes, tally, verdict, tookMs: performance.now() - fromMs });
   } finally {
     await restore?.();
-    await recovery.of(ground.servers);
+    await stage.recovery.of(ground.servers);
   }
 }
 
-async function openShows(ground: Ground, name: string, seed: number, seats: number) {
-  const run = `${name}-${seed.toString(36)}-${Date.now().toString(36)}`;
+async function openStage({ fault, seed, seconds, ground, players, historyDir, say }: RowOptions) {
+  await rm(historyDir, { recursive: true, force: true });
+  await mkdir(historyDir, { recursive: true });
+  const seats = Math.max(LEAST_SEATS, seconds * SEATS_PER_S);
+  const run = `${fault.name}-${seed.toString(36)}-${Date.now().toString(36)}`;
   const showIds = Array.from({ length: SHOWS }, (_, i) => `${run}-${i}`);
   for (const showId of showIds) await createShow(ground, showId, seats);
   const probeId = `${run}-probe`;
   await createShow(ground, probeId, PROBE_SEATS);
-  return { showIds, recovery: new Recovery(probeId, PROBE_SEATS) };
+  const recovery = new Recovery(probeId, PROBE_SEATS);
+  const recorder = new HistoryRecorder(historyDir, 'faults');
+  const remarks = new Remarks();
+  return { fault, seconds, ground, players, historyDir, say, seats, showIds, recovery, recorder, remarks };
 }
 
-interface Striking extends RowOptions {
-  readonly showIds: readonly string[];
-  /** Of each show. */
-  readonly seats: number;
-  readonly recovery: Recovery;
-  readonly plan: readonly Moment[];
-  readonly recorder: HistoryRecorder;
-}
-
-async function strikeAll({ showIds, seats, recovery, plan, recorder, ...options }: Striking) {
-  const { fault, seed, seconds, ground, players, historyDir, say } = options;
-  const problems: string[] = [];
-  const notJudged: string[] = [];
-  const judged = (verdict: Judged) => {
-    if (verdict === undefined) return;
-    if ('problem' in verdict) problems.push(verdict.problem);
-    else notJudged.push(verdict.notJudged);
-  };
-  const deadlocks = await deadlocksOf(ground);
+async function beginLoad({ seed }: RowOptions, stage: Stage & { seats: number }): Promise<void> {
+  const { fault, ground, players, showIds, seats, historyDir } = stage;
   await players.call('begin', {
-    ...{ servers: ground.servers.map(({ ws }) => ws), adminToken: ground.stores.adminToken, showIds },
-    ...{ seats, historyDir, prefix: 'p', seed },
-    ...{ buyers: BUYERS, regulars: REGULARS, watchers: WATCHERS },
+    servers: ground.servers.map(({ ws }) => ws),
+    adminToken: ground.stores.adminToken,
+    showIds,
+    seats,
+    historyDir,
+    prefix: 'p',
+    seed,
+    buyers: BUYERS,
+    regulars: REGULARS,
+    watchers: WATCHERS,
     twinsPercent: fault.twinsPercent ?? 0,
   });
-  const beganMs = performance.now();
-  let fired = 0;
-  let recoveryMs = 0;
-  for (const [i, moment] of plan.entries()) {
-    await pause(Math.max(0, moment.atMs - (performance.now() - beganMs)));
-    const { operations } = await players.call('tally');
-    say(`${operations} operations, strike ${i + 1} of ${plan.length}`);
-    const scene: Scene = {
-      ...{ ground, players, showIds, moment, recorder, historyDir, random: new Random(moment.seed) },
-      problem: (what) => problems.push(what),
-      judged,
-    };
-    const ms = machineMs();
-    if (await fault.strike(scene)) fired += 1;
-    const tookMs = await recovery.of(ground.servers);
-    if (tookMs === undefined) problems.push('it did not recover without a restart');
-    recoveryMs = Math.max(recoveryMs, tookMs ?? Number.POSITIVE_INFINITY);
-    const { forgets = false, prolongsMs, touches = ['leases'] } = fault;
-    const prolongs = prolongsMs === undefined ? {} : { prolongsMs };
-    recorder.fault({ ms, name: fault.name, forgets, touches, ...prolongs });
-  }
-  await pause(Math.max(GOES_ON_MS, seconds * 1_000 - (performance.now() - beganMs)));
-  return { fired, recoveryMs, problems, notJudged, judged, deadlocks };
+}
+
+/** Everybody has got an answer, and what the maps show in the end is written down. */
+async function endLoad(stage: Stage, deadlocksBefore: number): Promise<Tally> {
+  const { fault, ground, players, showIds, recorder, remarks, say } = stage;
+  say('ending the load');
+  const tally = await players.call('settle');
+  remarks.judged(judgeRow(fault, tally));
+  remarks.problems.push(...tally.problems, ...(await checkGround(ground, deadlocksBefore)));
+  await writeEnd(ground, showIds, recorder);
+  await players.call('end');
+  recorder.close();
+  return tally;
+}
+
+/** What was confirmed must be on the disk: the tables are those of a Postgres that died and came back. */
+async function judgeAll({ ground, historyDir, say }: Stage): Promise<Verdict> {
+  say('killing PostgreSQL, and verifying');
+  await ground.postgres.dieAndReturn();
+  const { databaseUrl } = ground.stores;
+  // Asked for now: after a failover the ground's Redis is another one than in the beginning.
+  const redisUrl = ground.servers[0].otherRedisUrl ?? ground.redis.url;
+  return verify({ historyDir, databaseUrl, redisUrl });
+}
+
+type Played = Pick<RowResult, 'strikes' | 'tally' | 'verdict' | 'tookMs'>;
+
+function resultOf(
+  { fault: { name, row }, remarks: { problems, notJudged } }: Stage,
+  played: Played,
+): RowResult {
+  const { strikes, verdict } = played;
+  const found = Object.values(verdict.kinds).reduce((total, { count }) => total + count, 0);
+  return {
+    ...played,
+    name,
+    row,
+    fired: strikes.filter(({ fired }) => fired).length,
+    recoveryMs: Math.max(...strikes.map(({ recoveryMs }) => recoveryMs)),
+    problems,
+    notJudged,
+    violations: found + problems.length,
+  };
 }
 
 /** Every reply came by when the configuration says. */

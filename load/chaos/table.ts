@@ -13,13 +13,19 @@ const most = (rows: readonly RowResult[], of: (row: RowResult) => number): numbe
   rows.reduce((max, row) => Math.max(max, of(row)), 0);
 const slowest = (asked: Asked, { tally }: RowResult): number => tally.slowestMs[asked] ?? 0;
 
-/** `void`: the fault did not fire, so nothing is proved. */
-export const stateOf = ({
-  missing,
-  fired,
-  violations,
-}: RowResult): 'missing' | 'void' | 'broken' | 'clean' =>
-  missing !== undefined ? 'missing' : violations > 0 ? 'broken' : fired === 0 ? 'void' : 'clean';
+/** Why nothing is proved, though nothing was found wrong; undefined: something is. */
+export function whyVoid({ fired, tally, verdict }: RowResult): string | undefined {
+  if (fired === 0) return 'the fault did not fire';
+  if (tally.confirmed === 0) return 'nothing was confirmed';
+  if ((verdict.looked['mapsCompared'] ?? 0) === 0) return 'no map was compared';
+  return undefined;
+}
+
+export function stateOf(row: RowResult): 'missing' | 'void' | 'broken' | 'clean' {
+  if (row.missing !== undefined) return 'missing';
+  if (row.violations > 0) return 'broken';
+  return whyVoid(row) === undefined ? 'clean' : 'void';
+}
 
 /** As Markdown, so that it can be kept as it is. */
 export function tableOf(rows: readonly RowResult[]): string {

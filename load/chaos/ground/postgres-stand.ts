@@ -16,6 +16,8 @@ const ours = { wal_recycle: 'off' };
 export class PostgresStand {
   #service: PostgresService;
   #frozen: number[] = [];
+  /** It was started with them last. */
+  #settings: Readonly<Record<string, string>> = {};
 
   private constructor(service: PostgresService) {
     this.#service = service;
@@ -76,7 +78,14 @@ export class PostgresStand {
   /** On the same data, at the same address. */
   async startAgain(settings: Readonly<Record<string, string>> = {}): Promise<void> {
     const { dataDir, port } = this.#service;
+    this.#settings = settings;
     this.#service = await startPostgres({ dataDir, port, settings: { ...ours, ...settings } });
+  }
+
+  /** By kill -9, and again as it was: what it has then is what was on the disk. */
+  async dieAndReturn(): Promise<void> {
+    await this.kill();
+    await this.startAgain(this.#settings);
   }
 
   async halt(): Promise<void> {
