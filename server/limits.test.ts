@@ -1,7 +1,15 @@
 import { expect, it } from 'vitest';
 import { clientFrame, limits, seatLockBody } from '../protocol/index.ts';
 import { readConfig } from './config.ts';
-import { httpLimits, limitRelations, loadLimits, sessionLimits, showBody, smallBody } from './limits.ts';
+import {
+  httpLimits,
+  limitRelations,
+  loadLimits,
+  mapLimits,
+  sessionLimits,
+  showBody,
+  smallBody,
+} from './limits.ts';
 
 const read = readConfig({});
 if (!read.ok) throw new Error(read.problems.join('\n'));
@@ -77,6 +85,15 @@ it('what bodies, and answers to probes, may take is bounded', () => {
   expect(httpLimits.maxUnderWay * smallBody.maxBytes).toBeLessThanOrEqual(256 * 1024 ** 2);
   expect(httpLimits.maxShowsUnderWay * showBody.maxBytes).toBeLessThanOrEqual(64 * 1024 ** 2);
   expect(httpLimits.readinessDeadlineMs).toBeLessThanOrEqual(2_000);
+});
+
+it('what is taken has a place to wait in', () => {
+  expect(loadLimits.maxWork).toBeLessThanOrEqual(loadLimits.maxStepsWaiting);
+  // Every hold at work may get no answer.
+  expect(loadLimits.maxWork).toBeLessThanOrEqual(loadLimits.maxUndos);
+  expect(loadLimits.maxConfirmsWaiting).toBeLessThanOrEqual(loadLimits.maxConfirmsUnderWay);
+  expect(mapLimits.maxSeats).toBeGreaterThanOrEqual(limits.maxSeatsPerShow);
+  expect(mapLimits.readDeadlineMs).toBeLessThanOrEqual(mapLimits.watchDeadlineMs);
 });
 
 it('new holds are refused long before any confirm is', () => {

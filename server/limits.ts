@@ -73,8 +73,6 @@ export const httpLimits = {
   maxUsers: 100_000,
   /** Bodies of `POST /shows` in memory at the same time. */
   maxShowsUnderWay: 2,
-  /** How long a request waits for the map of a show that nobody here followed. */
-  mapDeadlineMs: 2_000,
   /** Larger answers are handed to the socket as fast as its client reads, so that slow ones share one copy. */
   maxBufferedBytes: 64 * 1024,
   /** The stores are asked by `/readyz` and `/metrics` once in this time, however many ask. */
@@ -95,6 +93,32 @@ export const loadLimits = {
   holdsAConfirm: 4,
   /** Of one show. Confirms are the last to be refused: who holds seats has waited for them already. */
   maxConfirmsWaiting: 2_048,
+  /** Of all shows, waiting or sent. */
+  maxConfirmsUnderWay: 20_000,
+  /** Requests of one kind that wait for Redis, of one show. */
+  maxStepsWaiting: 20_000,
+  /** Calls that wait for a connection to PostgreSQL, of each pool. */
+  maxCallsWaiting: 1_000,
+  /** Holds without an answer that are still to be undone; beyond it the oldest are forgotten, and their leases end by their TTL. */
+  maxUndos: 20_000,
+} as const;
+
+/** Maps in memory. */
+export const mapLimits = {
+  maxFollowed: 2_000,
+  /** Of all of them. A map takes 17 bytes a seat, the show with its ids some hundred. */
+  maxSeats: 4_000_000,
+  /** How long a watch, or a read, waits for a map: the first load may need a new epoch and two reads of Postgres. */
+  watchDeadlineMs: 3_000,
+  readDeadlineMs: 2_000,
+} as const;
+
+/** Deadlines of calls to PostgreSQL that no setting names, their wait for a connection included. */
+export const callDeadlines = {
+  /** To find a booking, or to refund one. */
+  bookingMs: 2_000,
+  /** To make a show: 200 000 seats take seconds, on a busy machine many. */
+  showMs: (seats: number): number => 5_000 + Math.ceil(seats / 8),
 } as const;
 
 /** What may be set, as far as it is bounded by the wire. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { limits as wire } from '../protocol/index.ts';
 import { Admission } from './admission.ts';
 import { Bookings } from './bookings/bookings.ts';
 import { Broadcaster, type Publish } from './broadcast/broadcaster.ts';
@@ -8,6 +9,7 @@ import type { Config } from './config.ts';
 import { Feed } from './feed/feed.ts';
 import { Leases } from './leases/leases.ts';
 import { OwnLeases } from './leases/own-leases.ts';
+import { callDeadlines, loadLimits } from './limits.ts';
 import type { Log } from './observability/log.ts';
 import { createMetrics, type LeaseEnd, type Metrics } from './observability/metrics.ts';
 import { batchObserver, poolObserver, stepObserver } from './observability/observers.ts';
@@ -38,9 +40,6 @@ export interface Rooms {
 /** Few: one confirm call carries a batch, and Postgres does more with fewer at a time. */
 const CONFIRM_CONNECTIONS = 4;
 const READ_CONNECTIONS = 4;
-const MAX_WAITING_CALLS = 1_000;
-/** A show of 200 000 seats takes seconds to write; these calls have a connection and a time of their own. */
-const CREATE_TIMEOUT_MS = 30_000;
 
 const clock = statement('clock');
 
@@ -68,7 +67,7 @@ export async function openRooms(
   const openPool = (name: string, size: number, timeoutMs: number) => {
     const timeouts = { statementTimeoutMs: timeoutMs, lockTimeoutMs };
     const observer = poolObserver(metrics, name, (error) => failureKind(error) ?? 'refused');
-    const limits = { size, maxWaiting: MAX_WAITING_CALLS };
+    const limits = { size, maxWaiting: loadLimits.maxCallsWaiting };
     const options = { url: config.databaseUrl, log, observer, ...limits, ...timeouts };
     const pool = closers.opened(openPostgres(options), (it) => it.close());
     metrics.postgresUnderWay.readFrom(name, () => pool.underWay);
@@ -77,7 +76,8 @@ export async function openRooms(
   };
   const reads = openPool('reads', READ_CONNECTIONS, statementTimeoutMs);
   const confirms = openPool('confirms', CONFIRM_CONNECTIONS, statementTimeoutMs);
-  const createPool = openPool('create', 1, CREATE_TIMEOUT_MS);
+  // A large show takes seconds to write: these calls have a connection and a time of their own.
+  const createPool = openPool('create', 1, callDeadlines.showMs(wire.maxSeatsPerShow));
   const catalogue = new Catalogue(reads, { deadlineMs: statementTimeoutMs, createPool });
 
   const seatVersions = (showId: string) => catalogue.seatVersions(showId);

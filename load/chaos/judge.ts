@@ -1,6 +1,4 @@
-import { limits } from '../../protocol/index.ts';
 import { replyTimes } from '../../server/reply-times.ts';
-import { LOAD_DEADLINE_MS } from '../../server/session/watching.ts';
 import { percentile } from '../bench/kit/numbers.ts';
 import { times } from './ground/server-stand.ts';
 import type { Paces } from './players/pace.ts';
@@ -10,9 +8,7 @@ import type { Asked, Tally } from './players/tally.ts';
 export type Judged = { readonly problem: string } | { readonly notJudged: string } | undefined;
 
 const { redisTimeoutMs, statementTimeoutMs } = times;
-const { holdMs, confirmMs } = replyTimes(times);
-/** The catalogue was asked for the show, or this server has just started and asks Postgres. */
-const catalogueMs = statementTimeoutMs;
+const { holdMs, confirmMs, watchMs, unknownShowMs: catalogueMs } = replyTimes(times);
 /** When Redis has forgotten a show somebody begins its next epoch first: what Postgres knows, laid aside and put in place. */
 const rotationMs = statementTimeoutMs + 2 * redisTimeoutMs + holdMs;
 
@@ -27,7 +23,7 @@ export const bounds = ({
   return {
     // Every show once, and once more when a later connection had some of the leases.
     hello: catalogueMs + 2 * holdMs + begunMs,
-    watch: catalogueMs + LOAD_DEADLINE_MS + limits.sinceWaitMs,
+    watch: watchMs,
     unwatch: catalogueMs,
     ...{ hold: stepMs, heartbeat: stepMs, release: stepMs, checkout: stepMs },
     confirm: confirmMs + begunMs,

@@ -1,4 +1,4 @@
-const MAX_IN_FLIGHT = 20_000;
+import { loadLimits } from '../limits.ts';
 
 interface Flight<T> {
   readonly name: string;
@@ -22,7 +22,7 @@ export class InFlight<T> {
   join(id: string, name: string, run: () => Promise<T>): Promise<T> | undefined {
     const flight = this.#flights.get(id);
     if (flight?.name === name) return flight.result;
-    if (this.#size >= MAX_IN_FLIGHT) return undefined;
+    if (this.#size >= loadLimits.maxConfirmsUnderWay) return undefined;
     this.#size += 1;
     const result = run();
     const forget = () => {

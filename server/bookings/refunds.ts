@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type BookingResponse, type Fault, fault, type Outcome } from '../../protocol/index.ts';
 import type { SeatVersion } from '../catalogue/catalogue.ts';
+import { callDeadlines } from '../limits.ts';
 import { later } from '../refusals.ts';
 import { failureKind, type PostgresPool } from '../stores/postgres.ts';
 import { statement } from '../stores/sql-files.ts';
@@ -8,7 +9,7 @@ import { statement } from '../stores/sql-files.ts';
 const refundBooking = statement('refund_booking');
 const findBooking = statement('find_booking');
 
-const DEADLINE_MS = 2_000;
+const deadline = { deadlineMs: callDeadlines.bookingMs };
 
 const refundRow = z.object({ show_id: z.string(), seat_id: z.string(), version: z.number() });
 const bookingRow = z.object({
@@ -30,7 +31,7 @@ export class Refunds {
   /** Makes the seats available again, once. The versions returned are the current ones, to be announced. */
   async refund(requestId: string): Promise<Outcome<{ showId: string; versions: SeatVersion[] }>> {
     try {
-      const rows = await this.#pool.query(refundBooking, [requestId], { deadlineMs: DEADLINE_MS });
+      const rows = await this.#pool.query(refundBooking, [requestId], deadline);
       const seats = z.array(refundRow).parse(rows);
       const showId = seats[0]?.show_id;
       if (showId === undefined) return { ok: false, fault: fault('unknown_booking') };
@@ -46,7 +47,7 @@ export class Refunds {
 
   async find(requestId: string): Promise<Outcome<{ booking: BookingResponse }>> {
     try {
-      const rows = await this.#pool.query(findBooking, [requestId], { deadlineMs: DEADLINE_MS });
+      const rows = await this.#pool.query(findBooking, [requestId], deadline);
       const row = z.array(bookingRow).parse(rows)[0];
       if (row === undefined) return { ok: false, fault: fault('unknown_booking') };
       return { ok: true, booking: bookingOf(requestId, row) };

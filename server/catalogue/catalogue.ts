@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { fault, type Outcome, type SeatLayout, type ShowSummary } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
+import { callDeadlines } from '../limits.ts';
 import type { PostgresPool } from '../stores/postgres.ts';
 import { sqlArray } from '../stores/sql-arrays.ts';
 import { statement } from '../stores/sql-files.ts';
@@ -47,7 +48,6 @@ const showStatement = statement('show');
 const seatVersions = statement('seat_versions');
 const seatVersionsOf = statement('seat_versions_of');
 
-const CREATE_DEADLINE_MS = 30_000;
 const MAX_LISTED = 10_000;
 /** Ten thousand shows take a while to read and to encode: not for every request. */
 const LIST_MS = 1_000;
@@ -116,7 +116,7 @@ export class Catalogue {
         column((seat) => seat.x),
         column((seat) => seat.y),
       ],
-      { deadlineMs: CREATE_DEADLINE_MS },
+      { deadlineMs: callDeadlines.showMs(seats.length) },
     );
     const [row] = z.array(createdRow).parse(rows);
     if (row === undefined) return { ok: false, fault: fault('already_exists') };

@@ -96,7 +96,7 @@ export const variables = {
     'CONFIRM_DEADLINE_MS',
     '2000',
     integer(10, minute),
-    'A confirm is answered by then, whatever the database does',
+    'A confirm is decided or given up by then, whatever the database does; its answer may wait for Redis to be told',
   ),
   guardMs: variable(
     'GUARD_MS',

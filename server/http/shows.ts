@@ -8,7 +8,7 @@ import {
   seatsOf,
 } from '../../protocol/index.ts';
 import type { Show } from '../catalogue/catalogue.ts';
-import { httpLimits } from '../limits.ts';
+import { mapLimits } from '../limits.ts';
 import { later, tooMuch } from '../refusals.ts';
 import type { FollowedShow } from '../seatmap/followed-show.ts';
 import type { SeatMap } from '../seatmap/seat-map.ts';
@@ -66,7 +66,7 @@ export async function createShow({ catalogue }: HttpDeps, body: CreateShowBody):
 }
 
 async function mapOf(followed: FollowedShow): Promise<SeatMap | undefined> {
-  await followed.until(() => followed.map !== undefined, httpLimits.mapDeadlineMs);
+  await followed.until(() => followed.map !== undefined, mapLimits.readDeadlineMs);
   return followed.map;
 }
 

@@ -1,5 +1,6 @@
 import type { Position } from '../../protocol/index.ts';
 import { Batcher } from '../batcher.ts';
+import { loadLimits } from '../limits.ts';
 import { type ObserveBatches, unobserved } from '../observability/batches.ts';
 import { CALLS_WAITED_FOR } from '../reply-times.ts';
 import { type RedisStore, StoreUnavailable } from '../stores/redis.ts';
@@ -42,7 +43,6 @@ export interface LeasesOptions {
 
 /** Requests of one call to Redis: enough to amortise the round trip, few enough to keep a script under a few ms. */
 const MAX_BATCH = 256;
-const MAX_WAITING = 20_000;
 /** Scans that one load starts: a new one when an epoch began during the last. */
 const MAX_SCANS = 3;
 /** Most leases that one sweep step reports and ends. */
@@ -250,7 +250,13 @@ export class Leases {
     const { store, observeBatches = unobserved } = this.#options;
     const maxWaitMs = store.timeoutMs * callsWaitedFor;
     const onCall = observeBatches(name, () => batcher.waiting);
-    const batcher = new Batcher({ run, maxBatch: MAX_BATCH, maxWaiting: MAX_WAITING, maxWaitMs, onCall });
+    const batcher = new Batcher({
+      run,
+      maxBatch: MAX_BATCH,
+      maxWaiting: loadLimits.maxStepsWaiting,
+      maxWaitMs,
+      onCall,
+    });
     return batcher;
   }
 }

@@ -1,4 +1,5 @@
 import { monotonicMs } from '../clock.ts';
+import { loadLimits } from '../limits.ts';
 import type { ReleaseRequest } from './requests.ts';
 
 interface Undo {
@@ -17,8 +18,6 @@ interface Undo {
 const RETRY_MS = 250;
 /** Releases in one round. If Redis answers none of them it gets no more in this round: it has enough to do. */
 const AT_ONCE = 512;
-/** Beyond this the oldest are forgotten: their leases end by their TTL. */
-const MAX_UNDOS = 20_000;
 /**
  * A hold that timed out may still sit in the buffer of a dead connection and run after the release that undoes it, so the
  * release is repeated a little later.
@@ -40,7 +39,7 @@ export class Undos {
   add(showId: string, request: ReleaseRequest, ttlMs: number): void {
     if (this.#closed) return;
     for (const oldest of this.#pending) {
-      if (this.#pending.size < MAX_UNDOS) break;
+      if (this.#pending.size < loadLimits.maxUndos) break;
       this.#forget(oldest);
     }
     const undo = {

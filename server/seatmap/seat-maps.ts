@@ -1,6 +1,7 @@
 import type { Position } from '../../protocol/index.ts';
 import type { Show } from '../catalogue/catalogue.ts';
 import type { Feed } from '../feed/feed.ts';
+import { mapLimits } from '../limits.ts';
 import { FollowedShow, type FollowedShowOptions } from './followed-show.ts';
 
 /** What every followed show is given, and the bounds of all of them together. */
@@ -21,9 +22,6 @@ interface Followed {
   letGo: NodeJS.Timeout | undefined;
 }
 
-const MAX_FOLLOWED = 2_000;
-/** A map takes 17 bytes a seat, the show with its ids some hundred. */
-const MAX_FOLLOWED_SEATS = 4_000_000;
 /** For clients that reconnect: their show need not be loaded again. */
 const LET_GO_AFTER_MS = 30_000;
 
@@ -87,7 +85,7 @@ export class SeatMaps {
   }
 
   #hasRoomFor(show: Show): boolean {
-    const { maxFollowed = MAX_FOLLOWED, maxSeats = MAX_FOLLOWED_SEATS } = this.#options;
+    const { maxFollowed = mapLimits.maxFollowed, maxSeats = mapLimits.maxSeats } = this.#options;
     if (this.#shows.size >= maxFollowed) return false;
     return this.#shows.size === 0 || this.#seats + show.seatIds.length <= maxSeats;
   }

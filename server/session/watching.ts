@@ -1,12 +1,10 @@
 import { fault, limits, type UnwatchFrame, type WatchFrame } from '../../protocol/index.ts';
+import { mapLimits } from '../limits.ts';
 import { later, tooMuch } from '../refusals.ts';
 import type { Rooms } from '../rooms.ts';
 import { type Answer, refuse } from './answer.ts';
 import { knownSeats } from './known-seats.ts';
 import type { Session } from './session.ts';
-
-/** The first load of a map may need a new epoch and two reads of Postgres. */
-export const LOAD_DEADLINE_MS = 3_000;
 
 /** Undefined: the sender has answered it already, together with the subscription. */
 export async function watch(rooms: Rooms, session: Session, frame: WatchFrame): Promise<Answer | undefined> {
@@ -17,7 +15,7 @@ export async function watch(rooms: Rooms, session: Session, frame: WatchFrame): 
   const show = session.follow(found.show);
   if (show === undefined) return refuse(tooMuch());
   try {
-    const loaded = await show.until(() => show.map !== undefined, LOAD_DEADLINE_MS);
+    const loaded = await show.until(() => show.map !== undefined, mapLimits.watchDeadlineMs);
     if (!loaded) return refuse(later('unavailable'));
     const caughtUp = () =>
       since === undefined || since.epoch !== show.map?.epoch || show.map.seq >= since.seq;
