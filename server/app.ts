@@ -20,7 +20,7 @@ export interface App {
   readonly port: number;
   /** Its own metrics, to be added up with those of the others on the port. */
   samples(): Promise<Sample[]>;
-  /** Drains within `drainMs`, then closes everything. */
+  /** Drains, then closes everything, all within `drainMs`. */
   stop(): Promise<void>;
 }
 
@@ -84,12 +84,13 @@ async function start(
   const end = async () => {
     stopListening();
     const { drainMs } = config;
+    const endMs = monotonicMs() + drainMs;
     await Promise.all([
       connections.drain(drainMs),
       http.drain(drainMs),
       confirmsEnd(rooms.bookings, drainMs),
     ]);
-    await closers.close();
+    await closers.close(endMs - monotonicMs());
   };
   // Once: a listening socket that is closed a second time takes the process with it.
   const stop = () => {

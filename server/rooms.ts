@@ -15,7 +15,7 @@ import { createMetrics, type LeaseEnd, type Metrics } from './observability/metr
 import { batchObserver, poolObserver, stepObserver } from './observability/observers.ts';
 import { askReadiness, type Readiness } from './observability/readiness.ts';
 import { SeatMaps } from './seatmap/seat-maps.ts';
-import { failureKind, openPostgres } from './stores/postgres.ts';
+import { failureKind, openPostgres, type PostgresPool } from './stores/postgres.ts';
 import { connectRedis } from './stores/redis.ts';
 import { statement } from './stores/sql-files.ts';
 
@@ -64,12 +64,17 @@ export async function openRooms(
   await feed.connect();
 
   const { statementTimeoutMs, lockTimeoutMs, broadcastTickMs, sweepMs } = config;
+  // At the same time: one that is frozen takes the time of none.
+  const pools = closers.opened<PostgresPool[]>([], (all, leftMs) =>
+    Promise.all(all.map((pool) => pool.close(leftMs))),
+  );
   const openPool = (name: string, size: number, timeoutMs: number) => {
     const timeouts = { statementTimeoutMs: timeoutMs, lockTimeoutMs };
     const observer = poolObserver(metrics, name, (error) => failureKind(error) ?? 'refused');
     const limits = { size, maxWaiting: loadLimits.maxCallsWaiting };
     const options = { url: config.databaseUrl, log, observer, ...limits, ...timeouts };
-    const pool = closers.opened(openPostgres(options), (it) => it.close());
+    const pool = openPostgres(options);
+    pools.push(pool);
     metrics.postgresUnderWay.readFrom(name, () => pool.underWay);
     metrics.postgresWaiting.readFrom(name, () => pool.waiting);
     return pool;

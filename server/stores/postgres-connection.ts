@@ -41,7 +41,7 @@ export interface ConnectionOptions {
 }
 
 const TOO_MANY_CONNECTIONS = '53300';
-const GOODBYE_MS = 2_000;
+const GOODBYE_MS = 1_000;
 
 /** Postgres refused: the statement was rolled back. An error that also ends the connection does not prove that. */
 export const isRefusal = (error: unknown): error is postgres.PostgresError =>
@@ -177,10 +177,10 @@ export class PostgresConnection {
     await this.#answer(this.#sql.unsafe(text).simple().execute(), deadlineMs);
   }
 
-  /** Closes an idle connection in an orderly way. */
-  async close(): Promise<void> {
+  /** Closes an idle connection in an orderly way, if the other end is in time for that. */
+  async close(withinMs = GOODBYE_MS): Promise<void> {
     this.#alive = false;
-    await withDeadline(this.#sql.end({ timeout: 1 }), GOODBYE_MS).catch(() => undefined);
+    if (withinMs > 0) await withDeadline(this.#sql.end(), withinMs).catch(() => undefined);
     this.destroy();
   }
 

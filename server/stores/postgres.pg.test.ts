@@ -198,6 +198,22 @@ test('a black hole costs the deadline; the place is free again, also while it la
   }
 });
 
+test('closing waits for nobody when no time is left, neither for an answer nor for a goodbye', async () => {
+  const proxy = await blackHole(database.url);
+  try {
+    const pool = open({ url: proxy.url, size: 2 });
+    await Promise.all([pidOf(pool), pidOf(pool)]);
+    proxy.swallow(true);
+    const cut = expect(pool.query(pid, [], { deadlineMs })).rejects.toThrow();
+    const waits = new Promise((resolve) => setImmediate(resolve, 'waits'));
+    expect(await Promise.race([pool.close(0).then(() => 'closed'), waits])).toBe('closed');
+    await cut;
+    await vi.waitFor(() => expect(proxy.connections()).toBe(0));
+  } finally {
+    await proxy.stop();
+  }
+});
+
 test('nobody listening: unavailable at once; no connection left: busy', async () => {
   const free = createServer().listen(0, '127.0.0.1');
   await once(free, 'listening');

@@ -100,17 +100,21 @@ export class PostgresPool {
     }
   }
 
-  /** Lets the calls under way finish for at most `graceMs`, refuses everything else, then cuts what is left. */
+  /**
+   * Lets the calls under way finish while it says goodbye on idle connections, for at most `graceMs`; refuses everything else,
+   * then cuts what is left.
+   */
   async close(graceMs = 2_000): Promise<void> {
     this.#closed = true;
     for (const waiter of this.#waiting) waiter.refuse(new PostgresUnavailable('the pool is closed'));
-    if (this.underWay > 0)
+    const goodbyes = this.#idle.splice(0).map((connection) => connection.close(graceMs));
+    if (this.underWay > 0 && graceMs > 0)
       await withDeadline(new Promise<void>((resolve) => (this.#onQuiet = resolve)), graceMs).catch(
         () => undefined,
       );
     this.#cut = true;
     for (const connection of this.#busy) connection.destroy();
-    await Promise.all(this.#idle.splice(0).map((connection) => connection.close()));
+    await Promise.all(goodbyes);
   }
 
   async #call(statement: SqlStatement, parameters: readonly SqlParameter[], endsMs: number): Promise<Row[]> {

@@ -27,7 +27,7 @@ afterAll(async () => {
   await pair.stop();
 });
 
-it('decides nothing and shows nothing any more: what it reads is old', async () => {
+it('an old primary that was made read-only decides nothing and shows nothing: what it reads is old', async () => {
   const watcher = await crowd.watch(app.url, showId);
   const buyer = await crowd.join(app.url);
   await buyer.request<'held'>({ type: 'hold', showId, seatIds: ['A1'], ttlMs: 100_000 });
