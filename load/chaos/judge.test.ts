@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { bounds, judgeBounds, judgeOthers, judgeTruth } from './judge.ts';
+import { times } from './ground/server-stand.ts';
+import { bounds, judgeBounds, judgeFreed, judgeOthers, judgeTruth } from './judge.ts';
 
 const { hold, confirm } = bounds({});
 const calm = { pausedMs: 0, stallMs: 0 };
@@ -34,6 +35,14 @@ it('the truth of readyz has two seconds, and what a busy machine takes', () => {
   expect(judgeTruth(2_500, 0)).toHaveProperty('problem');
   expect(judgeTruth(2_500, 150)).toBeUndefined();
   expect(judgeTruth(6_000, 400)).toHaveProperty('notJudged');
+});
+
+it('leases of who is cut off end by their time and one sweep', () => {
+  const { leaseTtlMs, sweepMs } = times;
+  expect(judgeFreed(leaseTtlMs + sweepMs, leaseTtlMs, 0)).toBeUndefined();
+  expect(judgeFreed(leaseTtlMs + sweepMs + 500, leaseTtlMs, 0)).toHaveProperty('problem');
+  expect(judgeFreed(leaseTtlMs + sweepMs + 500, leaseTtlMs, 150)).toBeUndefined();
+  expect(judgeFreed(leaseTtlMs + 5_000, leaseTtlMs, 400)).toHaveProperty('notJudged');
 });
 
 describe('the others', () => {

@@ -73,6 +73,17 @@ export function judgeTruth(tookMs: number, stallMs: number): Judged {
   return busy(stallMs) ?? { problem: `${Math.round(tookMs)} ms instead of ${TRUTH_WITHIN_MS}` };
 }
 
+/**
+ * @param tookMs from when clients were cut off until others saw the last of their seats free
+ * @param livesMs what their leases had left at the most
+ */
+export function judgeFreed(tookMs: number, livesMs: number, stallMs: number): Judged {
+  const allowedMs = livesMs + times.sweepMs;
+  if (tookMs <= allowedMs + SLACK_MS + PROCESSES * stallMs) return undefined;
+  const told = `leases of clients that are cut off ended after ${Math.round(tookMs)} ms instead of ${allowedMs}`;
+  return busy(stallMs) ?? { problem: told };
+}
+
 /** Fewer say nothing about a tail. */
 const MIN_SAMPLES = 30;
 /** What the others may be slower by, in ms. */

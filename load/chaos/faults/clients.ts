@@ -1,11 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Closers } from '../../../server/closers.ts';
 import { createShow } from '../ground/ground.ts';
-import { ServerStand, times } from '../ground/server-stand.ts';
 import { judgeOthers } from '../judge.ts';
-import { startPlayers } from '../players/start.ts';
-import { Cable } from './cable.ts';
 import type { Fault, Scene } from './fault.ts';
+import { unplug } from './half-open.ts';
 import { cannotLayCable } from './privileges.ts';
 
 const MAP_LOADS = 'rowlock_map_loads_total';
@@ -16,56 +13,6 @@ const LARGE = 4_000;
 async function sum({ ground }: Scene, metric: string): Promise<number> {
   const [first, second] = await Promise.all(ground.servers.map((server) => server.metric(metric)));
   return (first ?? 0) + (second ?? 0);
-}
-
-/** Buyers behind a cable, at a server of their own; the cable is unplugged, and neither end is told. */
-async function unplug(scene: Scene): Promise<boolean> {
-  const { ground, showIds, historyDir, moment, random } = scene;
-  const closers = new Closers();
-  const name = `rw${moment.seed.toString(36).slice(0, 7)}`;
-  // Whatever of it was laid is removed, also when the rest fails.
-  const cable = closers.opened(new Cable(name, random.below(250)), (it) => it.remove());
-  try {
-    await cable.lay();
-    // A failover has led everybody to another Redis.
-    const stores = { ...ground.stores, redisUrl: ground.redis.url };
-    const server = closers.opened(await ServerStand.start(stores, cable.here), (it) => it.stop());
-    const behind = closers.opened(startPlayers(cable.within), (it) => it.stop());
-    const { adminToken } = ground.stores;
-    await behind.call('begin', {
-      ...{ servers: [server.ws], adminToken, showIds, seats: 1_000, historyDir, twinsPercent: 0 },
-      ...{ prefix: `behind-${moment.seed}`, seed: moment.seed, buyers: 20, regulars: 0, watchers: 1 },
-    });
-    await until(async () => (await behind.call('tally')).granted > 50, 8_000);
-    const held = await pullWhileHolding(cable, server);
-    await until(async () => (await heldBy(server)) === 0, times.leaseTtlMs + 5_000);
-    const left = await heldBy(server);
-    if (left > 0) scene.problem(`${left} leases of clients that are cut off have not ended`);
-    await cable.up();
-    await behind.call('settle');
-    await behind.call('end');
-    return held;
-  } finally {
-    await closers.close();
-  }
-}
-
-/** Buyers hold seats for moments: the cable is pulled until it hits one. */
-async function pullWhileHolding(cable: Cable, server: ServerStand): Promise<boolean> {
-  for (let turn = 0; turn < 20; turn++) {
-    await cable.down();
-    if ((await heldBy(server)) > 0) return true;
-    await cable.up();
-    await pause(100);
-  }
-  return false;
-}
-
-const heldBy = (server: ServerStand): Promise<number> => server.metric('rowlock_leases_owned');
-
-async function until(holds: () => Promise<boolean>, withinMs: number): Promise<void> {
-  const endMs = performance.now() + withinMs;
-  while (performance.now() < endMs && !(await holds())) await pause(50);
 }
 
 export const clientFaults: readonly Fault[] = [

@@ -1,31 +1,42 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { times } from '../ground/server-stand.ts';
-import { type Fault, target } from './fault.ts';
+import { type Fault, type Scene, target } from './fault.ts';
+import { robWhilePaused } from './rival.ts';
+
+/** So long its confirms get no answer before it is killed: at any other moment there may be none under way. */
+const PENDING_MS = 250;
+
+/** Some have been committed then, some never arrive or arrive after its death. @returns whether there were any */
+async function killInMidConfirm(scene: Scene): Promise<boolean> {
+  const { players, random, moment } = scene;
+  const server = target(scene);
+  const { unknown } = await players.call('tally');
+  server.toPostgres.blackHole(random.chance(0.5) ? 'up' : 'down');
+  await pause(PENDING_MS);
+  await server.end({ kill: true });
+  server.toPostgres.pass();
+  await pause(moment.lengthMs);
+  await server.start();
+  return (await players.call('tally')).unknown > unknown;
+}
 
 export const serverFaults: readonly Fault[] = [
   {
     name: 'server-killed',
     row: 'server killed in mid-confirm',
     span: { lengthMs: [300, 1_000], restMs: 2_000 },
-    strike: async (scene) => {
-      const server = target(scene);
-      await server.end({ kill: true });
-      await pause(scene.moment.lengthMs);
-      await server.start();
-      return true;
-    },
+    strike: killInMidConfirm,
   },
   {
     name: 'server-paused',
     row: 'server paused longer than a TTL, a rival takes the seat',
     stops: true,
-    span: { lengthMs: [times.leaseTtlMs + 700, times.leaseTtlMs + 1_500], restMs: 2_000 },
-    strike: async (scene) => {
-      const server = target(scene);
-      server.signal('SIGSTOP');
-      await pause(scene.moment.lengthMs);
-      server.signal('SIGCONT');
-      return true;
+    span: { lengthMs: [times.leaseTtlMs + 1_000, times.leaseTtlMs + 1_500], restMs: 2_000 },
+    strike: (scene) => {
+      const [first, second] = scene.ground.servers;
+      return scene.moment.target === 0
+        ? robWhilePaused(scene, first, second)
+        : robWhilePaused(scene, second, first);
     },
   },
   {

@@ -14,6 +14,7 @@ export const times = {
   guardMs: 2_000,
   checkoutMs: 3_000,
   drainMs: 5_000,
+  sweepMs: 250,
 } as const;
 
 const settings = {
@@ -27,6 +28,7 @@ const settings = {
   GUARD_MS: String(times.guardMs),
   CHECKOUT_MS: String(times.checkoutMs),
   DRAIN_MS: String(times.drainMs),
+  SWEEP_MS: String(times.sweepMs),
   BROADCAST_TICK_MS: '50',
   // One user at one address is everybody here, and in a hurry.
   MAX_SEATS_PER_HOLD: '400',

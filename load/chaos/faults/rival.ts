@@ -1,0 +1,57 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ServerFrame } from '../../../protocol/index.ts';
+import { createShow } from '../ground/ground.ts';
+import type { ServerStand } from '../ground/server-stand.ts';
+import { orderOf } from '../players/promises.ts';
+import type { Scene } from './fault.ts';
+import { Guest } from './guest.ts';
+
+const SEATS = ['S0', 'S1'];
+const ASK_AGAIN_MS = 20;
+
+/**
+ * Somebody holds seats at a server, which then is stopped for longer than they last; a rival books them at the other one. What the
+ * owner asks for meanwhile is the first that the server reads when it wakes: it must neither renew nor confirm what is lost.
+ * @returns whether the rival has booked
+ */
+export async function robWhilePaused(
+  scene: Scene,
+  asleep: ServerStand,
+  awake: ServerStand,
+): Promise<boolean> {
+  const { recorder, moment } = scene;
+  const showId = `robbed-${moment.seed}`;
+  await createShow(scene.ground, showId, SEATS.length);
+  const owner = await Guest.join(recorder, asleep.ws, `owner-${moment.seed}`);
+  const rival = await Guest.join(recorder, awake.ws, `rival-${moment.seed}`);
+  const held = await owner.ask({ type: 'hold', showId, seatIds: SEATS });
+  asleep.signal('SIGSTOP');
+  const beat = owner.ask({ type: 'heartbeat' });
+  const confirm = owner.ask(orderOf(showId, SEATS));
+  const [booked] = await Promise.all([
+    book(rival, showId, performance.now() + moment.lengthMs),
+    pause(moment.lengthMs),
+  ]).finally(() => asleep.signal('SIGCONT'));
+  const robbed = held?.type === 'held' && booked;
+  if (robbed) judgeOwner(scene, await beat, await confirm);
+  await Promise.all([beat, confirm]);
+  await Promise.all([owner.leave(), rival.leave()]);
+  return robbed;
+}
+
+/** As soon as the seats are free. */
+async function book(rival: Guest, showId: string, untilMs: number): Promise<boolean> {
+  while (performance.now() < untilMs) {
+    const reply = await rival.ask({ type: 'hold', showId, seatIds: SEATS });
+    if (reply?.type === 'held') return (await rival.ask(orderOf(showId, SEATS)))?.type === 'confirmed';
+    await pause(ASK_AGAIN_MS);
+  }
+  return false;
+}
+
+function judgeOwner(scene: Scene, beat: ServerFrame | undefined, confirm: ServerFrame | undefined): void {
+  if (beat?.type === 'renewed' && beat.leases.length > 0)
+    scene.problem('a server that was stopped renewed leases of seats that a rival has booked');
+  if (confirm?.type === 'confirmed')
+    scene.problem('a server that was stopped confirmed seats that a rival has booked');
+}
