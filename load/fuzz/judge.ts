@@ -19,7 +19,7 @@ const MAX_RATIO = 2;
 /** Less is the machine's jitter, whatever the ratio says. */
 const NOTICEABLE_MS = 20;
 /** A p99 of fewer is the word of one or two. */
-const MIN_SAMPLES = 300;
+export const MIN_SAMPLES = 300;
 /** After fewer, caches still fill and code is still compiled. */
 const MIN_INPUTS = 20_000;
 

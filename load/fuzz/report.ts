@@ -34,6 +34,11 @@ export function report(facts: Facts): string {
     ...lingered.map(({ name, longestS }) => `${name}: ended after ${longestS} s`),
     ...notJudged.map((what) => `not judged: ${what}`),
     ...wrongs.map((wrong) => `WRONG: ${wrong}`),
-    wrongs.length === 0 ? 'nothing broke' : `${wrongs.length} wrong`,
+    conclusionOf(facts),
   ].join('\n');
+}
+
+function conclusionOf({ wrongs, notJudged }: Facts): string {
+  if (wrongs.length > 0) return `${wrongs.length} wrong`;
+  return notJudged.length === 0 ? 'nothing broke' : 'nothing broke in what was judged';
 }

@@ -94,10 +94,23 @@ export function wrongs(before: State, after: State, seen: Seen): string[] {
 const texts = z.record(z.string(), z.string());
 
 /** Key → its type, or the fields of a hash in their order. */
-const SCRIPT = `local all = {} for _, key in ipairs(redis.call('KEYS', '*')) do local kind = redis.call('TYPE', key).ok if kind == 'hash' then local lines = {} local flat = redis.call('HGETALL', key) for i = 1, #flat, 2 do lines[#lines + 1] = flat[i] .. '=' .. flat[i + 1] end table.sort(lines) all[key] = table.concat(lines, ' ') else all[key] = kind end end return cjson.encode(all)`;
+const SCRIPT = `
+  local all = {}
+  for _, key in ipairs(redis.call('KEYS', '*')) do
+    local kind = redis.call('TYPE', key).ok
+    all[key] = kind
+    if kind == 'hash' then
+      local lines, flat = {}, redis.call('HGETALL', key)
+      for i = 1, #flat, 2 do lines[#lines + 1] = flat[i] .. '=' .. flat[i + 1] end
+      table.sort(lines)
+      all[key] = table.concat(lines, ' ')
+    end
+  end
+  return cjson.encode(all)`;
 
 async function readRedis({ port }: URL): Promise<Map<string, string>> {
-  const reply = await askRedis(Number(port), `EVAL "${SCRIPT}" 0`);
+  // A command by telnet is one line.
+  const reply = await askRedis(Number(port), `EVAL "${SCRIPT.replaceAll(/\s+/g, ' ')}" 0`);
   const json = /^\$\d+\r\n(\{.*\})\r\n/s.exec(reply)?.[1];
   if (json === undefined) throw new Error(`Redis answers ${reply.slice(0, 200)}`);
   return new Map(Object.entries(texts.parse(JSON.parse(json))));

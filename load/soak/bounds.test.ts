@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { type Sample, trendsOf } from './bounds.ts';
+import { conclusionOf } from './report.ts';
 
 const MINUTE_MS = 60_000;
 const calm: Omit<Sample, 'ms'> = {
@@ -43,4 +44,13 @@ it('judges each measure only where the run was long enough', () => {
 
 it('takes what could not be measured for growth', () => {
   expect(grown(run(30, () => ({ redisKeys: Number.NaN })))).toEqual(['redisKeys']);
+});
+
+it('does not call flat what it did not judge', () => {
+  const conclusion = (minutes: number, wrongs: string[] = []) =>
+    conclusionOf({ trends: trendsOf(run(minutes, () => ({}))), wrongs });
+  expect(conclusion(30)).toBe('OK: flat');
+  expect(conclusion(5)).toMatch(/^OK: flat, but NOT JUDGED.*resident memory/);
+  expect(conclusion(1)).toMatch(/NOT JUDGED: the run was too short$/);
+  expect(conclusion(1, ['a witness was cut off'])).toBe('NOT OK: a witness was cut off');
 });

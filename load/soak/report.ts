@@ -1,5 +1,5 @@
 import { short } from '../bench/kit/numbers.ts';
-import { trendTable } from './bounds.ts';
+import { bounds, trendTable } from './bounds.ts';
 import type { Facts } from './campaign.ts';
 
 /** What came out, for the terminal. */
@@ -22,6 +22,16 @@ export function report(facts: Facts): string {
     `outcomes      ${told.join(', ')}`,
     `judge         ${total} violations; ${short(verdict.looked['lines'] ?? 0)} lines of history, ${short(verdict.looked['grants'] ?? 0)} grants, ${short(verdict.looked['mapsCompared'] ?? 0)} maps compared`,
     `took          ${short(tookMs / 60_000)} min; cores: server ${serverCores.toFixed(2)}, customers ${customersCores.toFixed(2)}`,
-    facts.wrongs.length === 0 ? 'OK: flat' : `NOT OK: ${facts.wrongs.join('; ')}`,
+    conclusionOf(facts),
   ].join('\n');
+}
+
+/** A run that was too short to tell growth from a start is not called flat. */
+export function conclusionOf({ trends, wrongs }: Pick<Facts, 'trends' | 'wrongs'>): string {
+  if (wrongs.length > 0) return `NOT OK: ${wrongs.join('; ')}`;
+  const unjudged = trends.filter(({ verdict }) => verdict === 'too short to judge');
+  if (unjudged.length === 0) return 'OK: flat';
+  if (unjudged.length === trends.length)
+    return 'nothing was wrong, but whether anything grows was NOT JUDGED: the run was too short';
+  return `OK: flat, but NOT JUDGED, because the run was too short: ${unjudged.map(({ measure }) => bounds[measure].name).join('; ')}`;
 }
