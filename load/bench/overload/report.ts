@@ -1,15 +1,27 @@
+import { limits } from '../../../protocol/index.ts';
+import { loadLimits } from '../../../server/limits.ts';
 import { sharesRow } from '../kit/cpu.ts';
 import { median, short } from '../kit/numbers.ts';
 import type { Row } from '../kit/table.ts';
 import type { SpanCounts } from '../sockets/overload-loop.ts';
-import type { RoundResult } from './round.ts';
-import { loads, type Size } from './size.ts';
+import type { Gauges } from './gauges.ts';
+import { type RoundResult, refusedShare } from './round.ts';
+import { loads, MOST_REFUSED, type Size } from './size.ts';
+
+/** As `npm start` has it. */
+const SEMI_SPACE_MIB = 64;
 
 export const bars = {
   /** p99 of what is served, against the same at the normal load. */
   p99: 3,
   /** And when it is over: two runs of the same differ by that much. */
   after: 1.5,
+  /** New work is refused from the first of these on, confirms of a show from the second; two shows are sold at the turn. */
+  framesUnderWay: loadLimits.maxWork + 2 * loadLimits.maxConfirmsWaiting,
+  /** What memory may grow by beyond that of the normal load: the young generation (thrice a semi-space), and all frames at their largest. */
+  growthMib:
+    3 * SEMI_SPACE_MIB +
+    ((loadLimits.maxWork + 2 * loadLimits.maxConfirmsWaiting) * limits.maxFrameBytes) / 1024 ** 2,
 } as const;
 
 /** Nothing happened, and the client may try again. */
@@ -26,15 +38,17 @@ function phasesOf({ counts }: RoundResult): Phases {
 }
 
 /** Medians of all rounds; ratios are of one round each, and of what must never happen the worst counts. */
-export function rowsOf(rounds: readonly RoundResult[], { overloadMs }: Size): Row[] {
+export function rowsOf(rounds: readonly RoundResult[], size: Size): Row[] {
+  const { overloadMs } = size;
   const phases = rounds.map(phasesOf);
   const perS = median(phases.map(({ over }) => over.confirmed / (overloadMs / 1_000)));
   const maximum = median(rounds.map(({ maximumPerS }) => maximumPerS));
   return [
-    { measure: 'purchases/s at the most', ours: short(maximum) },
+    { measure: 'purchases/s, closed loop', ours: short(median(rounds.map(({ closedPerS }) => closedPerS))) },
+    { measure: `the maximum: of which ${loads.normal * 100} % are sustained`, ours: short(maximum) },
     { measure: `${loads.normal * 100} % of that: hold p50, p99 ms`, ours: times(phases, 'before', 'hold') },
     { measure: '  confirm p50, p99 ms', ours: times(phases, 'before', 'confirm') },
-    { measure: '  refused', ours: refusals(phases, ['before']) },
+    sustainedRow(phases),
     {
       measure: `${loads.over} × that for ${overloadMs / 1_000} s: purchases/s served, beside the maximum`,
       ours: short(perS),
@@ -49,7 +63,7 @@ export function rowsOf(rounds: readonly RoundResult[], { overloadMs }: Size): Ro
     untypedRow(phases),
     // Otherwise there would be no table.
     { measure: '  without an answer', ours: '0' },
-    ...gaugeRows(rounds),
+    ...gaugeRows(rounds, size),
     p99Row(phases, 'after', 'hold', bars.after),
     p99Row(phases, 'after', 'confirm', bars.after),
     {
@@ -83,6 +97,12 @@ function refusals(phases: readonly Phases[], of: readonly (keyof Phases)[]): str
   return [...counts].map(([what, count]) => `${what} ${short(count)}`).join(', ') || '0';
 }
 
+function sustainedRow(phases: readonly Phases[]): Row {
+  const share = Math.max(...phases.map(({ before }) => refusedShare(before)));
+  const bar = { text: `≤ ${MOST_REFUSED * 100} %`, met: share <= MOST_REFUSED };
+  return { measure: '  refused', ours: refusals(phases, ['before']), bar };
+}
+
 function untypedRow(phases: readonly Phases[]): Row {
   const refused = phases.flatMap((it) => phaseNames.flatMap((name) => Object.entries(it[name].refused)));
   const untyped = refused.filter(([what]) => !TYPED.test(what)).reduce((sum, [, count]) => sum + count, 0);
@@ -102,24 +122,39 @@ function p99Row(phases: readonly Phases[], phase: 'over' | 'after', what: What, 
   };
 }
 
-function gaugeRows(rounds: readonly RoundResult[]): Row[] {
-  const most = (of: (gauges: RoundResult['gauges'][number]) => number) =>
-    short(Math.max(...rounds.flatMap(({ gauges }) => gauges.map(of))));
-  const first = short(median(rounds.map(({ gauges }) => gauges[0]?.residentMib ?? Number.NaN)));
+function gaugeRows(rounds: readonly RoundResult[], { beforeMs }: Size): Row[] {
+  const most = (of: (gauges: Gauges) => number) =>
+    Math.max(...rounds.flatMap(({ gauges }) => gauges.map(of)));
+  const frames = most(({ framesUnderWay }) => framesUnderWay);
+  const met = frames <= bars.framesUnderWay;
   return [
-    {
-      measure: '  resident MiB at the most, beside before',
-      ours: most(({ residentMib }) => residentMib),
-      beside: first,
-    },
+    memoryRow(rounds, beforeMs),
     {
       measure: '  frames under way, requests in queues, at the most',
-      ours: `${most(({ framesUnderWay }) => framesUnderWay)}, ${most(({ waiting }) => waiting)}`,
+      ours: `${short(frames)}, ${short(most(({ waiting }) => waiting))}`,
+      bar: { text: `≤ ${bars.framesUnderWay} frames`, met },
     },
     {
       measure: '  a call of Redis for holds, of PostgreSQL for confirms: ms, the slowest second',
-      ours: `${most(({ holdCallMs }) => holdCallMs || 0)}, ${most(({ confirmCallMs }) => confirmCallMs || 0)}`,
+      ours: `${short(most(({ holdCallMs }) => holdCallMs || 0))}, ${short(most(({ confirmCallMs }) => confirmCallMs || 0))}`,
     },
-    { measure: '  /metrics answered in, ms, at the most', ours: most(({ scrapeMs }) => scrapeMs) },
+    { measure: '  /metrics answered in, ms, at the most', ours: short(most(({ scrapeMs }) => scrapeMs)) },
   ];
+}
+
+/** The worst round: from the most before to the most at any time after. */
+function memoryRow(rounds: readonly RoundResult[], beforeMs: number): Row {
+  const most = ({ gauges }: RoundResult, isMeant: (atMs: number) => boolean) =>
+    Math.max(...gauges.filter(({ atMs }) => isMeant(atMs)).map(({ residentMib }) => residentMib));
+  const spans = rounds.map((round) => ({
+    before: most(round, (atMs) => atMs < beforeMs),
+    later: most(round, (atMs) => atMs >= beforeMs),
+  }));
+  const growth = Math.max(...spans.map(({ before, later }) => later - before));
+  return {
+    measure: '  resident MiB at the most, beside before',
+    ours: short(Math.max(...spans.map(({ later }) => later))),
+    beside: short(median(spans.map(({ before }) => before))),
+    bar: { text: `≤ ${bars.growthMib} more`, met: growth <= bars.growthMib },
+  };
 }

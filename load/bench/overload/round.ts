@@ -1,12 +1,14 @@
 import { type Shares, sharesWhile } from '../kit/cpu.ts';
 import { createNumbered, type RoundContext } from '../kit/rounds.ts';
 import { openStage, type Stage } from '../kit/stage.ts';
-import type { OverloadCounts } from '../sockets/overload-loop.ts';
+import type { OverloadCounts, SpanCounts } from '../sockets/overload-loop.ts';
 import { type Gauges, gaugesWhile } from './gauges.ts';
-import { DEPTH_AT_MAXIMUM, loads, type Size } from './size.ts';
+import { DEPTH_AT_MAXIMUM, loads, MOST_REFUSED, type Size, trials } from './size.ts';
 
 export interface RoundResult {
-  /** Purchases per second. */
+  /** Purchases per second of a closed loop. */
+  readonly closedPerS: number;
+  /** Of which the normal load is sustained. */
   readonly maximumPerS: number;
   readonly counts: OverloadCounts;
   readonly gauges: readonly Gauges[];
@@ -37,27 +39,69 @@ export async function round(context: RoundContext, size: Size): Promise<RoundRes
   say('warming up');
   await closed(size.warmUpMs);
   say('the maximum');
-  const maximumPerS = await closed(size.maximumMs);
-  const showIds = await createShows(context, size, maximumPerS);
+  const closedPerS = await closed(size.maximumMs);
+  const showIds = await createShows(context, size, closedPerS);
+  say(`what of ${Math.round(closedPerS)}/s is sustained`);
+  const sustained = await findSustained(stage, size, showIds, closedPerS);
+  const { maximumPerS } = sustained;
   say(`${loads.normal * 100} % of it, ${loads.over} times it for ${size.overloadMs / 1_000} s, and again`);
-  const window = await overload(stage, size, showIds, maximumPerS);
-  return { maximumPerS, ...window, booked: booked + window.counts.booked };
+  const window = await overload(stage, size, showIds, sustained);
+  booked += sustained.booked + window.counts.booked;
+  return { closedPerS, maximumPerS, ...window, booked };
 }
 
 /** As many as are sold at most. */
 async function createShows(
   { services, n, say }: RoundContext,
-  { seats, beforeMs, overloadMs, recoveryMs, afterMs }: Size,
-  maximumPerS: number,
+  { seats, trialMs, beforeMs, overloadMs, recoveryMs, afterMs }: Size,
+  closedPerS: number,
 ): Promise<string[]> {
-  const sold = (maximumPerS * SPARE * (beforeMs + overloadMs + recoveryMs + afterMs)) / 1_000;
+  const forMs = trials.most * trialMs + beforeMs + overloadMs + recoveryMs + afterMs;
+  const sold = (closedPerS * SPARE * forMs) / 1_000;
   const showIds = Array.from({ length: Math.ceil(sold / seats) + 1 }, (_, i) => `arena-${n}-${i}`);
   say(`making ${showIds.length} shows`);
   for (const showId of showIds) await createNumbered(services, showId, seats);
   return showIds;
 }
 
-async function overload(stage: Stage, size: Size, showIds: readonly string[], maximumPerS: number) {
+interface Sustained {
+  readonly maximumPerS: number;
+  /** The first place that is not sold. */
+  readonly from: number;
+  readonly booked: number;
+}
+
+/** The first share of what a closed loop reached at which the normal load is served. */
+async function findSustained(
+  stage: Stage,
+  { connections, seats, payAfterMs, trialMs }: Size,
+  showIds: readonly string[],
+  closedPerS: number,
+): Promise<Sustained> {
+  let maximumPerS = closedPerS;
+  let [from, booked] = [0, 0];
+  for (let trial = 0; trial < trials.most; trial++) {
+    const phases = [{ perS: maximumPerS * loads.normal, forMs: trialMs }];
+    const options = { showIds, seats, from, payAfterMs, connections, phases };
+    const counts = await stage.buyers.call('overload', options);
+    from = counts.nextPlace;
+    booked += counts.booked;
+    if (counts.phases.every((span) => refusedShare(span) <= MOST_REFUSED)) break;
+    maximumPerS *= trials.share;
+  }
+  return { maximumPerS, from, booked };
+}
+
+/** Of the purchases that were begun. */
+export const refusedShare = ({ begun, refused }: SpanCounts): number =>
+  Object.values(refused).reduce((sum, count) => sum + count, 0) / begun;
+
+async function overload(
+  stage: Stage,
+  size: Size,
+  showIds: readonly string[],
+  { maximumPerS, from }: Sustained,
+) {
   const { connections, seats, payAfterMs, beforeMs, overloadMs, recoveryMs, afterMs } = size;
   const normal = { perS: maximumPerS * loads.normal };
   const phases = [
@@ -67,7 +111,7 @@ async function overload(stage: Stage, size: Size, showIds: readonly string[], ma
     { ...normal, forMs: afterMs },
   ];
   const server = { pid: stage.parts['server']?.[0] ?? 0, address: stage.address };
-  const options = { showIds, seats, from: 0, payAfterMs, connections, phases };
+  const options = { showIds, seats, from, payAfterMs, connections, phases };
   const { result, gauges } = await gaugesWhile(server, () =>
     sharesWhile(stage.parts, () => stage.buyers.call('overload', options)),
   );

@@ -8,6 +8,8 @@ export interface Size {
   /** Of the maximum. */
   readonly maximumMs: number;
   readonly leadMs: number;
+  /** How long the normal load is tried, until next to nothing of it is refused. */
+  readonly trialMs: number;
   readonly payAfterMs: number;
   readonly beforeMs: number;
   readonly overloadMs: number;
@@ -23,6 +25,7 @@ export const full: Size = {
   warmUpMs: 3_000,
   maximumMs: 5_000,
   leadMs: 300,
+  trialMs: 6_000,
   payAfterMs: 200,
   beforeMs: 8_000,
   overloadMs: 60_000,
@@ -36,6 +39,7 @@ export const quick: Size = {
   warmUpMs: 300,
   maximumMs: 300,
   leadMs: 50,
+  trialMs: 500,
   payAfterMs: 100,
   beforeMs: 1_000,
   overloadMs: 2_000,
@@ -47,3 +51,7 @@ export const quick: Size = {
 export const loads = { normal: 0.75, over: 2 } as const;
 /** Purchases under way at the maximum, for each connection. */
 export const DEPTH_AT_MAXIMUM = 4;
+/** A closed loop of some seconds may reach what the machine does not keep up: then so much of it is tried, so often at the most. */
+export const trials = { most: 5, share: 0.85 } as const;
+/** Of the purchases at the normal load: next to nothing. */
+export const MOST_REFUSED = 0.005;

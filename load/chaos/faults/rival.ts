@@ -28,10 +28,10 @@ export async function robWhilePaused(
   asleep.signal('SIGSTOP');
   const beat = owner.ask({ type: 'heartbeat' });
   const confirm = owner.ask(orderOf(showId, SEATS));
-  const [booked] = await Promise.all([
-    book(rival, showId, performance.now() + moment.lengthMs),
-    pause(moment.lengthMs),
-  ]).finally(() => asleep.signal('SIGCONT'));
+  const booking = book(rival, showId, performance.now() + moment.lengthMs);
+  await pause(moment.lengthMs);
+  asleep.signal('SIGCONT');
+  const booked = await booking;
   const robbed = held?.type === 'held' && booked;
   if (robbed) judgeOwner(scene, await beat, await confirm);
   await Promise.all([beat, confirm]);
