@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HistoryRecorder } from '../history.ts';
 import { type Verdict, verify } from '../verify/verify.ts';
-import { writeEnd } from './end.ts';
+import { LEASES_END_WITHIN_MS, writeEnd } from './end.ts';
 import type { Fault } from './faults/fault.ts';
 import { createShow, type Ground, Recovery } from './ground/ground.ts';
 import { type Judged, judgeBounds } from './judge.ts';
@@ -113,7 +113,7 @@ async function endLoad(stage: Stage, deadlocksBefore: number): Promise<Tally> {
   const tally = await players.call('settle');
   remarks.judged(judgeRow(fault, tally));
   remarks.problems.push(...tally.problems, ...(await checkGround(ground, deadlocksBefore)));
-  await writeEnd(ground, showIds, recorder);
+  remarks.problems.push(...judgeLeft(await writeEnd(ground, showIds, recorder), fault));
   await players.call('end');
   recorder.close();
   return tally;
@@ -153,6 +153,10 @@ function resultOf(
 function judgeRow({ forgets, stops, span }: Fault, { slowestMs, stallMs }: Tally): Judged {
   return judgeBounds({ forgets }, slowestMs, { pausedMs: stops ? span.lengthMs[1] : 0, stallMs });
 }
+
+/** Everybody has gone: no seat may be held, unless a clock was so wrong that it would take too long to wait. */
+const judgeLeft = (left: number, { prolongsMs = 0 }: Fault): string[] =>
+  left === 0 || prolongsMs > LEASES_END_WITHIN_MS ? [] : [`${left} seats are held, and nobody is there`];
 
 /** What the stores and servers themselves must say afterwards. */
 async function checkGround(ground: Ground, deadlocksBefore: number): Promise<string[]> {

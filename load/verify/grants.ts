@@ -3,15 +3,19 @@
  * Told of a lease that is over, it also notes whether that came before its time.
  */
 import type { ServerFrame } from '../../protocol/index.ts';
+import type { EndMap } from '../history.ts';
 import type { Faults } from './faults.ts';
 import {
   type BookedByOthers,
+  type BookedElsewhere,
   CLOCK_SLACK_MS,
+  type Claim,
   type EarlyEnd,
   END_SLACK_MS,
-  type ForeignRelease,
   isExplained,
   LeaseRules,
+  type Run,
+  type Told,
 } from './lease-rules.ts';
 import {
   type Client,
@@ -23,11 +27,8 @@ import {
   type OperationOf,
   type ReplyFrame,
 } from './operations.ts';
-import { cut, FOREVER_MS, type Seat, sessionOf, type Tenure, Tenures } from './tenures.ts';
+import { cut, FOREVER_MS, LEFTOVER_MS, type Seat, sessionOf, type Tenure, Tenures } from './tenures.ts';
 import type { Findings } from './violations.ts';
-
-/** A guard, a deadline and a sweep: what a confirm, or a hold without an answer, may leave behind for a while. */
-const LEFTOVER_MS = 10_000;
 
 const unresolved = new Set(['unavailable', 'internal', 'busy', 'outcome_unknown']);
 
@@ -39,7 +40,8 @@ export class Grants implements Judge {
   readonly #sockets = new Map<string, Set<Client>>();
   readonly #early: EarlyEnd[] = [];
   readonly #requests = new Set<string>();
-  readonly #foreign: ForeignRelease[] = [];
+  readonly #claims: Claim[] = [];
+  readonly #elsewhere: BookedElsewhere[] = [];
 
   constructor(faults: Faults, findings: Findings) {
     this.#faults = faults;
@@ -78,20 +80,26 @@ export class Grants implements Judge {
       const seat = this.#tenures.seat(frame.showId, seatId);
       const tenure = this.#tenures.of(client).get(seat);
       if (tenure === undefined) continue;
-      if (frame.reason !== 'booked_elsewhere')
-        this.#endsEarly([seat], [tenure], ms, (run) => describePush(client, frame, ms, run));
+      const told = (run: Run) => describePush(client, frame, ms, run);
+      if (frame.reason === 'booked_elsewhere') this.#elsewhere.push({ seat, ms, told });
+      else this.#endsEarly([seat], [tenure], ms, told);
       // Told to be over, it is: whoever gets the seat next is no second holder.
       cut(tenure, ms);
     }
   }
 
-  /** Judges, once all lines were read. @param bookedByOthers seats with rows that no client of the history asked for */
+  /**
+   * Judges, once all lines were read.
+   * @param ends the maps at the end
+   * @param bookedByOthers seats with rows that no client of the history asked for
+   */
   finish(
-    run: { readonly firstMs: number; readonly clients: ReadonlyMap<string, Client> },
+    run: Run & { readonly clients: ReadonlyMap<string, Client> },
+    ends: readonly { readonly ms: number; readonly maps: readonly EndMap[] }[],
     bookedByOthers: BookedByOthers | undefined,
   ): void {
     for (const client of run.clients.values())
-      for (const operation of client.pending.values()) this.#unanswered(operation);
+      for (const operation of client.pending.values()) this.#tenures.unanswered(operation);
     const rules = new LeaseRules(this.#faults, this.#findings, run);
     for (const seat of this.#tenures.seats) {
       rules.judgeOverlaps(seat);
@@ -99,7 +107,11 @@ export class Grants implements Judge {
     }
     const hasSuccessor = ({ session }: Tenure) => (this.#sockets.get(session)?.size ?? 0) > 1;
     for (const early of this.#early) if (!hasSuccessor(early.tenure)) rules.judgeEarlyEnd(early);
-    for (const release of this.#foreign) rules.judgeForeignRelease(release);
+    for (const claim of this.#claims) rules.judgeClaim(claim);
+    for (const elsewhere of this.#elsewhere) rules.judgeBookedElsewhere(elsewhere, bookedByOthers);
+    for (const { ms, maps } of ends)
+      for (const { showId, held } of maps)
+        for (const seatId of held) rules.judgeHeldAtEnd(this.#tenures.seat(showId, seatId), ms);
   }
 
   #held(operation: OperationOf<'hold'>, reply: ReplyFrame): void {
@@ -121,7 +133,7 @@ export class Grants implements Judge {
   #renewed(operation: OperationOf<'heartbeat'>, reply: ReplyFrame): void {
     const { client, invokedMs, returnedMs } = operation;
     if (reply.type !== 'renewed') {
-      this.#mayGoOn(sessionOf(client), returnedMs + LEFTOVER_MS);
+      this.#tenures.mayGoOn(sessionOf(client), returnedMs + LEFTOVER_MS);
       return;
     }
     const leases = this.#tenures.of(client);
@@ -129,7 +141,12 @@ export class Grants implements Judge {
       for (const seatId of seatIds) {
         const seat = this.#tenures.seat(showId, seatId);
         const tenure = leases.get(seat);
+        this.#claim(operation, seat, 'renewed');
         if (tenure === undefined) continue;
+        if (isOver(tenure, invokedMs)) {
+          this.#tenures.grant(operation, seat, expiresInMs, tenure.ttlMs);
+          continue;
+        }
         tenure.possiblyToMs = Math.max(tenure.possiblyToMs, returnedMs + expiresInMs);
         const isThisLease = tenure.fromMs <= invokedMs && !isBeingHeld(client, showId, seatId);
         if (isThisLease && !tenure.closed && !tenure.pinned)
@@ -154,17 +171,17 @@ export class Grants implements Judge {
     for (const seatId of reply.seatIds) {
       const seat = this.#tenures.seat(reply.showId, seatId);
       const tenure = leases.get(seat);
-      if (tenure === undefined || tenure.possiblyToMs + END_SLACK_MS < invokedMs) {
-        if (!isBeingHeld(client, reply.showId, seatId))
-          this.#foreign.push({ seat, session: sessionOf(client), operation });
-      } else if (tenure.fromMs <= invokedMs) {
+      this.#claim(operation, seat, 'freed');
+      if (tenure !== undefined && tenure.fromMs <= invokedMs && !isOver(tenure, invokedMs))
         tenure.possiblyToMs = Math.min(tenure.possiblyToMs, returnedMs);
-      }
     }
   }
 
   #pinned(operation: OperationOf<'checkout'>, reply: ReplyFrame): void {
     const { client, invokedMs, returnedMs } = operation;
+    if (reply.type === 'pinned')
+      for (const seatId of reply.seatIds)
+        this.#claim(operation, this.#tenures.seat(reply.showId, seatId), 'pinned');
     for (const [, tenure] of this.#tenures.asked(operation)) {
       if (reply.type === 'pinned') {
         if (!tenure.pinned) tenure.toMs = invokedMs + reply.expiresInMs;
@@ -209,55 +226,45 @@ export class Grants implements Judge {
     const { client, frame, returnedMs } = operation;
     if (reply.type !== 'welcome') {
       // It may have adopted them nevertheless, which renews them.
-      if (frame.session !== undefined) this.#mayGoOn(frame.session, returnedMs + LEFTOVER_MS);
+      if (frame.session !== undefined) this.#tenures.mayGoOn(frame.session, returnedMs + LEFTOVER_MS);
       return;
     }
     const session = sessionOf(client);
+    // Of a session from before the history nothing is known.
+    const isKnown = this.#sockets.has(session);
     this.#sockets.set(session, (this.#sockets.get(session) ?? new Set()).add(client));
     for (const { showId, seatIds, expiresInMs } of reply.leases) {
       // How long its own TTL is, only the client before knew; checkouts are the longest.
       const longestMs = Math.max(reply.leaseTtlMs, reply.checkoutMs);
-      for (const seatId of seatIds)
-        this.#tenures.grant(operation, this.#tenures.seat(showId, seatId), expiresInMs, longestMs);
-    }
-  }
-
-  /** The leases of this session may have been renewed until then. */
-  #mayGoOn(session: string, untilMs: number): void {
-    for (const tenure of this.#tenures.ofSession(session))
-      tenure.possiblyToMs = Math.max(tenure.possiblyToMs, untilMs + tenure.ttlMs);
-  }
-
-  /** It may have happened, until its socket was gone and a while longer. */
-  #unanswered(operation: Operation): void {
-    const { client, invokedMs } = operation;
-    const untilMs = (client.closedMs ?? FOREVER_MS) + LEFTOVER_MS;
-    if (isOperation(operation, 'hold')) {
-      const ttlMs = operation.frame.ttlMs ?? client.welcome?.leaseTtlMs ?? 0;
-      this.#tenures.maybe(operation.frame.showId, operation.frame.seatIds, invokedMs, untilMs + ttlMs);
-    } else if (isOperation(operation, 'confirm')) {
-      const { showId, seatIds } = operation.frame;
       for (const seatId of seatIds) {
         const seat = this.#tenures.seat(showId, seatId);
-        seat.bookings.push({ fromMs: invokedMs, toMs: FOREVER_MS });
-        const tenure = this.#tenures.of(client).get(seat);
-        if (tenure !== undefined) cut(tenure, invokedMs);
+        if (isKnown) this.#claim(operation, seat, 'adopted');
+        this.#tenures.grant(operation, seat, expiresInMs, longestMs);
       }
-    } else {
-      const session = isOperation(operation, 'hello') ? operation.frame.session : sessionOf(client);
-      const pinnedMs = isOperation(operation, 'checkout') ? (client.welcome?.checkoutMs ?? 0) : 0;
-      if (session !== undefined) this.#mayGoOn(session, untilMs + pinnedMs);
     }
+  }
+
+  /** The server says that this session has the seat, or had it until now: is that so as far as we know? */
+  #claim(operation: Operation, seat: Seat, what: Claim['what']): void {
+    const { client, invokedMs } = operation;
+    const tenure = this.#tenures.of(client).get(seat);
+    // Asked for, a release closes it.
+    const isGone = tenure?.closed && what !== 'freed';
+    if (tenure !== undefined && !isGone && !isOver(tenure, invokedMs)) return;
+    if (isBeingHeld(client, seat.showId, seat.seatId)) return;
+    this.#claims.push({ seat, session: sessionOf(client), operation, what });
   }
 
   /** One of these is told to be over. */
-  #endsEarly(seats: readonly Seat[], tenures: readonly Tenure[], ms: number, told: EarlyEnd['told']): void {
+  #endsEarly(seats: readonly Seat[], tenures: readonly Tenure[], ms: number, told: Told): void {
     const tenure = tenures.toSorted((a, b) => a.toMs - b.toMs)[0];
     if (tenure === undefined || tenure.closed || ms > tenure.toMs - CLOCK_SLACK_MS) return;
     const sinceMs = Math.min(...tenures.map(({ possiblyFromMs }) => possiblyFromMs));
     this.#early.push({ seats, tenure, sinceMs, ms, dueMs: tenure.toMs, told });
   }
 }
+
+const isOver = ({ possiblyToMs }: Tenure, ms: number): boolean => possiblyToMs + END_SLACK_MS < ms;
 
 /** A hold of this seat is under way: a reply that speaks of a lease may speak of that one. */
 function isBeingHeld({ pending }: Client, showId: string, seatId: string): boolean {

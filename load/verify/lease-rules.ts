@@ -1,12 +1,15 @@
 import type { Faults } from './faults.ts';
-import { IntervalIndex } from './intervals.ts';
+import { type Interval, IntervalIndex } from './intervals.ts';
 import { describe, type Operation } from './operations.ts';
 import { FOREVER_MS, type Seat, type Tenure } from './tenures.ts';
 import type { Findings } from './violations.ts';
 
-interface Run {
+export interface Run {
   readonly firstMs: number;
 }
+
+/** How somebody was told. */
+export type Told = (run: Run) => string;
 
 /** A lease that was told to be over, or not to be there, while it should have been running. */
 export interface EarlyEnd {
@@ -18,14 +21,22 @@ export interface EarlyEnd {
   readonly ms: number;
   /** When it should have been over at the earliest. */
   readonly dueMs: number;
-  readonly told: (run: Run) => string;
+  readonly told: Told;
 }
 
-/** A release that freed a seat which its session is not known to have held. */
-export interface ForeignRelease {
+/** A reply by which a session has, or had until now, a seat that it is not known to hold. */
+export interface Claim {
   readonly seat: Seat;
   readonly session: string;
   readonly operation: Operation;
+  readonly what: 'freed' | 'renewed' | 'pinned' | 'adopted';
+}
+
+/** A lease that was told to be over because its seat was booked. */
+export interface BookedElsewhere {
+  readonly seat: Seat;
+  readonly ms: number;
+  readonly told: Told;
 }
 
 /** Whether a seat has rows that no client of the history asked for. */
@@ -33,6 +44,8 @@ export type BookedByOthers = (showId: string, seatId: string) => boolean;
 
 /** Redis counts whole milliseconds. */
 export const CLOCK_SLACK_MS = 5;
+/** A map is as late as this at the most. */
+const MAP_SLACK_MS = 2_000;
 /** A lease's end is noticed this much later at the most, by whoever is refused for it. */
 export const END_SLACK_MS = 250;
 
@@ -69,12 +82,8 @@ export class LeaseRules {
 
   judgeRefusals(seat: Seat, bookedByOthers: BookedByOthers | undefined): void {
     if (seat.refusals.length === 0 || bookedByOthers?.(seat.showId, seat.seatId)) return;
-    const leases = seat.tenures.map(({ possiblyFromMs, possiblyToMs }) => ({
-      fromMs: possiblyFromMs,
-      toMs: possiblyToMs + END_SLACK_MS + this.#faults.prolongedMs(possiblyFromMs, possiblyToMs),
-    }));
     const booked = new IntervalIndex(seat.bookings);
-    const had = new IntervalIndex([...leases, ...seat.maybe, ...seat.bookings]);
+    const had = new IntervalIndex([...this.#possibly(seat.tenures), ...seat.maybe, ...seat.bookings]);
     for (const { operation, state } of seat.refusals) {
       // Without the tables nobody knows what was booked before the run.
       if (state === 'booked' && bookedByOthers === undefined) continue;
@@ -85,17 +94,42 @@ export class LeaseRules {
     }
   }
 
-  judgeForeignRelease({ seat, session, operation }: ForeignRelease): void {
+  judgeClaim({ seat, session, operation, what }: Claim): void {
     const { invokedMs, returnedMs } = operation;
-    const mayHaveHeld = seat.tenures.some(
+    const own = seat.tenures.filter((tenure) => tenure.session === session && tenure.grant !== operation);
+    const had = new IntervalIndex([...this.#possibly(own), ...seat.maybe]);
+    const isOthers = seat.tenures.some(
       (tenure) =>
-        tenure.session === session &&
-        tenure.possiblyFromMs <= returnedMs &&
-        tenure.possiblyToMs + END_SLACK_MS >= invokedMs,
+        tenure.session !== session &&
+        tenure.fromMs < invokedMs &&
+        this.#certainEnd(seat, tenure) > returnedMs + CLOCK_SLACK_MS,
     );
-    if (mayHaveHeld || new IntervalIndex(seat.maybe).touches(invokedMs, returnedMs)) return;
-    const what = `a release freed ${nameOf(seat)}, which its session did not hold`;
-    this.#add('foreign_release', what, operation);
+    if (!isOthers && had.touches(invokedMs, returnedMs)) return;
+    const whose = isOthers ? 'which another session held' : 'which its session did not hold';
+    this.#add(
+      what === 'freed' ? 'foreign_release' : 'foreign_lease',
+      `${nameOf(seat)}, ${whose}, was ${what}`,
+      operation,
+    );
+  }
+
+  judgeBookedElsewhere(
+    { seat, ms, told }: BookedElsewhere,
+    bookedByOthers: BookedByOthers | undefined,
+  ): void {
+    // Without the tables nobody knows what was booked by others.
+    if (bookedByOthers === undefined || bookedByOthers(seat.showId, seat.seatId)) return;
+    if (seat.bookings.some(({ fromMs }) => fromMs <= ms)) return;
+    const what = `a lease of ${nameOf(seat)} was told to be booked by another, and nobody has booked it`;
+    this.#findings.add('booked_by_nobody', { rule: 'I6', what, operations: [told(this.#run)] });
+  }
+
+  /** The map shows it as held, and the time of everybody who had it is over. */
+  judgeHeldAtEnd(seat: Seat, endMs: number): void {
+    const had = new IntervalIndex([...this.#possibly(seat.tenures), ...seat.maybe]);
+    if (had.touches(endMs - MAP_SLACK_MS, endMs)) return;
+    const what = `${nameOf(seat)} is held at the end, and nobody can have it any more`;
+    this.#add('held_by_nobody', what, ...seat.tenures.slice(-1).map(({ grant }) => grant));
   }
 
   judgeEarlyEnd({ seats, tenure, sinceMs, ms, dueMs, told }: EarlyEnd): void {
@@ -107,6 +141,13 @@ export class LeaseRules {
       what: `the lease of ${names} was over ${(dueMs - ms).toFixed(0)} ms before its time`,
       operations: [describe(tenure.grant, this.#run), told(this.#run)],
     });
+  }
+
+  #possibly(tenures: readonly Tenure[]): Interval[] {
+    return tenures.map(({ possiblyFromMs, possiblyToMs }) => ({
+      fromMs: possiblyFromMs,
+      toMs: possiblyToMs + END_SLACK_MS + this.#faults.prolongedMs(possiblyFromMs, possiblyToMs),
+    }));
   }
 
   #certainEnd(seat: Seat, tenure: Tenure): number {

@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PostgresConnection } from '../../server/stores/postgres-connection.ts';
 import { createDatabase, type TestDatabase } from '../../server/test/harness/services.ts';
-import { bookingIdOf, confirmed, refusal, requestIdOf, SHOW, Story, userOf } from './history-kit.ts';
+import {
+  bookingIdOf,
+  confirmed,
+  type Reply,
+  refusal,
+  requestIdOf,
+  SHOW,
+  Story,
+  userOf,
+} from './history-kit.ts';
 import { verify } from './verify.ts';
 
 let database: TestDatabase;
@@ -149,6 +158,9 @@ describe('tables', () => {
 
 describe('a history and its tables', () => {
   const story = () => new Story().join(1, 1).join(2, 2).hold(1, 10, 12);
+  const elsewhere: Reply = {
+    ...{ type: 'lease_lost', showId: SHOW, seatIds: ['A1'], reason: 'booked_elsewhere' },
+  };
   const judge = async (told: Story) => Object.keys((await told.judge(database.url)).kinds);
 
   it('that agree are fine', async () => {
@@ -222,6 +234,12 @@ describe('a history and its tables', () => {
       ['refused_without_reason'],
     ],
     [
+      'a lease lost to a booking that nobody made',
+      async () => undefined,
+      () => story().push(1, 100, elsewhere),
+      ['booked_by_nobody'],
+    ],
+    [
       'a map without the booking',
       async () => [await request(1), await book(1, 1)],
       () =>
@@ -246,6 +264,17 @@ describe('a history and its tables', () => {
   ])('that disagree: %s', async (_, prepare, told, kinds) => {
     await prepare();
     expect(await judge(told())).toEqual(kinds);
+  });
+
+  it('a lease lost to a booking that somebody made, known here or not, is fine', async () => {
+    const asked = () =>
+      story()
+        .push(1, 100, elsewhere)
+        .confirm(2, 90, 1, refusal('outcome_unknown', {}, true));
+    expect(await judge(asked())).toEqual([]);
+    await request(9);
+    await book(1, 9);
+    expect(await judge(story().push(1, 100, elsewhere))).toEqual([]);
   });
 
   it('an unknown outcome is booked or not: both are right', async () => {

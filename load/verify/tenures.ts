@@ -1,5 +1,5 @@
 import type { Interval } from './intervals.ts';
-import type { Client, Operation, OperationOf } from './operations.ts';
+import { type Client, isOperation, type Operation, type OperationOf } from './operations.ts';
 
 /** One lease of one session, from its grant on. */
 export interface Tenure {
@@ -33,6 +33,8 @@ export interface Seat {
 }
 
 export const FOREVER_MS = Number.POSITIVE_INFINITY;
+/** A guard, a deadline and a sweep: what a confirm, or a hold without an answer, may leave behind for a while. */
+export const LEFTOVER_MS = 10_000;
 
 export const sessionOf = ({ welcome, name }: Client): string => welcome?.session ?? name;
 
@@ -119,6 +121,34 @@ export class Tenures {
   /** Somebody may have had these seats: nobody knows what came of it. */
   maybe(showId: string, seatIds: readonly string[], fromMs: number, toMs: number): void {
     for (const seatId of seatIds) this.seat(showId, seatId).maybe.push({ fromMs, toMs });
+  }
+
+  /** The leases of this session may have been renewed until then. */
+  mayGoOn(session: string, untilMs: number): void {
+    for (const tenure of this.ofSession(session))
+      tenure.possiblyToMs = Math.max(tenure.possiblyToMs, untilMs + tenure.ttlMs);
+  }
+
+  /** It may have happened, until its socket was gone and a while longer. */
+  unanswered(operation: Operation): void {
+    const { client, invokedMs } = operation;
+    const untilMs = (client.closedMs ?? FOREVER_MS) + LEFTOVER_MS;
+    if (isOperation(operation, 'hold')) {
+      const ttlMs = operation.frame.ttlMs ?? client.welcome?.leaseTtlMs ?? 0;
+      this.maybe(operation.frame.showId, operation.frame.seatIds, invokedMs, untilMs + ttlMs);
+    } else if (isOperation(operation, 'confirm')) {
+      const { showId, seatIds } = operation.frame;
+      for (const seatId of seatIds) {
+        const seat = this.seat(showId, seatId);
+        seat.bookings.push({ fromMs: invokedMs, toMs: FOREVER_MS });
+        const tenure = this.of(client).get(seat);
+        if (tenure !== undefined) cut(tenure, invokedMs);
+      }
+    } else {
+      const session = isOperation(operation, 'hello') ? operation.frame.session : sessionOf(client);
+      const pinnedMs = isOperation(operation, 'checkout') ? (client.welcome?.checkoutMs ?? 0) : 0;
+      if (session !== undefined) this.mayGoOn(session, untilMs + pinnedMs);
+    }
   }
 }
 

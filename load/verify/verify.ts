@@ -3,12 +3,14 @@ import { createLog } from '../../server/observability/log.ts';
 import { PostgresConnection } from '../../server/stores/postgres-connection.ts';
 import { openRedis } from '../../server/stores/redis.ts';
 import type { EndMap } from '../history.ts';
+import { Answers } from './answers.ts';
 import { Confirms } from './confirms.ts';
 import { Faults } from './faults.ts';
 import { Grants } from './grants.ts';
 import { mergedHistory } from './merged.ts';
 import { Operations } from './operations.ts';
 import { readTables, type Tables } from './tables.ts';
+import { LeaseTerms } from './terms.ts';
 import { Findings, type Rule, type Violation } from './violations.ts';
 import { type FinalMap, finalOf, Watchers } from './watchers.ts';
 
@@ -74,9 +76,11 @@ async function judgeHistory(
   const grants = new Grants(faults, findings);
   const confirms = new Confirms(findings);
   const watchers = new Watchers(findings);
-  const operations = new Operations([grants, confirms, watchers], findings);
-  watchers.begin(operations);
-  const ends: EndMap[] = [];
+  const terms = new LeaseTerms();
+  const answers = new Answers(findings);
+  const operations = new Operations([grants, terms, answers, confirms, watchers], findings);
+  for (const judge of [answers, watchers]) judge.begin(operations);
+  const ends: { ms: number; maps: EndMap[] }[] = [];
   let lines = 0;
   let changedMs = 0;
   for await (const batch of mergedHistory(dir)) {
@@ -85,7 +89,7 @@ async function judgeHistory(
       operations.read(line);
       if (line.kind === 'fault') faults.add(line);
       if (line.kind === 'end') {
-        ends.push(...line.maps);
+        ends.push(line);
         watchers.ended(line.ms);
       }
       const changes = line.kind === 'fault' || line.kind === 'close';
@@ -97,8 +101,9 @@ async function judgeHistory(
   const shows = new Set([...watchers.showIds, ...confirms.showIds]);
   const isJudged = (id: string): boolean => shows.has(id) && (showId === undefined || id === showId);
   confirms.finish(operations, tables, isJudged);
-  grants.finish(operations, tables && bookedByOthers(tables, confirms));
-  const finals = ends.map(finalOf);
+  terms.finish(operations, faults, findings);
+  grants.finish(operations, ends, tables && bookedByOthers(tables, confirms));
+  const finals = ends.flatMap(({ maps }) => maps.map(finalOf));
   if (tables !== undefined) finals.push(...(await storesSay([...shows], tables, redisUrl)));
   watchers.finish({ lastMs: operations.lastMs, quietMs: changedMs }, finals, tables);
   const counts = { lines, clients: operations.clients.size, faults: faults.count, grants: grants.grants };

@@ -4,8 +4,13 @@ import { kindsOf, type Reply, SHOW, two } from './history-kit.ts';
 const lostPush: Reply = { type: 'lease_lost', showId: SHOW, seatIds: ['A1'], reason: 'expired' };
 
 describe('maps', () => {
-  const watching = () => two().watch(1, 10).watch(2, 20);
   const late = 10_000;
+  /** In the end somebody holds what the maps show. */
+  const begun = () =>
+    two()
+      .join(3, 3)
+      .hold(3, late - 500, late - 499, ['A1', 'A2']);
+  const watching = () => begun().watch(1, 10).watch(2, 20);
 
   it('that converge are fine, however they got there', async () => {
     const story = watching()
@@ -62,13 +67,13 @@ describe('maps', () => {
   it('of clients that left before the end, or whose pushes were not written down, are not judged', async () => {
     expect(
       await kindsOf(
-        two()
+        begun()
           .watch(1, 10)
           .close(1, 50)
           .end(late, { seq: 1, held: ['A1'] }),
       ),
     ).toEqual([]);
-    const story = two()
+    const story = begun()
       .watch(1, 10)
       .end(late, { seq: 1, held: ['A1'] });
     story.lines = story.lines.map((line) => (line.kind === 'open' ? { ...line, pushes: false } : line));
