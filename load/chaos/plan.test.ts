@@ -43,6 +43,13 @@ it('a strike is told as it was, beside what was planned', () => {
   expect(told({ ...strike, fired: false })).toMatch(/, did not fire$/);
 });
 
+it('servers take turns where that is asked for, and which is first is left to chance', () => {
+  const turns = (seed: number) =>
+    planOf(seed, 'a', { ...span, alternates: true }, 13).map(({ target }) => target);
+  const seen = new Set(Array.from({ length: 20 }, (_, seed) => turns(seed).join()));
+  expect([...seen].sort()).toEqual(['0,1,0,1', '1,0,1,0']);
+});
+
 describe('random numbers', () => {
   it('are spread, and within their bounds', () => {
     const random = new Random(1);

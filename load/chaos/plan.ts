@@ -18,6 +18,8 @@ export interface Span {
   readonly restMs: number;
   /** Every strike lasts the most that there is time for, not anything between. */
   readonly longest?: boolean;
+  /** The two servers take turns. */
+  readonly alternates?: boolean;
 }
 
 const WARM_UP_MS = 700;
@@ -26,7 +28,7 @@ const WARM_UP_MS = 700;
 export function planOf(
   seed: number,
   fault: string,
-  { lengthMs, restMs, longest = false }: Span,
+  { lengthMs, restMs, longest = false, alternates = false }: Span,
   seconds: number,
 ): Moment[] {
   const random = Random.of(seed, fault);
@@ -35,12 +37,19 @@ export function planOf(
   const most = Math.max(least, Math.min(lengthMs[1], seconds * 1_000 + WARM_UP_MS));
   const slotMs = most + restMs;
   const slots = Math.max(1, Math.floor((seconds * 1_000 - WARM_UP_MS) / slotMs));
-  return Array.from({ length: slots }, (_, slot) => ({
-    atMs: Math.round(WARM_UP_MS + slot * slotMs + random.between(0, restMs / 2)),
-    target: random.chance(0.5) ? 1 : 0,
-    lengthMs: Math.round(random.between(longest ? most : least, most)),
-    seed: random.below(2 ** 31),
-  }));
+  const moments = Array.from(
+    { length: slots },
+    (_, slot): Moment => ({
+      atMs: Math.round(WARM_UP_MS + slot * slotMs + random.between(0, restMs / 2)),
+      target: random.chance(0.5) ? 1 : 0,
+      lengthMs: Math.round(random.between(longest ? most : least, most)),
+      seed: random.below(2 ** 31),
+    }),
+  );
+  const first = moments[0]?.target ?? 0;
+  return alternates
+    ? moments.map((moment, slot) => ({ ...moment, target: (first + slot) % 2 === 0 ? 0 : 1 }))
+    : moments;
 }
 
 /** One strike as it was. The plan says what was meant: one that takes longer, or is recovered from late, delays the next. */

@@ -24,7 +24,8 @@ export const serverFaults: readonly Fault[] = [
   {
     name: 'server-killed',
     row: 'server killed in mid-confirm',
-    span: { lengthMs: [300, 1_000], restMs: 2_000 },
+    // Buyers leave a dead server and stay where they are: at the same one nobody would be confirming the next time.
+    span: { lengthMs: [300, 1_000], restMs: 2_000, alternates: true },
     strike: killInMidConfirm,
   },
   {
