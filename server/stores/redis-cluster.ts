@@ -37,7 +37,7 @@ export class RedisCluster implements RedisStore {
   #masters: readonly RedisLink[] = [];
   /** Nodes to ask when no master answers. */
   #known: readonly Address[];
-  #hasHoles = true;
+  #hasHoles = false;
   #problem: Error | undefined;
   #refreshing: Promise<void> | undefined;
   #suspected = false;
@@ -71,6 +71,8 @@ export class RedisCluster implements RedisStore {
     try {
       await withDeadline(this.#begin(), CONNECT_TIMEOUT_MS);
     } catch {
+      // Another one is silent.
+      if (!this.#closed && this.#masters.some(stands)) return;
       const problems = this.#whatIsWrong();
       this.close();
       const nodes = this.#target.nodes.map(nameOf).join(', ');
@@ -132,6 +134,10 @@ export class RedisCluster implements RedisStore {
     for (const { link } of this.#nodes.values()) link.close();
   }
 
+  /**
+   * Resolves once every master was reached or is known to be away, and one stands. It serves its shows, whatever becomes of the
+   * others: `ping` tells that they are missing, their links say so in the log, and `#refresh` waits for them.
+   */
   async #begin(): Promise<void> {
     const view = await this.#ask();
     if (view === undefined) throw new Error('nobody told who serves what');
@@ -139,7 +145,10 @@ export class RedisCluster implements RedisStore {
     if (this.#closed) throw new Error('it was closed');
     this.#adopt(view);
     this.suspect();
-    await this.#refreshing;
+    while (!this.#masters.some(stands) || this.#masters.some((link) => link.isNew)) {
+      await pause(ASK_AGAIN_MIN_MS);
+      if (this.#closed) throw new Error('it was closed');
+    }
   }
 
   /** The link at which to repeat a refused step; undefined: none. */
@@ -158,8 +167,7 @@ export class RedisCluster implements RedisStore {
     const link = this.#linkTo(moved.master);
     if (this.#owners[moved.slot] === link) return link;
     this.#owners[moved.slot] = link;
-    if (!this.#masters.includes(link)) this.#masters = [...this.#masters, link];
-    this.#onMoved();
+    this.#tellMoved();
     return link;
   }
 
@@ -172,18 +180,18 @@ export class RedisCluster implements RedisStore {
       if (view !== undefined) this.#adopt(view);
       // Also after the last request, so that a stream of refusals does not make a stream of requests.
       await pause(ASK_AGAIN_MIN_MS);
-      if (view === undefined) await pause(againMs);
-      else await Promise.all(this.#masters.map((link) => link.ready(againMs)));
+      if (view === undefined || this.#hasHoles) await pause(againMs);
+      else await Promise.all(this.#links().map((link) => link.ready(againMs)));
       againMs = Math.min(againMs * 2, ASK_AGAIN_MAX_MS);
     }
   }
 
   #isWhole(): boolean {
-    return !this.#hasHoles && this.#masters.every((link) => link.runId !== undefined);
+    return !this.#hasHoles && this.#links().every(stands);
   }
 
   async #ask(): Promise<ClusterView | undefined> {
-    for (const link of shuffled(this.#masters.filter(({ runId }) => runId !== undefined))) {
+    for (const link of shuffled(this.#masters.filter(stands))) {
       const view = await this.#viewOf(link).catch(() => undefined);
       if (view !== undefined) return view;
     }
@@ -214,14 +222,27 @@ export class RedisCluster implements RedisStore {
   #adopt({ ranges, nodes }: ClusterView): void {
     this.#owners.fill(undefined);
     for (const { from, to, master } of ranges) this.#owners.fill(this.#linkTo(master), from, to + 1);
-    this.#hasHoles = this.#owners.includes(undefined);
+    const hasHoles = this.#owners.includes(undefined);
+    if (hasHoles && !this.#hasHoles)
+      this.#settings.log.warn('some slots of the Redis cluster have no master');
+    this.#hasHoles = hasHoles;
     const serving = new Set(this.#owners);
     this.#known = uniqueOf([...nodes, ...this.#target.nodes]);
     // A table from a node that has not heard of a failover must not remove a link that a refusal has just added: steps wait for it.
     for (const [name, { link }] of this.#nodes)
       if (!serving.has(link) && !link.isNew) this.#retire(name, link);
-    this.#masters = [...this.#nodes.values()].map(({ link }) => link);
+    this.#tellMoved();
+  }
+
+  #tellMoved(): void {
+    const serving = new Set(this.#owners);
+    this.#masters = this.#links().filter((link) => serving.has(link));
     this.#onMoved();
+  }
+
+  /** Those to masters, and new ones that no table has named yet. */
+  #links(): RedisLink[] {
+    return [...this.#nodes.values()].map(({ link }) => link);
   }
 
   #linkTo(address: Address): RedisLink {
@@ -248,14 +269,16 @@ export class RedisCluster implements RedisStore {
   }
 
   #whatIsWrong(): readonly Error[] {
-    const away = this.#masters.filter(({ runId }) => runId === undefined);
+    const away = this.#masters.filter((link) => !stands(link));
     const problems: Error[] = away.map(
       ({ endpoint, problem }) => new RedisUnusable(endpoint.name, problem ?? new Error('no answer')),
     );
-    if (this.#masters.length > 0 && this.#hasHoles) problems.push(new Error('some slots have no master'));
+    if (this.#hasHoles) problems.push(new Error('some slots have no master'));
     return problems.length > 0 ? problems : [this.#problem ?? new Error('no node answers')];
   }
 }
+
+const stands = ({ runId }: RedisLink): boolean => runId !== undefined;
 
 function shuffled<T>(items: readonly T[]): T[] {
   const shuffled = [...items];

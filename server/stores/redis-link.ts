@@ -70,6 +70,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   readonly #settings: RedisSettings;
   readonly #scripts = readScripts();
   #runId: string | undefined;
+  #nextRun: Promise<unknown> | undefined;
   #problem: Error | undefined;
   /** What the server has refused since the connection was opened, such as the database number. */
   #refused: Error | undefined;
@@ -133,9 +134,11 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   /** Resolves when commands can be sent, or when this time is over. */
   async ready(withinMs: number): Promise<void> {
     if (this.#runId !== undefined) return;
-    await once(this, 'run', { signal: AbortSignal.timeout(Math.max(0, Math.ceil(withinMs))) }).catch(
-      () => {},
-    );
+    // One listener, however many steps wait.
+    this.#nextRun ??= once(this, 'run').finally(() => {
+      this.#nextRun = undefined;
+    });
+    await withDeadline(this.#nextRun, withinMs).catch(() => {});
   }
 
   /** @param withinMs what is left of the deadline; if nothing is, the step is not sent */

@@ -42,7 +42,10 @@ export class RedisSubscriber {
 
   async connect(): Promise<void> {
     this.#store.onMoved(() => this.#follow());
-    const connecting = this.#store.masters.map((link) => this.#open(link));
+    const reached = this.#store.masters.filter(({ runId }) => runId !== undefined);
+    const connecting = reached.map((link) => this.#open(link));
+    // The feeds of the others come up with their masters.
+    this.#follow();
     try {
       await withDeadline(Promise.all(connecting), CONNECT_TIMEOUT_MS);
     } catch (error) {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { Closers } from '../closers.ts';
 import { createLog } from '../observability/log.ts';
 import { openStage, type TestApp, type TestStage } from './harness/app-kit.ts';
+import { Crowd } from './harness/crowd.ts';
 import { call } from './harness/http.ts';
 import { FaultProxy } from './harness/proxy.ts';
 import { TestCluster } from './harness/redis-cluster.ts';
@@ -18,6 +19,7 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 const NOTHING_LISTENS = 1;
 const POLL = { timeout: 60_000, interval: 10 };
 
+const crowd = new Crowd();
 let closers: Closers;
 let stage: TestStage;
 let lines: string[];
@@ -33,7 +35,10 @@ beforeEach(async () => {
   });
   stage = closers.opened(await openStage(createLog('warn', sink)), (it) => it.close());
 });
-afterEach(() => closers.close());
+afterEach(async () => {
+  await crowd.leave();
+  await closers.close();
+});
 
 const dirOf = (name: string) => mkdtemp(join(inject('runDir'), `${name}-`));
 const start = (redisUrl: string, variables = {}): Promise<TestApp> => stage.start(variables, { redisUrl });
@@ -85,6 +90,24 @@ describe.each(['server', 'sentinel', 'cluster'] as const)('Redis: %s', (kind) =>
     const reasons = lines.flatMap((line) => /"error":"(.*)".*waiting for/.exec(line)?.[1] ?? []);
     expect(new Set(reasons).size).toBe(reasons.length);
   });
+});
+
+it('a cluster with a dead master is begun with: only the shows of that one are unavailable', async () => {
+  const dir = await dirOf('cluster');
+  const cluster = closers.opened(await TestCluster.start((name) => join(dir, name)), (it) => it.stop());
+  await cluster.kill(0);
+  for (const { admin } of cluster.masters.slice(1))
+    await admin.config('SET', 'cluster-require-full-coverage', 'no');
+  const app = await start(cluster.url);
+  expect((await call(app.url, '/readyz')).status).toBe(503);
+  const shows = Array.from({ length: 100 }, (_, i) => `show-${i}`);
+  const [dead = '', alive = ''] = [0, 1].map((it) => shows.find((show) => cluster.masterOf(show) === it));
+  for (const showId of [dead, alive]) await stage.createShow(showId);
+  const hold = (showId: string) => ({ type: 'hold' as const, showId, seatIds: ['A1'] });
+  const guest = await crowd.watch(app.url, alive);
+  await guest.request<'held'>(hold(alive));
+  await guest.untilSeat(alive, 'A1', 'held');
+  expect(await guest.refusal(hold(dead))).toMatchObject({ code: 'unavailable', retryable: true });
 });
 
 it('the connection for the feeds is made again when its first answer is cut off', async () => {

@@ -206,7 +206,7 @@ export class TestCluster {
     }
     await this.#introduceAll(first);
     for (const { admin } of this.nodes)
-      await until('all nodes to meet', async () => (await linesOf(admin)).length === this.nodes.length);
+      await until('all nodes to meet', async () => this.#haveMet(await linesOf(admin)));
     for (const [i, { admin }] of this.replicas.entries()) {
       await admin.cluster('REPLICATE', this.masters[i]?.id ?? '');
       await until('a replica to follow', async () =>
@@ -223,6 +223,11 @@ export class TestCluster {
 
   async #introduceAll({ admin }: ClusterNode): Promise<void> {
     for (const { service } of this.nodes) await admin.call('CLUSTER', 'MEET', ...addressOf(service));
+  }
+
+  /** One that has not answered yet has another id. */
+  #haveMet(lines: readonly string[]): boolean {
+    return this.nodes.every(({ id }) => lines.some((line) => line.startsWith(`${id} `)));
   }
 
   #areKnown(lines: readonly string[]): boolean {
