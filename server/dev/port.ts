@@ -56,7 +56,7 @@ const closed = (server: Server) => new Promise<void>((resolve) => server.close((
 function explain(code: string, host: string, port: number): string {
   switch (code) {
     case 'EADDRINUSE':
-      return `port ${port} on ${host} is already taken: stop what listens there, or set PORT to another one`;
+      return `port ${port} on ${host} is already taken: stop what listens there (a process of an earlier start that hangs, too: see ss -ltnp), or set PORT to another one`;
     case 'EACCES':
       return `port ${port} needs more rights than this user has: set PORT to one from 1024 up`;
     case 'EADDRNOTAVAIL':

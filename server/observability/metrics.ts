@@ -82,8 +82,14 @@ const processes = (make: Instruments) => {
   return { workersLost: workersLost(make) };
 };
 
-export const workersLost = (make: Instruments) =>
-  make.counter('workers_lost', 'Workers that ended by themselves');
+/** What the first process of several says of them. */
+export const supervision = (make: Instruments) => ({
+  lost: workersLost(make),
+  failedStarts: make.counter('worker_starts_failed', 'Workers that ended before they listened'),
+  wanted: make.reading('workers_wanted', 'Workers that this server should have'),
+});
+
+const workersLost = (make: Instruments) => make.counter('workers_lost', 'Workers that ended by themselves');
 
 const sockets = (make: Instruments) => ({
   connections: make.reading('connections', 'WebSocket connections'),

@@ -65,6 +65,16 @@ it('share their port among themselves alone', async () => {
   await endServers();
 });
 
+it('divide the sessions that the server may have among them', async () => {
+  const server = await startServer({ project, env: { ...env, MAX_SESSIONS: String(WORKERS) } });
+  // The kernel deals them out: of so many, each worker gets some.
+  const clients = await Promise.all(Array.from({ length: 32 }, () => crowd.connect(server.url)));
+  const replies = await Promise.all(clients.map((client) => client.reply(client.send({ type: 'hello' }))));
+  expect(replies.filter(({ type }) => type === 'welcome').length).toBeLessThanOrEqual(WORKERS);
+  await Promise.all(clients.map((client) => client.terminate()));
+  await server.stop();
+});
+
 it('end when the first process is killed', async () => {
   const server = await startServer({ project, env });
   const workers = await server.workers();

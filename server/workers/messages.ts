@@ -16,6 +16,7 @@ export const toWorker = z.discriminatedUnion('type', [
     redisUrl: z.string(),
   }),
   z.object({ type: z.literal('drain') }),
+  z.object({ type: z.literal('ping'), id }),
   z.object({ type: z.literal('ask'), id }),
   z.object({ type: z.literal('scraped'), id, text: z.string() }),
 ]);
@@ -23,6 +24,8 @@ export const toWorker = z.discriminatedUnion('type', [
 export const fromWorker = z.discriminatedUnion('type', [
   z.object({ type: z.literal('listening') }),
   z.object({ type: z.literal('failed'), reason: z.string() }),
+  /** At once, whatever its stores do. */
+  z.object({ type: z.literal('pong'), id }),
   z.object({ type: z.literal('report'), id, samples: z.array(sample) }),
   /** Before it ends, so that nothing it counted is lost. */
   z.object({ type: z.literal('last'), samples: z.array(sample) }),

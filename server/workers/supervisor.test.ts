@@ -18,6 +18,7 @@ class FakeWorker implements Worker {
   readonly ended: Promise<Exit>;
   told: string[] = [];
   report = noSamples;
+  ping = async () => true;
   listens!: () => void;
   fails!: (reason: string) => void;
   ends!: (exit?: Partial<Exit>) => void;
@@ -142,6 +143,51 @@ it('waits longer each time that one dies young, up to a bound', () => {
   expect(waits).toEqual([0, 100, 200, 400, 3_200, 5_000, 5_000]);
 });
 
+it('waits before it replaces one whose predecessor did not live long either', async () => {
+  const hour = 3_600_000;
+  await started({ times: { ...timing, backoff: { firstMs: hour, mostMs: hour, calmMs: hour } } });
+  nth(1).ends();
+  await until(3);
+  nth(3).listens();
+  nth(3).ends();
+  await turn();
+  expect(workers).toHaveLength(3);
+});
+
+it('replaces one that lived long at once, each time', async () => {
+  await started({ times: { ...timing, backoff: { firstMs: 60_000, mostMs: 60_000, calmMs: 0 } } });
+  for (const n of [3, 4, 5]) {
+    nth(n === 3 ? 1 : n - 1).ends();
+    await until(n);
+    nth(n).listens();
+  }
+});
+
+it('says how many there should be, and counts the starts that fail', async () => {
+  const supervisor = await started();
+  nth(1).ends();
+  for (const n of [3, 4]) {
+    await until(n);
+    nth(n).fails('no Redis');
+  }
+  await until(5);
+  const restart = supervisor.restart();
+  nth(6).fails('no Redis');
+  await restart;
+  const metrics = await supervisor.scrape();
+  expect(metrics).toContain('rowlock_workers_wanted 2\n');
+  expect(metrics).toContain('rowlock_worker_starts_failed_total 3\n');
+});
+
+it('outlives what goes wrong while it listens to them', async () => {
+  const log = createLog('silent');
+  const said = vi.spyOn(log, 'error');
+  await started({ log, times: { ...timing, hearEveryMs: 5 } });
+  nth(1).report = () => Promise.reject(new Error('a bug'));
+  await expect.poll(() => said.mock.calls[0]?.[1]).toBe('the workers cannot be looked after');
+  expect(await nth(2).hears.scrape()).toBeUndefined();
+});
+
 it('goes on trying while another one lives, and gives up when none does', async () => {
   await started();
   nth(1).ends();
@@ -240,15 +286,18 @@ it('kills who does not drain in time, and says so', async () => {
 
 it('kills one that is silent for long, and starts another', async () => {
   await started({ times: { ...timing, hearEveryMs: 5, hangsAfter: 3, backoff: quick } });
-  nth(2).report = async () => undefined;
+  // Its stores are silent, so its reports come too late; that is no hang.
+  nth(1).report = async () => undefined;
+  nth(2).ping = async () => false;
   await until(3);
   expect(nth(2).told).toEqual(['kill']);
   expect(nth(3).number).toBe(2);
   // One that still starts is not expected to answer.
-  nth(3).report = async () => undefined;
+  nth(3).ping = async () => false;
   await turn();
   await turn();
   expect(nth(3).told).toEqual([]);
+  expect(nth(1).told).toEqual([]);
 });
 
 it('shows the sum of those that answer, and of what the others once said', async () => {
@@ -281,4 +330,5 @@ it('gives a scrape longer than a report, and a report longer than a look at the 
   expect(timing.reportMs).toBeGreaterThan(httpLimits.readinessDeadlineMs);
   expect(timing.scrapeMs).toBeGreaterThan(timing.reportMs);
   expect(timing.hearEveryMs).toBeGreaterThan(timing.reportMs);
+  expect(timing.hearEveryMs).toBeGreaterThan(timing.pingMs);
 });

@@ -3,7 +3,7 @@ import { Registry } from 'prom-client';
 import { monotonicMs } from '../clock.ts';
 import { Instruments } from '../observability/instruments.ts';
 import type { Log } from '../observability/log.ts';
-import { workersLost } from '../observability/metrics.ts';
+import { supervision } from '../observability/metrics.ts';
 import { samplesOf } from '../observability/self-report.ts';
 import { Ledger } from './ledger.ts';
 import { backoffMs, type Timing, timing } from './timing.ts';
@@ -27,7 +27,7 @@ interface Place {
   startedMs: number;
   /** Workers in a row that did not live long. */
   earlyDeaths: number;
-  /** Times in a row that it did not answer; undefined: it still starts. */
+  /** Pings in a row that it did not answer; undefined: it still starts. */
   unheard: number | undefined;
 }
 
@@ -44,7 +44,7 @@ export class Supervisor {
   readonly #living = new Set<Worker>();
   readonly #ledger = new Ledger<Worker>();
   readonly #own = new Registry();
-  readonly #lost = workersLost(new Instruments(this.#own));
+  readonly #metrics = supervision(new Instruments(this.#own));
   readonly #ending = new AbortController();
   #hearing: NodeJS.Timeout | undefined;
   #restarting: Promise<void> | undefined;
@@ -54,6 +54,7 @@ export class Supervisor {
   constructor(duties: Duties) {
     this.#duties = duties;
     this.#times = duties.times ?? timing;
+    this.#metrics.wanted.readFrom(() => duties.workers);
   }
 
   /** Resolves when all listen. When one cannot, ends the others and rejects with its reason. */
@@ -69,7 +70,7 @@ export class Supervisor {
       throw error;
     }
     for (const place of this.#places) this.#watch(place, place.worker);
-    this.#hearing = setInterval(() => void this.#look(), this.#times.hearEveryMs);
+    this.#hearing = setInterval(() => this.#look(), this.#times.hearEveryMs);
   }
 
   /** Replaces all workers, one after the other. Asked again meanwhile, once more from the beginning. */
@@ -95,7 +96,7 @@ export class Supervisor {
 
   #launch(number: number): Worker {
     const worker = this.#duties.launch(number, {
-      scrape: () => this.scrape(),
+      scrape: () => this.scrape().catch((error: unknown) => this.#bug(error, 'the metrics cannot be told')),
       // After its end it would count twice: what it was last heard to say is added up already.
       last: (from, samples) => this.#living.has(from) && this.#ledger.heard(from, samples),
     });
@@ -114,7 +115,7 @@ export class Supervisor {
       if (this.#isEnding || place.worker !== worker) return;
       const livedMs = monotonicMs() - place.startedMs;
       place.earlyDeaths = livedMs < this.#times.backoff.calmMs ? place.earlyDeaths + 1 : 0;
-      this.#lost.inc();
+      this.#metrics.lost.inc();
       this.#duties.log.error({ worker: place.number, pid: worker.pid, code, signal }, 'a worker ended');
       return this.#refill(place, worker);
     });
@@ -133,6 +134,7 @@ export class Supervisor {
       if (this.#isEnding || place.worker !== worker) return;
       if (problem === undefined) return this.#watch(place, worker);
       await worker.ended;
+      this.#metrics.failedStarts.inc();
       if (this.#living.size === 0) return this.#giveUp(problem);
       this.#duties.log.error({ worker: place.number, problem }, 'a worker cannot be started');
       place.earlyDeaths += 1;
@@ -168,6 +170,7 @@ export class Supervisor {
     const successor = this.#launch(place.number);
     const problem = await successor.listening.then(() => undefined, reasonOf);
     if (problem !== undefined) {
+      this.#metrics.failedStarts.inc();
       log.error({ worker: place.number, problem }, 'a restart ends: a worker cannot be started');
       return false;
     }
@@ -180,15 +183,24 @@ export class Supervisor {
   }
 
   /** Keeps what the workers counted, and kills those that hang. */
-  async #look(): Promise<void> {
-    const answering = await this.#hear();
-    for (const place of this.#places) {
-      if (place.unheard === undefined) continue;
-      place.unheard = answering.has(place.worker) ? 0 : place.unheard + 1;
-      if (place.unheard < this.#times.hangsAfter) continue;
-      this.#duties.log.error({ worker: place.number, pid: place.worker.pid }, 'a worker hangs: it is killed');
-      place.worker.kill();
-    }
+  #look(): void {
+    const looks = [this.#hear(), ...this.#places.map((place) => this.#ping(place))];
+    Promise.all(looks).catch((error: unknown) => this.#bug(error, 'the workers cannot be looked after'));
+  }
+
+  /** Apart from its report, which waits for its stores: while those are silent, a busy worker must not pass for one that hangs. */
+  async #ping(place: Place): Promise<void> {
+    const { worker } = place;
+    const answers = place.unheard === undefined || (await worker.ping());
+    if (place.unheard === undefined || place.worker !== worker) return;
+    place.unheard = answers ? 0 : place.unheard + 1;
+    if (place.unheard < this.#times.hangsAfter) return;
+    this.#duties.log.error({ worker: place.number, pid: worker.pid }, 'a worker hangs: it is killed');
+    worker.kill();
+  }
+
+  #bug(error: unknown, what: string): undefined {
+    this.#duties.log.error({ err: error }, what);
   }
 
   /** Asks all; gives those that answered. */

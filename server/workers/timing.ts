@@ -13,9 +13,11 @@ export interface Timing {
   readonly reportMs: number;
   /** Beyond it `/metrics` answers 503. */
   readonly scrapeMs: number;
+  /** A worker whose event loop turns answers a ping long before. */
+  readonly pingMs: number;
   /** Workers are heard this often, scraped or not: what one counted is lost with it from the last time on. */
   readonly hearEveryMs: number;
-  /** Unheard so often in a row, a worker hangs: it gets its share of new connections and answers none. */
+  /** So many pings in a row unanswered, a worker hangs: it gets its share of new connections and answers none. */
   readonly hangsAfter: number;
   /** What closing the stores may take after the drain; then it is killed. */
   readonly closeMs: number;
@@ -28,6 +30,7 @@ export const timing: Timing = {
   startMs: 30_000,
   reportMs: httpLimits.readinessDeadlineMs + 500,
   scrapeMs: httpLimits.readinessDeadlineMs + 1_500,
+  pingMs: 2_500,
   hearEveryMs: 5_000,
   hangsAfter: 3,
   closeMs: 3_000,

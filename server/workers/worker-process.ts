@@ -14,6 +14,8 @@ export interface Worker {
   /** Rejects with ServiceError when it cannot start, then the process is gone or going. */
   readonly listening: Promise<void>;
   readonly ended: Promise<Exit>;
+  /** Whether its event loop turns: whatever its stores do. */
+  ping(): Promise<boolean>;
   /** Undefined: it did not answer in time. */
   report(): Promise<Sample[] | undefined>;
   /** It stops listening, sends its clients elsewhere and ends. */
@@ -27,8 +29,8 @@ export interface Exit {
 }
 
 export interface Hears {
-  /** It was asked for the metrics of all. */
-  scrape(): Promise<string>;
+  /** It was asked for the metrics of all; undefined: they cannot be told. */
+  scrape(): Promise<string | undefined>;
   /** Its last words. */
   last(worker: Worker, samples: Sample[]): void;
 }
@@ -50,6 +52,7 @@ class WorkerProcess implements Worker {
   readonly ended: Promise<Exit>;
   readonly #child: ChildProcess;
   readonly #hears: Hears;
+  readonly #pings = new Questions<void>();
   readonly #reports = new Questions<Sample[]>();
   #report: Promise<Sample[] | undefined> | undefined;
   #listens: () => void = () => undefined;
@@ -71,6 +74,14 @@ class WorkerProcess implements Worker {
 
   get pid(): number {
     return this.#child.pid ?? 0;
+  }
+
+  ping(): Promise<boolean> {
+    const pong = this.#pings.ask((id) => this.#send({ type: 'ping', id }), timing.pingMs);
+    return pong.then(
+      () => true,
+      () => false,
+    );
   }
 
   /** One question at a time: a worker that is frozen is not asked over and over. */
@@ -111,6 +122,9 @@ class WorkerProcess implements Worker {
       case 'failed':
         this.#fails(message.reason);
         break;
+      case 'pong':
+        this.#pings.answered(message.id);
+        break;
       case 'report':
         this.#reports.answered(message.id, message.samples);
         break;
@@ -124,7 +138,9 @@ class WorkerProcess implements Worker {
   }
 
   async #scraped(id: number): Promise<void> {
-    this.#send({ type: 'scraped', id, text: await this.#hears.scrape() });
+    const text = await this.#hears.scrape();
+    // Who gets no answer says 503.
+    if (text !== undefined) this.#send({ type: 'scraped', id, text });
   }
 
   /** To one that has just ended nothing is said; its end is told apart. */

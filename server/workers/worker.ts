@@ -12,7 +12,6 @@ import { timing } from './timing.ts';
  */
 
 const scrapes = new Questions<string>();
-let starting: Promise<App> | undefined;
 let app: App | undefined;
 let ending: Promise<void> | undefined;
 
@@ -28,8 +27,7 @@ async function serve(config: Config, place: ToWorker & { type: 'serve' }): Promi
 
 async function start(config: Config, place: ToWorker & { type: 'serve' }): Promise<void> {
   try {
-    starting = serve(config, place);
-    app = await starting;
+    app = await serve(config, place);
     await tell({ type: 'listening' });
   } catch (error) {
     await tell({ type: 'failed', reason: reasons(error) });
@@ -49,8 +47,7 @@ function end(drainMs: number): Promise<void> {
 }
 
 async function report(id: number): Promise<void> {
-  const started = await starting;
-  await tell({ type: 'report', id, samples: started ? await started.samples() : [] });
+  await tell({ type: 'report', id, samples: app ? await app.samples() : [] });
 }
 
 /** Resolves when it is on its way, or nobody is there to hear it. */
@@ -68,6 +65,9 @@ function obey(config: Config, message: ToWorker): void {
       break;
     case 'drain':
       void end(config.drainMs);
+      break;
+    case 'ping':
+      void tell({ type: 'pong', id: message.id });
       break;
     case 'ask':
       void report(message.id);
