@@ -7,7 +7,7 @@ import type {
   RenewedFrame,
   WelcomeFrame,
 } from '../server-frames.ts';
-import type { Lease, Leases, LostLeases, SavedLeases } from './api.ts';
+import type { Lease, Leases, LostLeases, Position, SavedLeases, SeatState } from './api.ts';
 import { nowMs } from './timing.ts';
 
 interface OwnLease extends Lease {
@@ -17,6 +17,14 @@ interface OwnLease extends Lease {
   readonly change: number;
   /** A checkout of it had no answer: it may be pinned. */
   readonly isUnsure: boolean;
+  /** Where the show stood when it was granted. Undefined: unknown, an earlier connection's. */
+  readonly granted: Position | undefined;
+}
+
+/** A map, as far as leases are concerned. */
+interface Shown {
+  readonly position: Position | undefined;
+  stateOf(seatId: string): SeatState;
 }
 
 interface Events {
@@ -67,7 +75,8 @@ export class OwnLeases {
     );
   }
 
-  held({ showId, seatIds, expiresInMs, deadlineInMs }: HeldFrame, ttlMs: number, sentMs: number): void {
+  held(frame: HeldFrame, ttlMs: number, sentMs: number): void {
+    const { showId, seatIds, expiresInMs, deadlineInMs, epoch, seq } = frame;
     for (const seatId of seatIds) {
       const known = this.#get(showId, seatId);
       // For a lease that was held twice the server chooses the TTL: heartbeats must suffice for both.
@@ -77,6 +86,7 @@ export class OwnLeases {
         deadlineAtMs: sentMs + deadlineInMs,
         pinned: known?.pinned ?? false,
         ttlMs: shorter,
+        granted: { epoch, seq },
       });
     }
     this.#events.changed();
@@ -136,10 +146,15 @@ export class OwnLeases {
     if (!refunded) this.released({ showId, seatIds });
   }
 
-  /** Seats that a map shows as booked, whoever booked them, are not leased any more. */
-  booked(showId: string, isBooked: (seatId: string) => boolean): void {
-    const seatIds = [...(this.#shows.get(showId)?.keys() ?? [])].filter(isBooked);
-    if (seatIds.length > 0) this.released({ showId, seatIds });
+  /**
+   * Seats that a map shows as booked, whoever booked them, are not leased any more; unless the map is older than the grant, and
+   * shows a booking that was refunded before it.
+   */
+  booked(showId: string, map: Shown): void {
+    const isOver = ([seatId, { granted }]: [string, OwnLease]) =>
+      map.stateOf(seatId) === 'booked' && (granted === undefined || includes(map.position, granted));
+    const over = [...(this.#shows.get(showId) ?? [])].filter(isOver);
+    if (over.length > 0) this.released({ showId, seatIds: over.map(([seatId]) => seatId) });
   }
 
   lost({ showId, seatIds, reason }: LeaseLostFrame): void {
@@ -189,11 +204,13 @@ export class OwnLeases {
   #set(
     showId: string,
     seatId: string,
-    lease: Omit<OwnLease, 'change' | 'isUnsure'> & Partial<Pick<OwnLease, 'isUnsure'>>,
+    lease: Omit<OwnLease, 'change' | 'isUnsure' | 'granted'> &
+      Partial<Pick<OwnLease, 'isUnsure' | 'granted'>>,
   ): void {
     const seats = this.#shows.get(showId) ?? new Map<string, OwnLease>();
     this.#shows.set(showId, seats);
-    seats.set(seatId, { isUnsure: false, ...lease, change: ++this.#changes });
+    const granted = seats.get(seatId)?.granted;
+    seats.set(seatId, { isUnsure: false, granted, ...lease, change: ++this.#changes });
   }
 
   #delete(showId: string, seatIds: readonly string[]): void {
@@ -217,6 +234,10 @@ export class OwnLeases {
     return true;
   }
 }
+
+/** Of another epoch nobody knows which is newer: heartbeats tell. */
+const includes = (map: Position | undefined, { epoch, seq }: Position): boolean =>
+  map?.epoch === epoch && map.seq >= seq;
 
 const keyOf = (showId: string, seatId: string): string => `${showId} ${seatId}`;
 

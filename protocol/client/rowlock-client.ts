@@ -81,8 +81,7 @@ export class RowlockClient implements Client {
     this.#watches = new Watches({
       link,
       failed: (error) => this.#events.error.emit(error),
-      changed: (showId, _change, stateOf) =>
-        this.#leases.booked(showId, (seatId) => stateOf(seatId) === 'booked'),
+      changed: (showId, map) => this.#leases.booked(showId, map),
     });
     this.#heartbeat = new Heartbeat({
       link,

@@ -12,7 +12,7 @@ export interface WatchEvents {
   /** A map that was live will not be live again. */
   failed(error: RowlockError): void;
   /** For those who keep their own record of seats, such as the leases. */
-  changed(showId: string, change: MapChange, stateOf: (seatId: string) => SeatState): void;
+  changed(showId: string, map: SeatMap): void;
 }
 
 const PAUSES = { firstMs: 250, mostMs: 5_000 };
@@ -111,7 +111,7 @@ export class WatchedShow {
   }
 
   #changed(change: MapChange): void {
-    this.#events.changed(this.showId, change, (seatId) => this.map.stateOf(seatId));
+    this.#events.changed(this.showId, this.map);
     this.changes.emit(change);
   }
 

@@ -56,7 +56,7 @@ export class ClientActor {
   async act(doing: Doing, seatIds: readonly string[], how: Break): Promise<void> {
     const done = this.#do(doing, seatIds);
     if (how === 'none') return done;
-    this.#expectKept();
+    const stopExpecting = this.#expectKept();
     if (how === 'elsewhere') this.#way.retarget(portIn(this.#urls, ++this.#at));
     this.#world.haunt([...this.leases.keys(), ...seatIds]);
     const isBack = new Promise<void>((resolve) => {
@@ -64,6 +64,7 @@ export class ClientActor {
     });
     this.#way.reset();
     await Promise.all([done, isBack]);
+    stopExpecting();
   }
 
   /** Its map shows what the stores have. */
@@ -75,13 +76,18 @@ export class ClientActor {
   /** What it believes to hold is what Redis has under its token: nothing that it does not know of, nothing that is gone. */
   async expectOwns(stores: Stores): Promise<void> {
     const { showId } = this.#world;
-    const owned = () => stores.leasesOf(showId, this.#client.session ?? '');
-    await expect
-      .poll(async () => sameJson(await owned(), [...this.leases.keys()].sort()), {
-        ...{ timeout: 4_000, interval: 20 },
-        message: `${this.name} holds what Redis has`,
-      })
-      .toBe(true);
+    const see = async () => ({
+      redis: await stores.leasesOf(showId, this.#client.session ?? ''),
+      client: [...this.leases.keys()].sort(),
+    });
+    // In words: what differs is told when it fails.
+    const differing = async () => {
+      const { redis, client } = await see();
+      return sameJson(redis, client)
+        ? ''
+        : `${this.name} holds ${client.join()}, in Redis it is ${redis.join()}`;
+    };
+    await expect.poll(differing, { timeout: 4_000, interval: 20 }).toBe('');
   }
 
   async close(): Promise<void> {
@@ -89,15 +95,14 @@ export class ClientActor {
     await this.#way.stop();
   }
 
-  /** Who left a server that keeps the leases of a dead socket, and is back at once, has lost none. */
-  #expectKept(): void {
-    if (this.#urls[this.#at % this.#urls.length] !== this.#world.graceUrl) return;
+  /** Who left a server that keeps the leases of a dead socket, and is back at once, has lost none. Until it is told to stop: of the next server that may be untrue. */
+  #expectKept(): () => void {
+    if (this.#urls[this.#at % this.#urls.length] !== this.#world.graceUrl) return () => undefined;
     const fromMs = performance.now();
-    const stop = this.#client.on('lease_lost', ({ seatIds, reason }) => {
+    return this.#client.on('lease_lost', ({ seatIds, reason }) => {
       if (reason === 'not_resumed' && performance.now() - fromMs < PROMPT_MS)
         this.#world.wrongs.push(`${this.name} lost ${seatIds.join()} on coming back`);
     });
-    setTimeout(stop, PROMPT_MS).unref();
   }
 
   async #do(doing: Doing, seatIds: readonly string[]): Promise<void> {

@@ -71,7 +71,9 @@ export class World {
 
   /** Every seat that Redis has as held is somebody's, every lease that a session has is held there, and no seat is two sessions'. */
   async expectOwned(): Promise<void> {
-    await expect.poll(() => this.#misowned(), { timeout: 5_000, interval: 20 }).toEqual([]);
+    await expect
+      .poll(async () => (await this.#misowned()).join('; '), { timeout: 5_000, interval: 20 })
+      .toBe('');
   }
 
   /** At most one live booking for each seat, all seats of a request or none, and each outcome as it was told. */
