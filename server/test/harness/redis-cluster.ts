@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { freePort } from '../../dev/process.ts';
+import { onFreePort } from '../../dev/process.ts';
 import { type RedisService, startRedis } from '../../dev/redis.ts';
 import { slotOf } from '../../stores/cluster-view.ts';
 import type { FaultProxy } from './proxy.ts';
@@ -255,18 +255,22 @@ async function startNode(
   proxy: FaultProxy | undefined,
   before?: RedisService,
 ): Promise<ClusterNode> {
-  const busPort = (before && busPorts.get(before)) ?? (await freePort());
-  const settings = {
-    'cluster-enabled': 'yes',
-    'cluster-config-file': 'nodes.conf',
-    'cluster-node-timeout': String(NODE_TIMEOUT_MS),
-    'cluster-port': String(busPort),
-    'repl-diskless-sync-delay': '0',
-    // However long an election takes, its replica may stand.
-    'cluster-replica-validity-factor': '0',
-    ...(proxy && { 'cluster-announce-port': String(proxy.port) }),
+  const start = async (busPort: number) => {
+    const settings = {
+      'cluster-enabled': 'yes',
+      'cluster-config-file': 'nodes.conf',
+      'cluster-node-timeout': String(NODE_TIMEOUT_MS),
+      'cluster-port': String(busPort),
+      'repl-diskless-sync-delay': '0',
+      // However long an election takes, its replica may stand.
+      'cluster-replica-validity-factor': '0',
+      ...(proxy && { 'cluster-announce-port': String(proxy.port) }),
+    };
+    return { busPort, service: await startRedis({ dir, port: before?.port, settings }) };
   };
-  const service = await startRedis({ dir, port: before?.port, settings });
+  const busPortBefore = before && busPorts.get(before);
+  // Under load somebody's socket takes one in between.
+  const { busPort, service } = await (busPortBefore === undefined ? onFreePort(start) : start(busPortBefore));
   proxy?.retarget(service.port);
   busPorts.set(service, busPort);
   const admin = new Redis(service.url, { maxRetriesPerRequest: 0 });
