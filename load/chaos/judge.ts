@@ -8,7 +8,7 @@ import type { Asked, Tally } from './players/tally.ts';
 export type Judged = { readonly problem: string } | { readonly notJudged: string } | undefined;
 
 const { redisTimeoutMs, statementTimeoutMs } = times;
-const { holdMs, confirmMs, watchMs, unknownShowMs: catalogueMs } = replyTimes(times);
+const { helloMs, holdMs, confirmMs, watchMs, unknownShowMs: catalogueMs } = replyTimes(times);
 /** When Redis has forgotten a show somebody begins its next epoch first: what Postgres knows, laid aside and put in place. */
 const rotationMs = statementTimeoutMs + 2 * redisTimeoutMs + holdMs;
 
@@ -21,8 +21,7 @@ export const bounds = ({
   const begunMs = forgets ? rotationMs : 0;
   const stepMs = holdMs + begunMs;
   return {
-    // Every show once, and once more when a later connection had some of the leases.
-    hello: catalogueMs + 2 * holdMs + begunMs,
+    hello: helloMs + begunMs,
     watch: watchMs,
     unwatch: catalogueMs,
     ...{ hold: stepMs, heartbeat: stepMs, release: stepMs, checkout: stepMs },

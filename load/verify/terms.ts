@@ -23,6 +23,7 @@ interface Term {
   deadlineMs: number;
   /** Maybe: its end is another one then, even past the deadline. */
   pinned: boolean;
+  granted: boolean;
 }
 
 interface Suspicion {
@@ -65,7 +66,13 @@ export class LeaseTerms implements Judge {
 
   #held(operation: OperationOf<'hold'>, reply: Extract<ReplyFrame, { type: 'held' }>): void {
     const terms = this.#termsOf(operation, operation.frame);
-    for (const term of terms) term.deadlineMs = operation.returnedMs + reply.deadlineInMs;
+    // Of seats that were granted at different times the reply tells the earliest deadline.
+    const isOne = terms.every(({ granted }) => !granted);
+    const latestMs = isOne ? reply.deadlineInMs : (operation.client.welcome?.maxHoldMs ?? FOREVER_MS);
+    for (const term of terms) {
+      term.deadlineMs = operation.returnedMs + latestMs;
+      term.granted = true;
+    }
     const ttlsMs = terms.map(({ ttlMs, pinned }) => (pinned ? FOREVER_MS : ttlMs));
     const mostMs = Math.min(reply.deadlineInMs, ...ttlsMs);
     if (reply.expiresInMs > mostMs)
@@ -105,7 +112,8 @@ export class LeaseTerms implements Judge {
       const known = terms.get(key);
       if (known !== undefined) return known;
       const term = {
-        ...{ showId, seatId, sinceMs: invokedMs, ttlMs: 0, deadlineMs: FOREVER_MS, pinned: false },
+        ...{ showId, seatId, sinceMs: invokedMs, ttlMs: 0, deadlineMs: FOREVER_MS },
+        ...{ pinned: false, granted: false },
       };
       terms.set(key, term);
       return term;

@@ -17,7 +17,7 @@ interface OwnLease extends Lease {
   readonly change: number;
   /** A checkout of it had no answer: it may be pinned. */
   readonly isUnsure: boolean;
-  /** Where the show stood when it was granted. Undefined: unknown, an earlier connection's. */
+  /** Where the show stood when it was granted. Undefined: unknown, an earlier connection's; or a map has reached it since. */
   readonly granted: Position | undefined;
 }
 
@@ -151,10 +151,14 @@ export class OwnLeases {
    * shows a booking that was refunded before it.
    */
   booked(showId: string, map: Shown): void {
-    const isOver = ([seatId, { granted }]: [string, OwnLease]) =>
-      map.stateOf(seatId) === 'booked' && (granted === undefined || includes(map.position, granted));
-    const over = [...(this.#shows.get(showId) ?? [])].filter(isOver);
-    if (over.length > 0) this.released({ showId, seatIds: over.map(([seatId]) => seatId) });
+    const over: string[] = [];
+    for (const [seatId, lease] of this.#shows.get(showId) ?? []) {
+      if (lease.granted !== undefined && !includes(map.position, lease.granted)) continue;
+      // From now on every map is younger than the grant, one of another epoch too.
+      if (lease.granted !== undefined) this.#shows.get(showId)?.set(seatId, { ...lease, granted: undefined });
+      if (map.stateOf(seatId) === 'booked') over.push(seatId);
+    }
+    if (over.length > 0) this.released({ showId, seatIds: over });
   }
 
   lost({ showId, seatIds, reason }: LeaseLostFrame): void {
@@ -235,7 +239,7 @@ export class OwnLeases {
   }
 }
 
-/** Of another epoch nobody knows which is newer: heartbeats tell. */
+/** Of another epoch nobody knows which is newer: heartbeats tell, and of pinned leases their end. */
 const includes = (map: Position | undefined, { epoch, seq }: Position): boolean =>
   map?.epoch === epoch && map.seq >= seq;
 

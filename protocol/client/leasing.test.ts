@@ -124,6 +124,21 @@ describe('leases', () => {
     expect(seats()).toEqual([]);
   });
 
+  it('that a map has shown are gone when the map of a later epoch shows them as booked', async () => {
+    await live();
+    const watch = stage.client.watch('demo');
+    const socket = stage.network.last;
+    socket.answer('watch', snapshotFrame(1));
+    await watch.ready;
+    await holding(['A1']);
+    socket.receive({ type: 'delta', showId: 'demo', epoch: 'e', from: 2, to: 2, changes: { A1: 'held' } });
+    const checkout = stage.client.checkout('demo', ['A1']);
+    socket.answer('checkout', { type: 'pinned', ...kept(['A1'], 300_000) });
+    await checkout;
+    socket.receive({ ...snapshotFrame(1, [], ['A1']), epoch: 'later' });
+    expect(seats()).toEqual([]);
+  });
+
   it('that are pinned need no beats, and keep when the connection breaks', async () => {
     await live();
     await holding(['A1']);

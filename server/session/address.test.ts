@@ -16,6 +16,8 @@ it.each([
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
   ['::ffff:192.0.2.1', '192.0.2.1'],
   ['::', '0:0:0:0::/64'],
+  ['64:ff9b::192.0.2.1', '192.0.2.1'],
+  ['64:ff9b::1:c000:201', '64:ff9b:0:0::/64'],
   // What a proxy may say of whom it does not know.
   ['unknown', 'unknown'],
   ['_hidden', '_hidden'],

@@ -1,8 +1,11 @@
 import { isIPv6 } from 'node:net';
 
+/** Mapped, and translated. */
+const HOLDS_IPV4 = new Set(['0:0:0:0:0:ffff', '64:ff9b:0:0:0:0']);
+
 /**
  * By what connections are counted as one client's: an IPv4 address, or the first half of an IPv6 address, for whoever has one
- * has its whole /64, more addresses than could ever be counted. What is no address (`unknown`) is left as it is.
+ * has its whole /64 as a rule, more addresses than could ever be counted. Behind a translator (64:ff9b::/96, RFC 6052) the IPv4 address counts. What is no address (`unknown`) is left as it is.
  */
 export function clientOf(address: string): string {
   // Some proxies add the port, a new one for each connection.
@@ -10,8 +13,9 @@ export function clientOf(address: string): string {
   const [host = ''] = bare.split('%');
   if (!isIPv6(host)) return bare;
   const groups = groupsOf(host);
-  const isMapped = groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff';
-  return isMapped ? ipv4Of(groups.slice(6)) : `${groups.slice(0, 4).join(':')}::/64`;
+  return HOLDS_IPV4.has(groups.slice(0, 6).join(':'))
+    ? ipv4Of(groups.slice(6))
+    : `${groups.slice(0, 4).join(':')}::/64`;
 }
 
 /** All eight, in their shortest form. */

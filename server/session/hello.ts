@@ -61,7 +61,7 @@ export async function adoptLeases(
   // Leases of one show had a higher `conn` than this connection's: adopt the others with the raised one.
   adoptions = await allOrNothing(
     adoptions.map(async (adoption) =>
-      adoption.conn < session.owner.conn ? adopt(adoption.wanted) : adoption,
+      adoption.leases.length > 0 && adoption.conn < session.owner.conn ? adopt(adoption.wanted) : adoption,
     ),
   );
   const kept = adoptions.flatMap(({ wanted: { showId }, leases }) =>

@@ -1,4 +1,4 @@
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter } from 'node:events';
 import type { Redis } from 'ioredis';
 import { monotonicMs, withDeadline } from '../clock.ts';
 import { reasons } from '../observability/reasons.ts';
@@ -70,7 +70,8 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   readonly #settings: RedisSettings;
   readonly #scripts = readScripts();
   #runId: string | undefined;
-  #nextRun: Promise<unknown> | undefined;
+  /** Those who wait for a run. Not a promise that all share: it would keep what everybody who gave up had hung on it. */
+  readonly #waiting = new Set<() => void>();
   #problem: Error | undefined;
   /** What the server has refused since the connection was opened, such as the database number. */
   #refused: Error | undefined;
@@ -132,13 +133,17 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
   }
 
   /** Resolves when commands can be sent, or when this time is over. */
-  async ready(withinMs: number): Promise<void> {
-    if (this.#runId !== undefined) return;
-    // One listener, however many steps wait.
-    this.#nextRun ??= once(this, 'run').finally(() => {
-      this.#nextRun = undefined;
+  ready(withinMs: number): Promise<void> {
+    if (this.#runId !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, withinMs);
+      this.#waiting.add(wake);
     });
-    await withDeadline(this.#nextRun, withinMs).catch(() => {});
   }
 
   /** @param withinMs what is left of the deadline; if nothing is, the step is not sent */
@@ -267,6 +272,7 @@ export class RedisLink extends EventEmitter<{ run: [] }> implements RedisStore {
     this.#runId = runId;
     this.#isNew = false;
     this.emit('run');
+    for (const wake of [...this.#waiting]) wake();
   }
 
   /** One line when the problem begins, not one for every attempt to reconnect. */

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Instruments } from '../observability/instruments.ts';
+import { supervision } from '../observability/metrics.ts';
 import { openStage, type TestStage } from './harness/app-kit.ts';
 import { TestClient } from './harness/client.ts';
 
@@ -26,7 +29,7 @@ beforeAll(async () => {
   for (let i = 0; i < 17; i++) await client.request({ type: 'heartbeat' });
   // What has failed nowhere yet is not there with its labels: one of each that can be made to fail.
   await fetch(`${app.url}/shows/nothing`);
-  const scrape = await (await fetch(`${app.url}/metrics`)).text();
+  let scrape = await (await fetch(`${app.url}/metrics`)).text();
   await client.close();
   exposed = new Map();
   for (const [, name = '', labels = ''] of scrape.matchAll(/^([a-z_]+)(?:\{(.*)\})? /gm)) {
@@ -34,6 +37,10 @@ beforeAll(async () => {
     for (const [, label = ''] of labels.matchAll(/(\w+)="/g)) known.add(label);
     exposed.set(name, known);
   }
+  // The first process of several adds its own.
+  const registry = new Registry();
+  supervision(new Instruments(registry));
+  scrape += await registry.metrics();
   for (const [, name = ''] of scrape.matchAll(/^# TYPE (\w+) /gm))
     if (!exposed.has(name)) exposed.set(name, new Set());
 });

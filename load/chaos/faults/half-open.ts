@@ -93,9 +93,10 @@ async function seeThemFreed(scene: Scene, showId: string, onlooker: Guest, { atM
   else scene.judged(judgeFreed(performance.now() - atMs, livesMs, clock.worstMs));
   // Some were about to be booked.
   const free = seatIds.filter((seatId) => onlooker.map.stateOf(seatId) === 'available').slice(0, WANTED);
-  if (free.length === 0) return;
+  if (free.length === 0)
+    return scene.judged({ notJudged: 'all seats of clients that are cut off were booked' });
   const reply = await onlooker.ask({ type: 'hold', showId, seatIds: free });
-  if (reply?.type === 'error' && reply.code === 'seat_unavailable')
+  if (reply?.type !== 'held')
     scene.problem(`seats of clients that are cut off are shown as free and cannot be held: ${free}`);
 }
 
