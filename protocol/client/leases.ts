@@ -21,6 +21,12 @@ interface OwnLease extends Lease {
   readonly granted: Position | undefined;
 }
 
+/** What a hello asked for: leases of an earlier page or process, and those that this client had. */
+interface Wanted {
+  readonly saved: readonly SavedLeases[];
+  readonly own: readonly SavedLeases[];
+}
+
 /** A map, as far as leases are concerned. */
 interface Shown {
   readonly position: Position | undefined;
@@ -166,8 +172,8 @@ export class OwnLeases {
   }
 
   /** What became of the leases that a connection asked to resume. */
-  resumed({ leases }: WelcomeFrame, wanted: readonly SavedLeases[], sentMs: number): void {
-    const wasPinned = keysOf(wanted.filter(({ pinned }) => pinned));
+  resumed({ leases }: WelcomeFrame, { saved, own }: Wanted, sentMs: number): void {
+    const wasPinned = keysOf([...saved, ...own].filter(({ pinned }) => pinned));
     const kept = keysOf(leases);
     const before = this.#changes;
     for (const { showId, seatIds, expiresInMs } of leases) {
@@ -179,8 +185,9 @@ export class OwnLeases {
       }
     }
     // Not the frame's `lost`: it may name seats that were never held, and lacks those that had no room in the hello.
-    const gone = new Map(wanted.map(({ showId }) => [showId, new Set<string>()]));
-    for (const { showId, seatIds } of [...wanted, ...this.list()]) {
+    // Nor `own`: what ended while the hello was under way, by a booking that the connection before still told, is not lost.
+    const gone = new Map<string, Set<string>>();
+    for (const { showId, seatIds } of [...saved, ...this.list()]) {
       const seats = gone.get(showId) ?? new Set();
       gone.set(showId, seats);
       for (const seatId of seatIds) if (!kept.has(keyOf(showId, seatId))) seats.add(seatId);

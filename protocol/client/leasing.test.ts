@@ -139,6 +139,25 @@ describe('leases', () => {
     expect(seats()).toEqual([]);
   });
 
+  it('that are booked while the hello of the next connection is under way are not lost', async () => {
+    await live();
+    await holding(['A1', 'A2']);
+    const lost = lostOf();
+    const before = stage.network.last;
+    const confirm = stage.client.confirm('demo', ['A1']);
+    const { requestId = '' } = before.waiting('confirm') ?? {};
+    before.receive({ type: 'draining', reconnectInMs: 0 });
+    await settle();
+    const next = stage.network.last;
+    next.open();
+    const booked = { showId: 'demo', seatIds: ['A1'], requestId, bookings: [], replayed: false };
+    before.answer('confirm', { type: 'confirmed', ...booked });
+    await confirm;
+    next.welcome({ resumed: true, leases: [kept(['A2'])], lost: [{ showId: 'demo', seatIds: ['A1'] }] });
+    expect(seats()).toEqual(['A2']);
+    expect(lost).toEqual([]);
+  });
+
   it('that are pinned need no beats, and keep when the connection breaks', async () => {
     await live();
     await holding(['A1']);

@@ -7,6 +7,15 @@ import type { Hello } from './connector.ts';
 import type { OwnLeases } from './leases.ts';
 import { fits } from './link.ts';
 
+interface Asked {
+  /** Of an earlier page or process, and the client's own. */
+  readonly saved: readonly SavedLeases[];
+  readonly own: readonly SavedLeases[];
+  readonly holds: readonly Unanswered[];
+}
+
+const NOTHING: Asked = { saved: [], own: [], holds: [] };
+
 interface Parts {
   readonly leases: OwnLeases;
   readonly calls: Calls;
@@ -19,7 +28,7 @@ export class Resumption {
   /** Of an earlier page or process, until the first welcome. */
   #saved: readonly SavedLeases[];
   /** What the hello under way asks for. */
-  #asked: { leases: readonly SavedLeases[]; holds: readonly Unanswered[] } = { leases: [], holds: [] };
+  #asked: Asked = NOTHING;
 
   constructor(saved: readonly SavedLeases[], parts: Parts) {
     this.#saved = saved;
@@ -31,17 +40,19 @@ export class Resumption {
   }
 
   hello(hello: Hello): Hello {
-    const [leases, holds] = [this.wanted, this.#parts.calls.unanswered];
-    this.#asked = { leases, holds };
-    return helloWith(hello, [...leases, ...holds.map(seatsOf)]);
+    const [saved, own, holds] = [this.#saved, this.#parts.leases.list(), this.#parts.calls.unanswered];
+    this.#asked = { saved, own, holds };
+    return helloWith(hello, [...saved, ...own, ...holds.map(seatsOf)]);
   }
 
   welcomed(frame: WelcomeFrame, sentMs: number): void {
-    const { leases, holds } = this.#asked;
-    this.#asked = { leases: [], holds: [] };
+    const { saved, own, holds } = this.#asked;
+    this.#asked = NOTHING;
     this.#saved = [];
-    this.#parts.leases.resumed(frame, leases, sentMs);
-    const before = new Set(leases.flatMap(({ showId, seatIds }) => seatIds.map((id) => `${showId} ${id}`)));
+    this.#parts.leases.resumed(frame, { saved, own }, sentMs);
+    const before = new Set(
+      [...saved, ...own].flatMap(({ showId, seatIds }) => seatIds.map((id) => `${showId} ${id}`)),
+    );
     for (const hold of holds) this.#settle(hold, (showId, seatId) => before.has(`${showId} ${seatId}`));
   }
 
