@@ -158,6 +158,21 @@ describe('leases', () => {
     expect(lost).toEqual([]);
   });
 
+  it('that are granted while the hello of the next connection is under way stay', async () => {
+    await live();
+    const before = stage.network.last;
+    const hold = stage.client.hold('demo', ['A1']);
+    before.receive({ type: 'draining', reconnectInMs: 0 });
+    await settle();
+    const next = stage.network.last;
+    next.open();
+    before.answer('hold', heldFrame(['A1']));
+    await hold;
+    next.welcome({ resumed: true, leases: [kept(['A1'])] });
+    expect(next.waiting('release')).toBeUndefined();
+    expect(seats()).toEqual(['A1']);
+  });
+
   it('that are pinned need no beats, and keep when the connection breaks', async () => {
     await live();
     await holding(['A1']);

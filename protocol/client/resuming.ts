@@ -49,10 +49,10 @@ export class Resumption {
     const { saved, own, holds } = this.#asked;
     this.#asked = NOTHING;
     this.#saved = [];
+    // With those that the connection before granted while the hello was under way: its `held` came in time.
+    const ours = [...saved, ...own, ...this.#parts.leases.list()];
     this.#parts.leases.resumed(frame, { saved, own }, sentMs);
-    const before = new Set(
-      [...saved, ...own].flatMap(({ showId, seatIds }) => seatIds.map((id) => `${showId} ${id}`)),
-    );
+    const before = new Set(ours.flatMap(({ showId, seatIds }) => seatIds.map((id) => `${showId} ${id}`)));
     for (const hold of holds) this.#settle(hold, (showId, seatId) => before.has(`${showId} ${seatId}`));
   }
 
