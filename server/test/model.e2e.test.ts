@@ -2,16 +2,16 @@
  * Users who hold, keep, release, book, refund, vanish and resume at random, at the same time, on two servers. Whenever everything is quiet, every watcher's map
  * equals Postgres and Redis, every frame told what the log says, and what was promised to each user is so. Some of them are raw sockets, some use the client, whose connections break.
  *
- * It runs for MODEL_SECONDS (12). A failure prints its seed and path: MODEL_SEED=<seed> MODEL_PATH=<path> runs the same
- * again (the same moves; what races within one round may fall differently, so repeat it).
+ * It runs for MODEL_SECONDS (12). A failure prints its seed: MODEL_SEED=<seed> plays that world over and over instead
+ * (the same moves; what races within one round may fall differently).
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Actor } from './harness/actor.ts';
 import { openStage, type TestStage } from './harness/app-kit.ts';
 import { type Break, ClientActor } from './harness/client-actor.ts';
+import { explorationOf } from './harness/exploration.ts';
 import { FaultProxy } from './harness/proxy.ts';
-import { replayOf } from './harness/replay.ts';
 import { History, Stores, Watcher } from './harness/stream-kit.ts';
 import { LONG_MS, World } from './harness/world.ts';
 
@@ -21,7 +21,7 @@ const ACTORS = 3;
 const CLIENTS = 2;
 const WATCHERS = 3;
 const SERVERS = 2;
-const { budgetMs, parameters } = replayOf(process.env);
+const { timeoutMs, explore } = explorationOf(process.env);
 
 let stage: TestStage;
 let stores: Stores;
@@ -179,16 +179,7 @@ async function play(rounds: readonly Round[]): Promise<void> {
 describe('users at random on two servers', () => {
   it(
     'leave every map equal to the stores, and every promise kept, whenever it is quiet',
-    async () => {
-      await fc.assert(fc.asyncProperty(fc.array(round, { minLength: 4, maxLength: 12 }), play), {
-        ...parameters,
-        numRuns: 100_000,
-        interruptAfterTimeLimit: budgetMs,
-        // Smaller moves race differently: the run that failed says more.
-        endOnFailure: true,
-        includeErrorInReport: true,
-      });
-    },
-    budgetMs + 60_000,
+    () => explore(fc.array(round, { minLength: 4, maxLength: 12 }), play),
+    timeoutMs,
   );
 });
