@@ -3,8 +3,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { createLog } from '../observability/log.ts';
+import { FaultProxy } from '../test/harness/proxy.ts';
 import { createEmptyDatabase, type TestDatabase } from '../test/harness/services.ts';
-import { blackHole } from './black-hole-kit.ts';
 import {
   isFinal,
   isRefusal,
@@ -181,17 +181,17 @@ test('a frozen backend costs its deadline, not its place in the pool', async () 
 });
 
 test('a black hole costs the deadline; the place is free again, also while it lasts', async () => {
-  const proxy = await blackHole(database.url);
+  const proxy = await FaultProxy.before(database.url);
   try {
-    const pool = open({ url: proxy.url });
+    const pool = open({ url: proxy.urlFor(database.url) });
     const before = await pidOf(pool);
-    proxy.swallow(true);
+    proxy.blackHole();
     await expect(pool.query(pid, [], { deadlineMs: 150 })).rejects.toThrow(PostgresUnknown);
     // A connection that is not answered while it opens: nothing was sent.
     await expect(pool.query(pid, [], { deadlineMs: 150 })).rejects.toThrow(PostgresUnavailable);
     expect(pool.underWay).toBe(0);
-    await vi.waitFor(() => expect(proxy.connections()).toBe(0));
-    proxy.swallow(false);
+    await vi.waitFor(() => expect(proxy.clients).toBe(0));
+    proxy.pass();
     expect(await pidOf(pool)).not.toBe(before);
   } finally {
     await proxy.stop();
@@ -199,16 +199,16 @@ test('a black hole costs the deadline; the place is free again, also while it la
 });
 
 test('closing waits for nobody when no time is left, neither for an answer nor for a goodbye', async () => {
-  const proxy = await blackHole(database.url);
+  const proxy = await FaultProxy.before(database.url);
   try {
-    const pool = open({ url: proxy.url, size: 2 });
+    const pool = open({ url: proxy.urlFor(database.url), size: 2 });
     await Promise.all([pidOf(pool), pidOf(pool)]);
-    proxy.swallow(true);
+    proxy.blackHole();
     const cut = expect(pool.query(pid, [], { deadlineMs })).rejects.toThrow();
     const waits = new Promise((resolve) => setImmediate(resolve, 'waits'));
     expect(await Promise.race([pool.close(0).then(() => 'closed'), waits])).toBe('closed');
     await cut;
-    await vi.waitFor(() => expect(proxy.connections()).toBe(0));
+    await vi.waitFor(() => expect(proxy.clients).toBe(0));
   } finally {
     await proxy.stop();
   }

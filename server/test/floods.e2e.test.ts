@@ -53,6 +53,9 @@ const start = (variables: Variables = {}) => stage.start({ ...patient, ...variab
 const letThrough = (perS: number, burst: number, fromMs: number): number =>
   Math.ceil(burst + (perS * (performance.now() - fromMs)) / 1_000);
 
+const holdOf = (showId: string, ...numbers: number[]) =>
+  ({ type: 'hold', showId, seatIds: numbers.map((number) => `A${number}`) }) as const;
+
 const isError = (frame: ServerFrame): frame is ErrorFrame => frame.type === 'error';
 /** Without asking any store. */
 const isRefusal = (frame: ServerFrame): frame is ErrorFrame =>
@@ -104,7 +107,7 @@ describe('frames of one client beyond its rate', () => {
       const showId = `flood-of-${what}`;
       await stage.createShow(showId, FLOOD + 10);
       const app = await start({ ...rate, MAX_LEASES_PER_SESSION: '0' });
-      const seat = (n: number) => ({ type: 'hold' as const, showId, seatIds: [`A${FLOOD + n}`] });
+      const seat = (n: number) => holdOf(showId, FLOOD + n);
       const neighbour = await crowd.join(app.url);
       await neighbour.request<'held'>(seat(1));
       const fromMs = performance.now();
@@ -157,14 +160,10 @@ describe('without a limit of frames', () => {
     await stage.createShow(showId, FLOOD + 10);
     const app = await start({ MAX_FRAMES_PER_S: '0', MAX_LEASES_PER_SESSION: '0' });
     const [flooder, neighbour] = [await crowd.join(app.url), await crowd.join(app.url)];
-    await neighbour.request<'held'>({ type: 'hold', showId, seatIds: [`A${FLOOD + 1}`] });
+    await neighbour.request<'held'>(holdOf(showId, FLOOD + 1));
     const hold = (i: number) => `{"type":"hold","id":"f${i}","showId":"${showId}","seatIds":["A${i + 1}"]}`;
     pour(flooder, 0, FLOOD, hold);
-    const held = await neighbour.request<'held'>({
-      type: 'hold',
-      showId,
-      seatIds: [`A${FLOOD + 2}`],
-    });
+    const held = await neighbour.request<'held'>(holdOf(showId, FLOOD + 2));
     // Twice: what was sent last may be read a turn later.
     expect(held.seq).toBeLessThanOrEqual(2 * sessionLimits.maxUnderWay + 2);
     await flooder.until(() => flooder.frames.length === FLOOD + 1, 'all answers', PATIENCE_MS);
@@ -189,12 +188,10 @@ describe('who asks for much and reads nothing', () => {
       MAX_SEATS_PER_HOLD: String(each),
     });
     const [deaf, neighbour] = [await crowd.join(app.url), await crowd.join(app.url)];
-    for (let from = 0; from < seats; from += each)
-      await neighbour.request<'held'>({
-        type: 'hold',
-        showId,
-        seatIds: Array.from({ length: each }, (_, i) => `A${from + i + 1}`),
-      });
+    for (let from = 1; from <= seats; from += each) {
+      const numbers = Array.from({ length: each }, (_, i) => from + i);
+      await neighbour.request<'held'>(holdOf(showId, ...numbers));
+    }
     deaf.socket.pause();
     pour(deaf, 0, FLOOD, (i) => `{"type":"watch","id":"f${i}","showId":"${showId}"}`);
     await neighbour.request<'renewed'>({ type: 'heartbeat' });
@@ -219,11 +216,7 @@ describe('over HTTP', () => {
     const flood = (from: number, to: number) =>
       Array.from({ length: to - from }, (_, i) => lock(app.url, 'over-http', user, from + i + 1));
     const first = flood(0, calls / 2);
-    const asked = neighbour.request<'held'>({
-      type: 'hold',
-      showId: 'over-http',
-      seatIds: [`A${calls + 1}`],
-    });
+    const asked = neighbour.request<'held'>(holdOf('over-http', calls + 1));
     const overHttp = lock(app.url, 'over-http', randomUUID(), calls + 2);
     const answers = await Promise.all([...first, ...flood(calls / 2, calls)]);
     const mayPass = letThrough(FRAMES_PER_S, FRAMES_PER_S * FRAMES_BURST_S, fromMs);
@@ -267,7 +260,7 @@ describe('upgrades from one address', () => {
     const app = await start({ MAX_SESSIONS_PER_ADDRESS: String(sessions) });
     const neighbour = await crowd.join(app.url);
     const first = knock(app.url, 150);
-    const held = neighbour.request<'held'>({ type: 'hold', showId: 'crowded', seatIds: ['A1'] });
+    const held = neighbour.request<'held'>(holdOf('crowded', 1));
     const second = knock(app.url, 150);
     const answers = await Promise.all([...first, ...second].map(({ answer }) => answer));
     expect((await held).seatIds).toEqual(['A1']);

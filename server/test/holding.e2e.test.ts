@@ -1,32 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openStage, type TestApp, type TestStage } from './harness/app-kit.ts';
-import { Backdoor, POLL } from './harness/backdoor.ts';
-import { Crowd } from './harness/crowd.ts';
+import { POLL } from './harness/backdoor.ts';
 import { call } from './harness/http.ts';
+import { openTwoServers, type TwoServers } from './harness/two-servers.ts';
 
-let stage: TestStage;
-let app: TestApp;
-let other: TestApp;
-let backdoor: Backdoor;
-const crowd = new Crowd();
+let stage: TwoServers;
 
 beforeAll(async () => {
-  stage = await openStage();
-  [app, other] = await Promise.all([stage.start(), stage.start()]);
-  backdoor = new Backdoor(stage);
+  stage = await openTwoServers();
 });
-afterAll(async () => {
-  await crowd.leave();
-  await backdoor.close();
-  await stage.close();
-});
+afterAll(() => stage.close());
 
 describe('a race for one seat', () => {
   it('has one winner; everybody else is told which seat, and a watcher sees one change', async () => {
     await stage.createShow('race');
-    const watcher = await crowd.watch(app.url, 'race');
-    const clients = await crowd.joinMany(app.url, 50);
+    const watcher = await stage.crowd.watch(stage.app.url, 'race');
+    const clients = await stage.crowd.joinMany(stage.app.url, 50);
     const replies = await Promise.all(
       clients.map((client) => client.reply(client.send({ type: 'hold', showId: 'race', seatIds: ['A1'] }))),
     );
@@ -52,7 +41,10 @@ describe('a race for one seat', () => {
 
   it('has one winner across two servers too', async () => {
     await stage.createShow('race2');
-    const clients = [...(await crowd.joinMany(app.url, 10)), ...(await crowd.joinMany(other.url, 10))];
+    const clients = [
+      ...(await stage.crowd.joinMany(stage.app.url, 10)),
+      ...(await stage.crowd.joinMany(stage.other.url, 10)),
+    ];
     const replies = await Promise.all(
       clients.map((client) => client.reply(client.send({ type: 'hold', showId: 'race2', seatIds: ['A1'] }))),
     );
@@ -65,11 +57,11 @@ describe('a hold of several seats', () => {
     await stage.createShow('several');
     const showId = 'several';
     const [stranger, ours, second] = [
-      await crowd.join(app.url),
-      await crowd.join(app.url),
-      await crowd.join(other.url),
+      await stage.crowd.join(stage.app.url),
+      await stage.crowd.join(stage.app.url),
+      await stage.crowd.join(stage.other.url),
     ];
-    const mine = await crowd.join(app.url, { userId: ours.userId });
+    const mine = await stage.crowd.join(stage.app.url, { userId: ours.userId });
     await stranger.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A5'] });
     await stranger.request<'confirmed'>({
       type: 'confirm',
@@ -79,7 +71,7 @@ describe('a hold of several seats', () => {
     });
     await second.request<'held'>({ type: 'hold', showId, seatIds: ['A3'] });
     await mine.request<'held'>({ type: 'hold', showId, seatIds: ['A2'] });
-    const watcher = await crowd.watch(app.url, showId);
+    const watcher = await stage.crowd.watch(stage.app.url, showId);
     const before = { A1: 'held', A2: 'held', A3: 'held', A5: 'booked' };
     await expect.poll(() => watcher.map(showId).taken, POLL).toEqual(before);
     const { seq } = watcher.map(showId);
@@ -101,8 +93,8 @@ describe('a hold of several seats', () => {
 
   it('is one change of the show', async () => {
     await stage.createShow('one-step');
-    const watcher = await crowd.watch(app.url, 'one-step');
-    const held = await (await crowd.join(app.url)).request<'held'>({
+    const watcher = await stage.crowd.watch(stage.app.url, 'one-step');
+    const held = await (await stage.crowd.join(stage.app.url)).request<'held'>({
       type: 'hold',
       showId: 'one-step',
       seatIds: ['A3', 'A1', 'A2'],
@@ -115,7 +107,10 @@ describe('a hold of several seats', () => {
 
   it('never deadlocks with one that wants the same seats the other way round', async () => {
     await stage.createShow('crossed');
-    const clients = [...(await crowd.joinMany(app.url, 6)), ...(await crowd.joinMany(other.url, 6))];
+    const clients = [
+      ...(await stage.crowd.joinMany(stage.app.url, 6)),
+      ...(await stage.crowd.joinMany(stage.other.url, 6)),
+    ];
     for (let round = 0; round < 15; round++) {
       const replies = await Promise.all(
         clients.map((client, i) => {
@@ -132,14 +127,14 @@ describe('a hold of several seats', () => {
       const released = await winners[0]?.request<'released'>({ type: 'release', showId: 'crossed' });
       expect([...(released?.seatIds ?? [])].sort()).toEqual(['A1', 'A2']);
     }
-    expect(await backdoor.deadlocks()).toBe(0);
+    expect(await stage.backdoor.deadlocks()).toBe(0);
   });
 });
 
 describe('holding again', () => {
   it('extends the lease and does not move its deadline', async () => {
     await stage.createShow('again');
-    const client = await crowd.join(app.url);
+    const client = await stage.crowd.join(stage.app.url);
     const hold = { type: 'hold', showId: 'again' } as const;
     const first = await client.request<'held'>({ ...hold, seatIds: ['A1'], ttlMs: 2_000 });
     expect(first.expiresInMs).toBeLessThanOrEqual(2_000);
@@ -157,12 +152,12 @@ describe('releasing', () => {
     await stage.createShow('free');
     await stage.createShow('kept');
     const showId = 'free';
-    const [client, rival] = await crowd.joinMany(app.url, 2);
+    const [client, rival] = await stage.crowd.joinMany(stage.app.url, 2);
     if (!client || !rival) return;
     await client.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2', 'A3'] });
     await client.request<'held'>({ type: 'hold', showId: 'kept', seatIds: ['A1'] });
     await rival.request<'held'>({ type: 'hold', showId, seatIds: ['A4'] });
-    const watcher = await crowd.watch(other.url, showId);
+    const watcher = await stage.crowd.watch(stage.other.url, showId);
 
     const one = await client.request<'released'>({ type: 'release', showId, seatIds: ['A1', 'A4', 'A9'] });
     expect(one).toMatchObject({ showId, seatIds: ['A1'] });
@@ -182,10 +177,11 @@ describe('releasing', () => {
 describe('over HTTP', () => {
   it('POST /seat-lock holds through the same code: watchers see it, sessions meet it, failures are 409', async () => {
     await stage.createShow('shop');
-    const watcher = await crowd.watch(other.url, 'shop');
-    const client = await crowd.join(app.url);
+    const watcher = await stage.crowd.watch(stage.other.url, 'shop');
+    const client = await stage.crowd.join(stage.app.url);
     const user_id = randomUUID();
-    const lock = (seat_ids: string[]) => call(app.url, '/seat-lock', { show_id: 'shop', seat_ids, user_id });
+    const lock = (seat_ids: string[]) =>
+      call(stage.app.url, '/seat-lock', { show_id: 'shop', seat_ids, user_id });
     const locked = await lock(['A1', 'A2']);
     expect(locked).toMatchObject({ status: 200, body: { success: true, seat_ids: ['A1', 'A2'] } });
     const { expires_in_ms: expiresInMs } = locked.body;
@@ -200,7 +196,7 @@ describe('over HTTP', () => {
       body: { code: 'seat_unavailable', conflicts: [{ seatId: 'A3', state: 'held' }] },
     });
     expect(
-      await call(app.url, '/seat-unlock', { show_id: 'shop', seat_ids: ['A1', 'A3'], user_id }),
+      await call(stage.app.url, '/seat-unlock', { show_id: 'shop', seat_ids: ['A1', 'A3'], user_id }),
     ).toMatchObject({
       status: 200,
       body: { success: true, seat_ids: ['A1'] },

@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openStage, type TestApp, type TestStage } from './harness/app-kit.ts';
-import { Backdoor } from './harness/backdoor.ts';
 import type { TestClient } from './harness/client.ts';
-import { Crowd } from './harness/crowd.ts';
 import { call } from './harness/http.ts';
+import { openTwoServers, type TwoServers } from './harness/two-servers.ts';
 
 /**
  * Everyone sees a lease end within this of its end. It takes a sweep, a quarter of a second; the rest is for a busy machine, and still
@@ -12,25 +10,16 @@ import { call } from './harness/http.ts';
  */
 const PROMISED_MS = 2_500;
 
-let stage: TestStage;
-/** Leases of half a second. */
-let app: TestApp;
-/** Another server, with leases of its own length: what it says of seats comes from the feed alone. */
-let other: TestApp;
-let backdoor: Backdoor;
-const crowd = new Crowd();
+/**
+ * Leases of the first server last half a second. The other has leases of its own length, and what it says of the first's seats
+ * comes from the feed alone.
+ */
+let stage: TwoServers;
 
 beforeAll(async () => {
-  stage = await openStage();
-  const times = { LEASE_TTL_MS: '500', MAX_HOLD_MS: '1500', CHECKOUT_MS: '2000' };
-  [app, other] = await Promise.all([stage.start(times), stage.start()]);
-  backdoor = new Backdoor(stage);
+  stage = await openTwoServers({ LEASE_TTL_MS: '500', MAX_HOLD_MS: '1500', CHECKOUT_MS: '2000' });
 });
-afterAll(async () => {
-  await crowd.leave();
-  await backdoor.close();
-  await stage.close();
-});
+afterAll(() => stage.close());
 
 const now = () => performance.now();
 
@@ -58,9 +47,9 @@ describe.concurrent('a lease', () => {
     const showId = 'beats';
     const long = await stage.start({ LEASE_TTL_MS: '500' });
     const [holder, near, far] = await Promise.all([
-      crowd.join(long.url),
-      crowd.watch(long.url, showId),
-      crowd.watch(other.url, showId),
+      stage.crowd.join(long.url),
+      stage.crowd.watch(long.url, showId),
+      stage.crowd.watch(stage.other.url, showId),
     ]);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     await far.untilSeat(showId, 'A1', 'held');
@@ -94,7 +83,10 @@ describe.concurrent('a lease', () => {
   it('ends at its hard deadline, however its holder beats', async () => {
     await stage.createShow('deadline');
     const showId = 'deadline';
-    const [holder, watcher] = await Promise.all([crowd.join(app.url), crowd.watch(other.url, showId)]);
+    const [holder, watcher] = await Promise.all([
+      stage.crowd.join(stage.app.url),
+      stage.crowd.watch(stage.other.url, showId),
+    ]);
     const sentMs = now();
     const held = await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1'] });
     expect(held.deadlineInMs).toBeLessThanOrEqual(1_500);
@@ -117,7 +109,7 @@ describe.concurrent('a lease', () => {
 
   it('is renewed by its own TTL, never shortened', async () => {
     await stage.createShow('own-ttl');
-    const holder = await crowd.join(other.url);
+    const holder = await stage.crowd.join(stage.other.url);
     const hold = { type: 'hold', showId: 'own-ttl' } as const;
     await holder.request<'held'>({ ...hold, seatIds: ['A1'], ttlMs: 2_000 });
     await holder.request<'held'>({ ...hold, seatIds: ['A2'], ttlMs: 60_000 });
@@ -134,9 +126,9 @@ describe.concurrent('a lease', () => {
   it('that Redis has forgotten is lost with the next heartbeat, and told once', async () => {
     await stage.createShow('forgotten');
     const showId = 'forgotten';
-    const holder = await crowd.join(other.url);
+    const holder = await stage.crowd.join(stage.other.url);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
-    await backdoor.forgetLocks(showId, 'A1');
+    await stage.backdoor.forgetLocks(showId, 'A1');
     const renewed = await holder.request<'renewed'>({ type: 'heartbeat' });
     expect(renewed).toMatchObject({ leases: [{ seatIds: ['A2'] }] });
     const next = await holder.request<'renewed'>({ type: 'heartbeat' });
@@ -148,10 +140,10 @@ describe.concurrent('a lease', () => {
 
   it('taken over HTTP ends by its TTL alone', async () => {
     await stage.createShow('http-ttl');
-    const watcher = await crowd.watch(other.url, 'http-ttl');
+    const watcher = await stage.crowd.watch(stage.other.url, 'http-ttl');
     const sentMs = now();
     const body = { show_id: 'http-ttl', seat_ids: ['A1'], user_id: randomUUID() };
-    const locked = await call(app.url, '/seat-lock', body);
+    const locked = await call(stage.app.url, '/seat-lock', body);
     const { expires_in_ms: expiresInMs } = locked.body;
     await watcher.untilSeat('http-ttl', 'A1', 'held');
     await expectEnd(watcher, 'http-ttl', 'A1', sentMs + Number(expiresInMs));
@@ -162,7 +154,10 @@ describe.concurrent('a checkout', () => {
   it('pins past the deadline, once, and survives the disconnect', async () => {
     await stage.createShow('checkout');
     const showId = 'checkout';
-    const [holder, watcher] = await Promise.all([crowd.join(app.url), crowd.watch(other.url, showId)]);
+    const [holder, watcher] = await Promise.all([
+      stage.crowd.join(stage.app.url),
+      stage.crowd.watch(stage.other.url, showId),
+    ]);
     const held = await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     await watcher.untilSeat(showId, 'A1', 'held');
     const sentMs = now();
@@ -186,7 +181,7 @@ describe.concurrent('a checkout', () => {
   it('is all or nothing: of a seat that is not the session’s it says how it stands', async () => {
     await stage.createShow('not-mine');
     const showId = 'not-mine';
-    const [holder, rival] = await crowd.joinMany(other.url, 2);
+    const [holder, rival] = await stage.crowd.joinMany(stage.other.url, 2);
     if (!holder || !rival) return;
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1'] });
     await rival.request<'held'>({ type: 'hold', showId, seatIds: ['A2'] });
@@ -208,7 +203,10 @@ describe.concurrent('a checkout', () => {
   it('lets the shop’s backend book with the session while the socket is closed', async () => {
     await stage.createShow('payment');
     const showId = 'payment';
-    const [holder, watcher] = await Promise.all([crowd.join(other.url), crowd.watch(app.url, showId)]);
+    const [holder, watcher] = await Promise.all([
+      stage.crowd.join(stage.other.url),
+      stage.crowd.watch(stage.app.url, showId),
+    ]);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     await holder.request<'pinned'>({ type: 'checkout', showId, seatIds: ['A1', 'A2'] });
     await holder.close();
@@ -220,11 +218,11 @@ describe.concurrent('a checkout', () => {
     };
     // The session's secret is the proof: without it these leases are not the user's.
     const without = { ...body, request_id: randomUUID() };
-    expect(await call(app.url, '/booking/confirm', without)).toMatchObject({
+    expect(await call(stage.app.url, '/booking/confirm', without)).toMatchObject({
       status: 409,
       body: { code: 'lease_lost', seats: { A1: 'held', A2: 'held' } },
     });
-    const confirmed = await call(app.url, '/booking/confirm', { ...body, session: holder.session });
+    const confirmed = await call(stage.app.url, '/booking/confirm', { ...body, session: holder.session });
     expect(confirmed).toMatchObject({
       status: 200,
       body: { success: true, booked_seats: ['A1', 'A2'], replayed: false },

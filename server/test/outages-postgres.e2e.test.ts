@@ -1,28 +1,24 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { POLL } from './harness/backdoor.ts';
-import { Crowd, confirmOf } from './harness/crowd.ts';
+import { confirmOf } from './harness/crowd.ts';
 import { call } from './harness/http.ts';
 import { openShakyStage, type ShakyStage } from './harness/shaky-stage.ts';
 
 /* Postgres does not answer, or its answer is lost: whoever asks again with the same requestId learns what was decided. */
 
 let stage: ShakyStage;
-const crowd = new Crowd();
 
 beforeAll(async () => {
   stage = await openShakyStage();
 });
 afterEach(() => stage.mend());
-afterAll(async () => {
-  await crowd.leave();
-  await stage.close();
-});
+afterAll(() => stage.close());
 
 describe('without Postgres', () => {
   it('holds go on, confirms answer in time, and the same requestId learns the outcome', async () => {
     const showId = 'no-postgres';
     await stage.createShow(showId);
-    const holder = await crowd.join(stage.shaky.url);
+    const holder = await stage.crowd.join(stage.shaky.url);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     stage.toPostgres.blackHole();
     const confirm = confirmOf(showId, ['A1', 'A2']);
@@ -42,7 +38,7 @@ describe('without Postgres', () => {
   it('gone: confirms are unavailable at once, and nothing is booked by them later', async () => {
     const showId = 'postgres-gone';
     await stage.createShow(showId);
-    const holder = await crowd.join(stage.shaky.url);
+    const holder = await stage.crowd.join(stage.shaky.url);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1'] });
     stage.toPostgres.retarget(1); // nobody listens there
     stage.toPostgres.cut();
@@ -59,8 +55,8 @@ describe('without Postgres', () => {
   it('a commit whose reply is lost is outcome_unknown, and its repeat the replay', async () => {
     const showId = 'lost-reply';
     await stage.createShow(showId);
-    const holder = await crowd.join(stage.shaky.url);
-    const watcher = await crowd.watch(stage.other.url, showId);
+    const holder = await stage.crowd.join(stage.shaky.url);
+    const watcher = await stage.crowd.watch(stage.other.url, showId);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2', 'A3'] });
     await holder.request<'confirmed'>(confirmOf(showId, ['A3']));
     const confirm = confirmOf(showId, ['A1', 'A2']);
@@ -79,8 +75,8 @@ describe('what was decided, and its server does not know', () => {
   it('a refund whose reply is lost is seen by everybody within 2 s', async () => {
     const showId = 'lost-refund';
     await stage.createShow(showId);
-    const holder = await crowd.join(stage.shaky.url);
-    const watcher = await crowd.watch(stage.other.url, showId);
+    const holder = await stage.crowd.join(stage.shaky.url);
+    const watcher = await stage.crowd.watch(stage.other.url, showId);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     const { requestId } = await holder.request<'confirmed'>(confirmOf(showId, ['A1', 'A2']));
     await watcher.untilSeat(showId, 'A2', 'booked');
@@ -94,8 +90,8 @@ describe('what was decided, and its server does not know', () => {
   it('a booking whose reply is lost and whose repeat never comes is seen by everybody within 2 s', async () => {
     const showId = 'lost-booking';
     await stage.createShow(showId);
-    const holder = await crowd.join(stage.shaky.url);
-    const watcher = await crowd.watch(stage.other.url, showId);
+    const holder = await stage.crowd.join(stage.shaky.url);
+    const watcher = await stage.crowd.watch(stage.other.url, showId);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     const confirm = confirmOf(showId, ['A1', 'A2']);
     const dropped = stage.toPostgres.dropNextReply((bytes) => bytes.includes(confirm.requestId));

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { POLL } from './harness/backdoor.ts';
-import { Crowd, confirmOf } from './harness/crowd.ts';
+import { confirmOf } from './harness/crowd.ts';
 import { startRedis } from './harness/services.ts';
 import { openShakyStage, type ShakyStage } from './harness/shaky-stage.ts';
 
@@ -9,14 +9,12 @@ import { openShakyStage, type ShakyStage } from './harness/shaky-stage.ts';
 let stage: ShakyStage;
 /** Redis, started once more after it was killed. */
 let reborn: Awaited<ReturnType<typeof startRedis>> | undefined;
-const crowd = new Crowd();
 
 beforeAll(async () => {
   stage = await openShakyStage();
 });
 afterEach(() => stage.mend());
 afterAll(async () => {
-  await crowd.leave();
   await stage.close();
   await reborn?.stop();
 });
@@ -25,8 +23,11 @@ describe('Redis lies', () => {
   it('two sessions hold one seat and both confirm: one booking', async () => {
     for (const showId of ['lie1', 'lie2', 'lie3']) {
       await stage.createShow(showId);
-      const watcher = await crowd.watch(stage.other.url, showId);
-      const clients = [await crowd.join(stage.shaky.url), await crowd.join(stage.other.url)] as const;
+      const watcher = await stage.crowd.watch(stage.other.url, showId);
+      const clients = [
+        await stage.crowd.join(stage.shaky.url),
+        await stage.crowd.join(stage.other.url),
+      ] as const;
       await clients[0].request<'held'>({ type: 'hold', showId, seatIds: ['A1'] });
       await stage.backdoor.forgetLocks(showId, 'A1');
       await clients[1].request<'held'>({ type: 'hold', showId, seatIds: ['A1'] });
@@ -44,7 +45,10 @@ describe('Redis lies', () => {
   it('whoever holds the seat by a lie learns that it was booked elsewhere', async () => {
     const showId = 'elsewhere';
     await stage.createShow(showId);
-    const [first, second] = [await crowd.join(stage.shaky.url), await crowd.join(stage.other.url)];
+    const [first, second] = [
+      await stage.crowd.join(stage.shaky.url),
+      await stage.crowd.join(stage.other.url),
+    ];
     await first.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     const gate = await stage.backdoor.closeGate();
     const id = first.send(confirmOf(showId, ['A1', 'A2']));
@@ -62,9 +66,9 @@ describe('Redis lies', () => {
     const showId = 'amnesia';
     await stage.createShow(showId);
     const [booker, holder, watcher] = [
-      await crowd.join(stage.shaky.url),
-      await crowd.join(stage.other.url),
-      await crowd.watch(stage.other.url, showId),
+      await stage.crowd.join(stage.shaky.url),
+      await stage.crowd.join(stage.other.url),
+      await stage.crowd.watch(stage.other.url, showId),
     ];
     await booker.request<'held'>({ type: 'hold', showId, seatIds: ['A1'] });
     await booker.request<'confirmed'>(confirmOf(showId, ['A1']));
@@ -88,9 +92,9 @@ describe('without Redis', () => {
   it('holds are unavailable in time, confirms of what this server granted book, others are unavailable', async () => {
     const showId = 'no-redis';
     await stage.createShow(showId);
-    const [holder, stranger] = await crowd.joinMany(stage.shaky.url, 2);
+    const [holder, stranger] = await stage.crowd.joinMany(stage.shaky.url, 2);
     if (!holder || !stranger) return;
-    const watcher = await crowd.watch(stage.other.url, showId);
+    const watcher = await stage.crowd.watch(stage.other.url, showId);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2', 'A3'] });
     stage.toRedis.blackHole();
 
@@ -129,7 +133,7 @@ describe('without Redis', () => {
     // By this server's record the last of them holds both; the others' leases have ended.
     const clients = [];
     for (let i = 0; i < 20; i++) {
-      const client = await crowd.join(stage.shaky.url);
+      const client = await stage.crowd.join(stage.shaky.url);
       await stage.backdoor.forgetLocks(showId, 'A1', 'A2');
       await client.request<'held'>({ type: 'hold', showId, seatIds: i % 2 ? ['A1', 'A2'] : ['A2', 'A1'] });
       clients.push(client);
@@ -153,11 +157,11 @@ describe('Redis is killed with -9', () => {
     const showId = 'redis-killed';
     await stage.createShow(showId);
     const [booker, holder, stranger] = [
-      await crowd.join(stage.shaky.url),
-      await crowd.join(stage.other.url),
-      await crowd.join(stage.other.url),
+      await stage.crowd.join(stage.shaky.url),
+      await stage.crowd.join(stage.other.url),
+      await stage.crowd.join(stage.other.url),
     ];
-    const watcher = await crowd.watch(stage.other.url, showId);
+    const watcher = await stage.crowd.watch(stage.other.url, showId);
     await booker.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A3'] });
     await watcher.untilSeat(showId, 'A3', 'held');

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { replyTimes } from '../reply-times.ts';
 import { testConfig } from './harness/app-kit.ts';
 import type { TestClient } from './harness/client.ts';
-import { Crowd, confirmOf } from './harness/crowd.ts';
+import { confirmOf } from './harness/crowd.ts';
 import { call } from './harness/http.ts';
 import { openShakyStage, type ShakyStage, shakyTimes } from './harness/shaky-stage.ts';
 
@@ -14,16 +14,12 @@ const times = replyTimes(testConfig(shakyTimes));
 const ALLOWANCE_MS = 3_000;
 
 let stage: ShakyStage;
-const crowd = new Crowd();
 
 beforeAll(async () => {
   stage = await openShakyStage();
 });
 afterEach(() => stage.mend());
-afterAll(async () => {
-  await crowd.leave();
-  await stage.close();
-});
+afterAll(() => stage.close());
 
 /** How long it took, and by when it had to be there. */
 interface Timed {
@@ -58,8 +54,8 @@ const overHttp = (withinMs: number, path: string, body?: object, method?: string
 async function scene(name: string) {
   const [known, cold] = [`${name}-known`, `${name}-cold`];
   await Promise.all([stage.createShow(known), stage.createShow(cold)]);
-  const client = await crowd.watch(stage.shaky.url, known);
-  const heirs = await crowd.join(stage.shaky.url);
+  const client = await stage.crowd.watch(stage.shaky.url, known);
+  const heirs = await stage.crowd.join(stage.shaky.url);
   await client.request<'held'>({ type: 'hold', showId: known, seatIds: ['A1', 'A2', 'A3'] });
   await heirs.request<'held'>({ type: 'hold', showId: known, seatIds: ['A4'] });
   return { known, cold, client, heirs };
@@ -69,7 +65,7 @@ async function askEverything({ known, cold, client, heirs }: Awaited<ReturnType<
   const { unknownShowMs: readMs } = times;
   const { userId, session } = heirs;
   const leases = [{ showId: known, seatIds: ['A4'] }];
-  const newcomer = await crowd.connect(stage.shaky.url);
+  const newcomer = await stage.crowd.connect(stage.shaky.url);
   const seats = (showId: string, ...seat_ids: string[]) => ({ show_id: showId, seat_ids, user_id: userId });
   const booking = (showId: string) => ({ ...seats(showId, 'A7'), request_id: randomUUID() });
   const ask = (withinMs: number, frame: Frame) => overWebSocket(client, withinMs, frame);

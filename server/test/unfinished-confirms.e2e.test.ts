@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { patientConfirms } from './harness/app-kit.ts';
 import { POLL } from './harness/backdoor.ts';
-import { Crowd, confirmOf } from './harness/crowd.ts';
+import { confirmOf } from './harness/crowd.ts';
 import { call } from './harness/http.ts';
 import { endServers, startServer } from './harness/server-process.ts';
 import { openShakyStage, type ShakyStage, shakyTimes } from './harness/shaky-stage.ts';
@@ -12,14 +12,12 @@ import { openShakyStage, type ShakyStage, shakyTimes } from './harness/shaky-sta
 
 const projectDir = fileURLToPath(new URL('../../', import.meta.url));
 let stage: ShakyStage;
-const crowd = new Crowd();
 
 beforeAll(async () => {
   stage = await openShakyStage();
 });
 afterEach(() => stage.mend());
 afterAll(async () => {
-  await crowd.leave();
   await endServers();
   await stage.close();
 });
@@ -28,8 +26,8 @@ describe('a server that dies between commit and settle', () => {
   it('cut off from Redis: watchers on another server end at booked', async () => {
     const showId = 'cut-off';
     await stage.createShow(showId);
-    const holder = await crowd.join(stage.shaky.url);
-    const watcher = await crowd.watch(stage.other.url, showId);
+    const holder = await stage.crowd.join(stage.shaky.url);
+    const watcher = await stage.crowd.watch(stage.other.url, showId);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     const gate = await stage.backdoor.closeGate();
     const id = holder.send(confirmOf(showId, ['A1', 'A2']));
@@ -57,9 +55,9 @@ describe('a server that dies between commit and settle', () => {
         LEASE_TTL_MS: '1000',
       },
     });
-    const [holder, bystander] = await crowd.joinMany(doomed.url, 2);
+    const [holder, bystander] = await stage.crowd.joinMany(doomed.url, 2);
     if (!holder || !bystander) return;
-    const watcher = await crowd.watch(stage.other.url, showId);
+    const watcher = await stage.crowd.watch(stage.other.url, showId);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     await bystander.request<'held'>({ type: 'hold', showId, seatIds: ['A3'] });
     await watcher.untilSeat(showId, 'A3', 'held');
@@ -80,7 +78,7 @@ describe('a server that dies between commit and settle', () => {
     await watcher.untilSeat(showId, 'A2', 'booked', 4_000);
     expect(performance.now() - killedMs).toBeLessThan(3_500);
     expect(watcher.map(showId).taken).toEqual({ A1: 'booked', A2: 'booked' });
-    const again = await crowd.join(stage.other.url, { userId: holder.userId });
+    const again = await stage.crowd.join(stage.other.url, { userId: holder.userId });
     expect(await again.request<'confirmed'>(confirm)).toMatchObject({ replayed: true });
     expect(await stage.backdoor.bookings(showId)).toHaveLength(2);
   });
@@ -91,15 +89,15 @@ describe('an id that was answered lease_lost', () => {
     const showId = 'hanging';
     await stage.createShow(showId);
     const patient = await stage.start(patientConfirms);
-    const holder = await crowd.join(patient.url);
-    const watcher = await crowd.watch(stage.other.url, showId);
+    const holder = await stage.crowd.join(patient.url);
+    const watcher = await stage.crowd.watch(stage.other.url, showId);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1', 'A2'] });
     const gate = await stage.backdoor.closeGate();
     const confirm = confirmOf(showId, ['A1', 'A2']);
     // Its seats are locked, its guard is good, nothing is written yet.
     const id = holder.send(confirm);
     await gate.reached();
-    const elsewhere = await crowd.join(stage.other.url, { userId: holder.userId });
+    const elsewhere = await stage.crowd.join(stage.other.url, { userId: holder.userId });
     expect(await elsewhere.refusal(confirm)).toMatchObject({ code: 'lease_lost' });
     await gate.open();
     expect(await holder.reply(id)).toMatchObject({ type: 'error', code: 'lease_lost' });
@@ -113,7 +111,7 @@ describe('an id that was answered lease_lost', () => {
   it('stays refused when the attempt arrives after its server gave it up', async () => {
     const showId = 'stuck';
     await stage.createShow(showId);
-    const holder = await crowd.join(stage.shaky.url);
+    const holder = await stage.crowd.join(stage.shaky.url);
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A1'] });
     await holder.request<'held'>({ type: 'hold', showId, seatIds: ['A2'] });
     await holder.request<'confirmed'>(confirmOf(showId, ['A2']));

@@ -79,6 +79,17 @@ it('holds back one direction and lets it arrive when it heals', async () => {
   await expect.poll(heard).toBe('ab');
 });
 
+it('hears who hangs up, also in a black hole that keeps it from the service', async () => {
+  const { socket } = await client();
+  expect(proxy.clients).toBe(1);
+  proxy.blackHole();
+  socket.destroy();
+  await expect.poll(() => proxy.clients).toBe(0);
+  expect(proxy.connections).toBe(1);
+  proxy.pass();
+  await expect.poll(() => proxy.connections).toBe(0);
+});
+
 it('delays everything and keeps the order', async () => {
   const { socket, heard } = await client();
   proxy.delay(30);

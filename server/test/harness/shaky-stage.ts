@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { openStage, type TestApp, type TestStage } from './app-kit.ts';
 import { Backdoor, POLL } from './backdoor.ts';
+import { Crowd } from './crowd.ts';
 import { call } from './http.ts';
 import { FaultProxy } from './proxy.ts';
 
@@ -14,13 +15,17 @@ export const shakyTimes = {
   GUARD_MS: '2500',
 };
 
-/** Two servers on one Redis and one Postgres; the ways of the first to both can be disturbed, those of the other cannot. */
+/**
+ * Two servers on one Redis and one Postgres, and the clients of both. The first reaches its stores through proxies, which can
+ * be disturbed; the other reaches them directly. `close` ends all of it.
+ */
 export interface ShakyStage extends TestStage {
   readonly shaky: TestApp;
   readonly other: TestApp;
   readonly toRedis: FaultProxy;
   readonly toPostgres: FaultProxy;
   readonly backdoor: Backdoor;
+  readonly crowd: Crowd;
   /** Ends every fault; resolves when the disturbed server reaches both stores again. For `afterEach`. */
   mend(): Promise<void>;
   /** Resolves when the disturbed server reaches both stores again. */
@@ -38,18 +43,19 @@ export async function openShakyStage(): Promise<ShakyStage> {
     databaseUrl: toPostgres.urlFor(stage.database.url),
   };
   const [shaky, other] = await Promise.all([stage.start(shakyTimes, ways), stage.start(shakyTimes)]);
-  const backdoor = new Backdoor(stage);
+  const [backdoor, crowd] = [new Backdoor(stage), new Crowd()];
   await stage.createShow('scratch');
   const recovered = () => expect.poll(() => reachesBoth(shaky), POLL).toBe(true);
   return {
     ...stage,
-    ...{ shaky, other, toRedis, toPostgres, backdoor, recovered },
+    ...{ shaky, other, toRedis, toPostgres, backdoor, crowd, recovered },
     mend: async () => {
       toRedis.pass();
       toPostgres.pass();
       await recovered();
     },
     close: async () => {
+      await crowd.leave();
       await backdoor.close();
       await stage.close();
       await Promise.all([toRedis.stop(), toPostgres.stop()]);
