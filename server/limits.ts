@@ -1,11 +1,11 @@
 import { limits } from '../protocol/index.ts';
 
 /*
- * What one frame, connection, session, user, address, body or request may cost the server. Some limits are part of the wire,
- * the same on every server (protocol/limits.ts); some are the operator's (`MAX_…` in config.ts); the rest stands here. How they
- * hang together is at the end: for the operator's it is asserted at the start, for the others by a test.
+ * What one frame, connection, session, user, address, body or request may cost the server. Some limits are part of the protocol,
+ * the same on every server (protocol/limits.ts). Some are set by the operator (`MAX_…` in config.ts). The rest is here. Some only
+ * make sense together: those that the operator sets are checked at the start (`limitRelations`), the others by a test.
  *
- * | of | limit | beyond it |
+ * | what | limit | what happens beyond it |
  * | --- | --- | --- |
  * | frame | bytes, seats, length of a token | cut, `too_many_seats`, `unauthorized` |
  * | hold, checkout, confirm | MAX_SEATS_PER_HOLD | `too_many_seats` |
@@ -21,35 +21,38 @@ import { limits } from '../protocol/index.ts';
  */
 
 export const sessionLimits = {
-  /** Bytes that uWebSockets.js may buffer for one socket; a frame beyond is dropped and the socket resynchronised. */
+  /** Bytes that uWebSockets.js may buffer for one socket. Beyond that frames are dropped, and the socket is resynchronised later. */
   maxBackpressureBytes: 256 * 1024,
-  /** Replies kept for a socket that takes none; one more closes it. Every client frame is owed one. */
+  /** Replies kept for a client that does not read; one more closes its socket. No reply is dropped: each frame must get one. */
   maxUnsentReplies: 512,
   maxUnsentBytes: 4 * 1024 * 1024,
-  /** Frames of one session under way at the same time; further ones are answered `busy`. */
+  /** Frames of one session without a reply; further ones are answered `busy`. */
   maxUnderWay: 512,
-  /** Refused frames (bad, unsupported, too many a second): this many at once and per second, then 4503. */
+  /** Refused frames (bad, unsupported, too many a second): this many at once, then this many per second, then close code 4503. */
   offencesBurst: 100,
   offencesPerS: 10,
   /**
-   * So many bytes of a refused frame are one offence more: to find out what is wrong with 16 KiB takes up to 0.8 ms, with a word 3 us. A
-   * hundred of the largest, which come in one turn, were 80 ms in which nobody else was answered.
+   * A refused frame counts as one more offence for each so many bytes. Checking 16 KiB takes up to 0.8 ms, checking a word 3 µs:
+   * counted alike, the hundred offences of a burst could block all other clients for 80 ms.
    */
   offenceBytes: 1024,
-  /** A socket that says nothing for so long is cut; uWebSockets.js pings in time, so a living client never is. */
+  /** A socket that has been silent for so long is cut. uWebSockets.js pings earlier, so this ends only connections that are dead. */
   idleTimeoutS: 32,
-  /** Sockets that have not said hello, or give way to a resume, beside the sessions of an address. */
+  /**
+   * Sockets of an address for each session that it may have. More than one, because there are also sockets that have not said
+   * hello yet, and old ones whose session was resumed elsewhere.
+   */
   socketsPerSession: 2,
-  /** Sockets closed at once when the server drains: each close is work for the next server too. */
+  /** A server that stops closes its sockets in batches: each client reconnects at once, which is work for the next server. */
   drainBatch: 500,
   drainBatchEveryMs: 20,
   /** Clients are told to reconnect at a random moment within this. */
   reconnectSpreadMs: 1_000,
 } as const;
 
-/** Seats that changed since a client's position: of so many it is told by a delta, of more by a snapshot. */
+/** How many seats may have changed since a client's position for it to get a delta. Beyond that it gets a snapshot. */
 export const catchUpLimits = {
-  /** A delta names a seat and its state, a snapshot of a show that is sold out every seat: beyond an eighth it is hardly shorter. */
+  /** At most an eighth of the show. A delta of more is hardly shorter than the snapshot of a sold-out show, which names every seat. */
   partOfShow: 8,
   leastChanges: 1_024,
   mostChanges: 16_384,
@@ -57,9 +60,9 @@ export const catchUpLimits = {
 
 export interface BodyLimits {
   readonly maxBytes: number;
-  /** The whole body has to be there by then. */
+  /** The whole body must have arrived within this. */
   readonly totalMs: number;
-  /** Longest silence in between; uWebSockets.js cuts a silent connection without a word after about 10 s. */
+  /** Longest pause between two chunks. Under 10 s: about then uWebSockets.js itself cuts the connection, without an answer. */
   readonly stallMs: number;
 }
 
@@ -67,67 +70,67 @@ export const smallBody: BodyLimits = { maxBytes: limits.maxBodyBytes, totalMs: 5
 export const showBody: BodyLimits = { maxBytes: limits.maxShowBodyBytes, totalMs: 60_000, stallMs: 5_000 };
 
 export const httpLimits = {
-  /** Requests at work at the same time; one more is answered `busy`. */
+  /** Requests without an answer; one more is answered `busy`. */
   maxUnderWay: 10_000,
-  /** Users whose leases and calls are counted; those who called the longest ago are forgotten beyond. */
+  /** Users whose leases and calls are counted. Beyond that, those whose last call is the oldest are forgotten. */
   maxUsers: 100_000,
   /** Bodies of `POST /shows` in memory at the same time. */
   maxShowsUnderWay: 2,
-  /** Larger answers are handed to the socket as fast as its client reads, so that slow ones share one copy. */
+  /** Larger answers are written only as fast as the client reads, so that any number of slow clients share one copy in memory. */
   maxBufferedBytes: 64 * 1024,
-  /** The stores are asked by `/readyz` and `/metrics` once in this time, however many ask. */
+  /** `/readyz` and `/metrics` ask the stores at most once in this time, however often they are called. */
   readinessAgeMs: 250,
   readinessDeadlineMs: 2_000,
-  /** A stopping server cuts its connections when none has asked for anything for so long. */
+  /** A server that stops cuts its HTTP connections when there has been no request for so long. */
   quietMs: 100,
 } as const;
 
 /**
- * From when on the server has more to do than it can. New work (holds) is refused then, what has begun (confirms, beats, releases)
- * goes on; so those who are served are served as fast as ever, instead of all of them slowly.
+ * Where overload begins. Beyond it new work (holds) is refused, and work that has begun (confirms, heartbeats, releases) goes on.
+ * So some are served as fast as ever, instead of everybody slowly.
  */
 export const loadLimits = {
-  /** Without an answer, counted in holds: what comes in one moment when a sale begins is served. */
+  /** Work without an answer, counted in holds. Large enough for the burst at the beginning of a sale. */
   maxWork: 4_096,
-  /** What a confirm takes, in holds: about four times as many holds as confirms are done in a second. */
+  /** A confirm counts as so many holds: a server does about four times as many holds as confirms in a second. */
   holdsAConfirm: 4,
-  /** Of one show. Confirms are the last to be refused: who holds seats has waited for them already. */
+  /** Confirms of one show that wait. They are the last to be refused, since whoever confirms already holds the seats. */
   maxConfirmsWaiting: 2_048,
-  /** Of all shows, waiting or sent. */
+  /** Confirms of all shows, waiting or sent. */
   maxConfirmsUnderWay: 20_000,
-  /** Requests of one kind that wait for Redis, of one show. */
+  /** Requests of one kind and one show that wait for Redis. */
   maxStepsWaiting: 20_000,
-  /** Calls that wait for a connection to PostgreSQL, of each pool. */
+  /** Calls that wait for a connection to PostgreSQL, in each pool. */
   maxCallsWaiting: 1_000,
-  /** Holds without an answer that are still to be undone; beyond it the oldest are forgotten, and their leases end by their TTL. */
+  /** Holds that Redis did not answer and that are to be undone. Beyond that the oldest are forgotten: their leases end by their TTL. */
   maxUndos: 20_000,
 } as const;
 
-/** Maps in memory. */
+/** Seat maps in memory. */
 export const mapLimits = {
   maxFollowed: 2_000,
-  /** Of all of them. A map takes 17 bytes a seat, the show with its ids some hundred. */
+  /** Seats of all maps together. A map takes 17 bytes for each seat, and the show with its ids some hundred. */
   maxSeats: 4_000_000,
-  /** How long a watch, or a read, waits for a map: the first load may need a new epoch and two reads of Postgres. */
+  /** How long a watch, or a read over HTTP, waits for a map. Its first load may take a new epoch and two reads of PostgreSQL. */
   watchDeadlineMs: 3_000,
   readDeadlineMs: 2_000,
 } as const;
 
-/** Deadlines of calls to PostgreSQL that no setting names, their wait for a connection included. */
+/** Deadlines of the calls to PostgreSQL that have no setting, including the wait for a connection. */
 export const callDeadlines = {
-  /** To find a booking, or to refund one. */
+  /** To find or to refund a booking. */
   bookingMs: 2_000,
-  /** To make a show: 200 000 seats take seconds, on a busy machine many. */
+  /** To make a show. One with 200 000 seats takes seconds, and many of them on a busy machine. */
   showMs: (seats: number): number => 5_000 + Math.ceil(seats / 8),
 } as const;
 
-/** What may be set, as far as it is bounded by the wire. */
+/** Bounds of settings that the protocol bounds too. */
 export const chosenWithin = {
   seatsPerHold: [1, limits.maxSeatsPerFrame],
   ttlMs: [limits.minTtlMs, limits.maxTtlMs],
 } as const;
 
-/** Bursts of so many seconds' worth of frames are taken: a page that loads says several things at once. */
+/** A burst may have as many frames as are allowed in this time: a page that loads sends several at once. */
 export const FRAMES_BURST_S = 2;
 
 interface ChosenLimits {
@@ -138,7 +141,7 @@ interface ChosenLimits {
   readonly maxFramesPerS: number;
 }
 
-/** What must hold between the limits that an operator sets; each message names them. */
+/** What must hold between the limits that an operator sets. The messages are for the operator. */
 export const limitRelations: readonly { message: string; holds: (chosen: ChosenLimits) => boolean }[] = [
   {
     message: 'LEASE_TTL_MS must not exceed LEASE_TTL_MAX_MS',

@@ -3,8 +3,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 /**
- * Tells whether a bearer token is the admin's; without one of its own nobody is the admin. Digests are compared, in constant
- * time: neither length nor beginning of the token can be found by measuring.
+ * Checks whether a bearer token is the admin's. Without an admin token in the configuration nobody is the admin. Digests are
+ * compared, in constant time, so that response times reveal neither the length nor the beginning of the token.
  */
 export function adminCheck(adminToken: string | undefined): (bearer: string | undefined) => boolean {
   if (adminToken === undefined) return () => false;

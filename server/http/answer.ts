@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Fault, faultTable } from '../../protocol/index.ts';
 
-/** What goes back for one request. Handlers return it; only the exchange touches the connection. */
+/** The answer to one request. Handlers return it; only the exchange touches the connection. */
 export interface Answer {
   readonly status: number;
   /** Text is sent as UTF-8. */
@@ -11,17 +11,17 @@ export interface Answer {
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** Live state: whoever keeps it shows seats that are long gone. */
+/** For live state, which a cache must not keep: it would show seats that are long gone. */
 const LIVE = { 'content-type': JSON_TYPE, 'cache-control': 'no-store' };
 
 export function json(status: number, body: object, headers: Record<string, string> = {}): Answer {
   return { status, body: JSON.stringify(body), headers: { ...LIVE, ...headers } };
 }
 
-/** JSON that is encoded already. */
+/** An answer whose JSON is encoded already. */
 export const encoded = (body: string | Uint8Array): Answer => ({ status: 200, body, headers: LIVE });
 
-/** The error body of a fault, with the status of its code unless HTTP has a better one for this case. */
+/** The error body of a fault. `status` is for cases for which HTTP has a better status than that of the code. */
 export function refusal(fault: Fault, status: number = faultTable[fault.code].httpStatus): Answer {
   const retryInMs = 'retryInMs' in fault ? fault.retryInMs : undefined;
   const retry = retryInMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryInMs / 1000)) };
@@ -30,10 +30,10 @@ export function refusal(fault: Fault, status: number = faultTable[fault.code].ht
 }
 
 /**
- * What may be kept but has to be asked for again: 304 when the client has this very version.
+ * An answer that may be cached but must be revalidated: 304 if the client already has this version.
  * @param ifNoneMatch the request's header
- * @param body only called when it is needed
- * @param own JSON, when they do not say otherwise
+ * @param body called only if the body is needed
+ * @param own headers of this answer
  */
 export function versioned(
   etag: string,
@@ -46,7 +46,7 @@ export function versioned(
   return { status: 200, body: body(), headers };
 }
 
-/** A version that changes with the bytes. */
+/** An ETag that changes with the bytes. */
 export const etagOf = (body: string | Uint8Array): string =>
   `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
 

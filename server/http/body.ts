@@ -3,14 +3,14 @@ import { fault, type Outcome } from '../../protocol/index.ts';
 import { monotonicMs } from '../clock.ts';
 import type { BodyLimits } from '../limits.ts';
 
-/** Undefined: the client left, and nobody waits for an answer. */
+/** Undefined: the client left, so no answer is needed. */
 export type ReadBody = Outcome<{ bytes: Uint8Array }> | undefined;
 
 const FIRST_BUFFER_BYTES = 4096;
 
 /**
- * Collects the body of one request within its limits of size and time. Listens at once: bytes that come while nobody
- * listens are thrown away.
+ * Collects the body of one request within limits of size and time. It listens from the constructor on, because uWebSockets.js
+ * throws away what arrives while nobody listens.
  */
 export class BodyReader {
   readonly whole: Promise<ReadBody>;
@@ -20,7 +20,7 @@ export class BodyReader {
   readonly #stall: NodeJS.Timeout;
   #bytes = new Uint8Array(0);
   #size = 0;
-  /** The last byte of the body has come, wanted or not. */
+  /** The last byte has arrived, even if the body was given up before. */
   #arrived = false;
   #finish: ((body: ReadBody) => void) | undefined;
 
@@ -58,7 +58,7 @@ export class BodyReader {
     }
   }
 
-  /** Grows by doubling, so that a body in tiny chunks takes no more memory than one in large ones. */
+  /** The buffer grows by doubling, so that a body in tiny chunks takes no more memory than one in large chunks. */
   #append(chunk: ArrayBuffer): void {
     const needed = this.#size + chunk.byteLength;
     if (needed > this.#bytes.length) {
@@ -66,7 +66,7 @@ export class BodyReader {
       larger.set(this.#bytes.subarray(0, this.#size));
       this.#bytes = larger;
     }
-    // The chunk is uWebSockets.js' own memory and dies at return: this copies it.
+    // Copied, because the chunk is memory of uWebSockets.js and no longer valid after this callback.
     this.#bytes.set(new Uint8Array(chunk), this.#size);
     this.#size = needed;
   }

@@ -2,8 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 
 /**
- * A module of the project as one module of plain JavaScript for browsers: its files put together, their types taken out.
- * @param entry from the top of the project
+ * Bundles a TypeScript module of the project into one JavaScript module for browsers.
+ * @param entry path from the top of the project
  */
 export function bundle(entry: string, { minify }: { minify: boolean }): string {
   const { outputFiles } = buildSync({
@@ -12,10 +12,10 @@ export function bundle(entry: string, { minify }: { minify: boolean }): string {
     write: false,
     format: 'esm',
     platform: 'neutral',
-    // Private fields are as old as that in every browser that people still use.
+    // The sources use private fields: every browser that people still use has them, and all of ES2022.
     target: 'es2022',
     minify,
-    // Else it reads whichever tsconfig.json lies around.
+    // Otherwise esbuild would look for a tsconfig.json and obey it.
     tsconfigRaw: {},
   });
   return new TextDecoder().decode(outputFiles[0]?.contents);

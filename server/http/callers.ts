@@ -5,8 +5,8 @@ import { adminCheck } from './admin.ts';
 import type { RequestHead } from './exchange.ts';
 
 /**
- * Whose token a call needs. `user`: with authentication on, that of the user for whom it acts; without, a `user_id` is
- * believed.
+ * Whose token a call needs. `user` is the user for whom the call acts: without authentication no token is needed, and the
+ * `user_id` is believed.
  */
 export type Needs = 'nobody' | 'user' | 'user or admin' | 'admin';
 
@@ -15,7 +15,7 @@ export type MayActFor = (userId: string) => boolean;
 
 const forAll: MayActFor = () => true;
 
-/** Tells by the head of a request who makes it. */
+/** Finds out from the head of a request who makes it. */
 export class Callers {
   readonly #userKey: Config['userKey'];
   readonly #isAdmin: (bearer: string | undefined) => boolean;
@@ -25,7 +25,7 @@ export class Callers {
     this.#isAdmin = adminCheck(adminToken);
   }
 
-  /** What can be told at once, before a byte of the body is read. */
+  /** The checks that can be made before the body is read. A user's token is only checked to be there: verifying it takes a while. */
   refused(head: RequestHead, needs: Needs): Fault | undefined {
     const bearer = bearerOf(head);
     if (needs === 'admin') return this.#isAdmin(bearer) ? undefined : fault('forbidden');
@@ -33,7 +33,7 @@ export class Callers {
     return fault('unauthorized', {}, 'Send the token of the user as Authorization: Bearer.');
   }
 
-  /** For whom a call may act that was not refused. Rejects for bugs only. */
+  /** For whom the call may act. To be called after `refused` let it pass. Rejects only because of bugs. */
   async identify(head: RequestHead, needs: Needs): Promise<Outcome<{ mayActFor: MayActFor }>> {
     const bearer = bearerOf(head);
     const asksUser = needs === 'user' || (needs === 'user or admin' && !this.#isAdmin(bearer));

@@ -4,7 +4,7 @@ import type { RequestHead } from './exchange.ts';
 
 export const bundleClient = (options: { minify: boolean }): string => bundle('protocol/client.ts', options);
 
-/** Once for all servers of this process, before the first of them listens: 20 ms, in which nobody waits for anything. */
+/** Built once per process, before its first server listens, because bundling blocks the event loop for 20 ms. */
 let built: { readonly body: string; readonly etag: string } | undefined;
 
 function build() {
@@ -20,7 +20,7 @@ export function clientEndpoint(): { run: (request: { head: RequestHead }) => Ans
     run: ({ head }) =>
       versioned(etag, head.headers.get('if-none-match'), () => body, {
         'content-type': 'text/javascript; charset=utf-8',
-        // Pages import modules of other origins only if those agree; what may connect is ALLOWED_ORIGINS' to say.
+        // Lets pages of any origin import the module. Which of them may connect is up to ALLOWED_ORIGINS.
         'access-control-allow-origin': '*',
       }),
   };

@@ -9,7 +9,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { Readiness } from '../observability/readiness.ts';
 import type { SeatMaps } from '../seatmap/seat-maps.ts';
 
-/** What the HTTP calls are served with. */
+/** What the HTTP calls need of the rest of the server. */
 export interface HttpDeps {
   readonly config: Config;
   readonly admission: Pick<Admission, 'admits'>;
@@ -20,8 +20,8 @@ export interface HttpDeps {
   readonly bookings: Pick<Bookings, 'confirm' | 'find' | 'refund'>;
   readonly seatMaps: Pick<SeatMaps, 'follow' | 'unfollow'>;
   readonly metrics: Metrics;
-  /** Of this process. Never rejects. */
+  /** Readiness of this process. Never rejects. */
   readonly readiness: () => Promise<Readiness>;
-  /** The metrics of the whole server, in Prometheus' text. */
+  /** The metrics of all processes of this server, in the text format of Prometheus. */
   readonly scrape: () => Promise<string>;
 }

@@ -16,7 +16,10 @@ type Admission =
   | { readonly ok: true; readonly endpoint: Endpoint }
   | { readonly ok: false; readonly answer: Answer };
 
-/** What every call goes through: where from, where to, by whom, how much at once; then its endpoint; then its answer. */
+/**
+ * Takes every call through the same stages: checks of its origin, path, method, caller, body headers and of the load; then its
+ * endpoint; then its answer.
+ */
 export class Dispatcher {
   readonly #deps: HttpDeps;
   readonly #callers: Callers;
@@ -48,8 +51,8 @@ export class Dispatcher {
   }
 
   /**
-   * From now on answers ask for their connection to be closed. Resolves when no request has been at work for a moment (a
-   * connection that was taken just before may not have said anything yet), or when `deadlineMs` is over.
+   * From now on each answer asks for its connection to be closed. Resolves when there has been no request for `quietMs` (a
+   * connection that was accepted just before may not have sent its request yet), or when `deadlineMs` is over.
    */
   async drain(deadlineMs: number): Promise<void> {
     const endMs = monotonicMs() + deadlineMs;
@@ -59,7 +62,10 @@ export class Dispatcher {
     while (quietMs() < httpLimits.quietMs && monotonicMs() < endMs) await pause(LOOK_AGAIN_MS);
   }
 
-  /** Runs up to the reading of the body without a pause. Undefined: the client left before its request was complete. */
+  /**
+   * Undefined: the client left before its request was complete. Until `readBody` listens nothing may be awaited, or the beginning
+   * of the body would be lost.
+   */
   async #decide(name: string, route: Route | undefined, exchange: Exchange): Promise<Answer | undefined> {
     const admitted = this.#admit(route, exchange.head);
     if (!admitted.ok) return admitted.answer;
@@ -74,7 +80,7 @@ export class Dispatcher {
     }
   }
 
-  /** All that the head of a request tells, before a byte of its body is read. */
+  /** The checks that take only the head of a request. */
   #admit(route: Route | undefined, head: RequestHead): Admission {
     const refuse = (answer: Answer): Admission => ({ ok: false, answer });
     const [origin, host] = [head.headers.get('origin'), head.headers.get('host')];
@@ -112,7 +118,7 @@ export class Dispatcher {
 
 const LOOK_AGAIN_MS = 10;
 
-/** Its connection would be cut before long, perhaps under the next request. */
+/** Without this header the client could send its next request on a connection that is about to be cut. */
 const closing = (answer: Answer): Answer => ({
   ...answer,
   headers: { ...answer.headers, connection: 'close' },
@@ -136,7 +142,7 @@ function endpointOf(route: Route, method: string): Endpoint | undefined {
   }
 }
 
-// The faults have no code of their own for these two: what is not part of the protocol is `unsupported`, with HTTP's status.
+// The protocol has no codes for a wrong path or method. So these two are `unsupported`, with the status that HTTP has for them.
 const noSuchPath = refusal(fault('unsupported', {}, 'No such path. Compare it with the documentation.'), 404);
 
 function wrongMethod(route: Route): Answer {

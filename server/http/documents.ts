@@ -7,8 +7,8 @@ interface Document {
 }
 
 /**
- * The protocol for machines. Made when it is first asked for, modules and all: a server that nobody asks never loads the
- * examples and words that they are made of.
+ * Machine-readable descriptions of the protocol. Made when they are first asked for, and their modules loaded then, because
+ * most servers are never asked for them.
  */
 export const documents: Readonly<Record<'asyncApi' | 'openApi', Endpoint>> = {
   asyncApi: serving(async () => (await import('../../protocol/asyncapi.ts')).asyncApiDocument()),

@@ -5,15 +5,15 @@ import { type Answer, refusal } from './answer.ts';
 import type { MayActFor, Needs } from './callers.ts';
 import { declaresBody, type RequestHead } from './exchange.ts';
 
-/** One method of one path. */
+/** Serves one method of one path. */
 export interface Endpoint {
-  /** Undefined: nobody's token. */
+  /** Undefined: no token is needed. */
   readonly needs?: Needs;
-  /** Answered however busy the server is: a supervisor that gets no answer would end it. */
+  /** Answered however busy the server is: a supervisor that got no answer would restart it. */
   readonly vital?: true;
-  /** Undefined: a body is not looked at. */
+  /** Undefined: a body is ignored. */
   readonly body?: BodyLimits;
-  /** Requests at work at the same time, the reading of their bodies included; one more is answered `busy`. */
+  /** Requests of this endpoint without an answer, including those whose body is still being read; one more is answered `busy`. */
   readonly maxUnderWay?: number;
   readonly run: (request: Request) => Answer | Promise<Answer>;
 }
@@ -41,7 +41,7 @@ export function taking<Body>(
   };
 }
 
-/** The same for a call on behalf of the user whom its body names. */
+/** The same for a call that acts for the user whom its body names. */
 export function acting<Body extends { readonly user_id: string }>(
   needs: 'user' | 'user or admin',
   schema: z.ZodType<Body>,
@@ -52,7 +52,7 @@ export function acting<Body extends { readonly user_id: string }>(
   return taking(schema, runFor, { needs });
 }
 
-/** An endpoint whose path ends in an id; called with the id in its one spelling. */
+/** An endpoint whose path ends in an id. `run` gets the id as the schema normalises it. */
 export function naming(
   schema: z.ZodType<string>,
   run: (id: string, head: RequestHead) => Promise<Answer>,
@@ -70,7 +70,7 @@ export function naming(
   };
 }
 
-/** What is wrong with a body before its first byte is read. */
+/** What the head of a request shows to be wrong with its body. */
 export function headFault(head: RequestHead, { maxBytes }: BodyLimits): Fault | undefined {
   if (!declaresBody(head)) return fault('bad_frame', {}, 'No body. Send one JSON object.');
   if (!isPlainJson(head)) return fault('unsupported_media');
@@ -86,7 +86,7 @@ function isPlainJson({ headers }: RequestHead): boolean {
 
 const notTheirs = fault('unauthorized', {}, 'The token speaks for another user than user_id.');
 const notUtf8: Outcome<never> = { ok: false, fault: fault('bad_frame', {}, 'The body is not valid UTF-8.') };
-// A mark of byte order stays, and is no JSON, as in a frame.
+// `ignoreBOM` keeps a byte order mark in the text. Then it is not valid JSON and is refused, as it is in a frame.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function decodeUtf8(bytes: Uint8Array): string | undefined {

@@ -4,18 +4,18 @@ import { type BodyLimits, httpLimits } from '../limits.ts';
 import type { Answer } from './answer.ts';
 import { BodyReader, type ReadBody } from './body.ts';
 
-/** What was in the head of the request, copied: uWebSockets.js takes its own back when the handler returns. */
+/** The head of a request. It is a copy, because uWebSockets.js' own object is not valid after the handler has returned. */
 export interface RequestHead {
   /** Lower case. */
   readonly method: string;
   readonly path: string;
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
-  /** The parts of the path that the pattern left open, as they were sent. */
+  /** What the path has in place of the pattern's parameters, as it was sent. */
   readonly parameters: readonly string[];
 }
 
-/** Of every answer that does not say otherwise. */
+/** Sent with every answer, unless it has its own values. */
 const COMMON_HEADERS: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -23,11 +23,11 @@ const COMMON_HEADERS: Readonly<Record<string, string>> = {
 };
 
 /**
- * One request and its one answer on a uWebSockets.js response, which may neither be answered twice nor touched after
+ * One request and its answer. It keeps the rules of uWebSockets.js: a response must neither be answered twice nor touched after
  * its client has left.
  *
- * States: open (the body may be read) → answered, or left. Make it first of all in the handler, and call `readBody`
- * before the handler returns: bytes that nobody listens for are thrown away.
+ * States: open (the body may be read) → answered, or left. Handlers must create it before anything else, and call `readBody`
+ * before they return: what arrives while nobody listens is thrown away.
  */
 export class Exchange {
   readonly head: RequestHead;
@@ -41,13 +41,13 @@ export class Exchange {
     this.head = readHead(req, parameters);
   }
 
-  /** The body as it came, or why there is none. */
+  /** The whole body, or why it was refused. */
   readBody(limits: BodyLimits): Promise<ReadBody> {
     this.#body = new BodyReader(this.#res, limits);
     return this.#body.whole;
   }
 
-  /** Sends the answer; a second one, and any after the client has left, is dropped. */
+  /** Sends the answer. A second one is ignored, and so is any after the client has left. */
   answer(answer: Answer): void {
     if (this.#state !== 'open') return;
     this.#state = 'answered';
@@ -60,8 +60,8 @@ export class Exchange {
     res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
     for (const [name, value] of Object.entries({ ...COMMON_HEADERS, ...headers }))
       res.writeHeader(name, value);
-    // Cutting a connection with unread bytes resets it, and the client may never see the answer. So it is asked to close;
-    // what still comes is thrown away, and without a new request the connection is cut after some seconds.
+    // If the server closed a connection with unread bytes, TCP would reset it, and the client might never see the answer. So the
+    // client is asked to close it. What it still sends is thrown away; if it never closes, uWebSockets.js does after some seconds.
     if (this.#hasUnreadBody() && headers['connection'] === undefined) res.writeHeader('connection', 'close');
     if (status === 304) res.endWithoutBody();
     else if (this.head.method === 'head') res.endWithoutBody(bytes.length);
@@ -73,7 +73,7 @@ export class Exchange {
     return this.#body === undefined ? declaresBody(this.head) : !this.#body.arrived;
   }
 
-  /** As fast as the client reads: `end` would keep a copy of what the socket does not take. */
+  /** Writes as fast as the client reads. `end` would copy what the socket does not take at once. */
   #stream(bytes: Uint8Array): void {
     const res = this.#res;
     const from = res.getWriteOffset();
@@ -98,7 +98,7 @@ function readHead(req: HttpRequest, parameters: number): RequestHead {
   };
 }
 
-/** Without either header a request has no body. */
+/** A request with neither of these headers has no body. */
 export function declaresBody({ headers }: RequestHead): boolean {
   return headers.has('transfer-encoding') || Number(headers.get('content-length') ?? '0') > 0;
 }

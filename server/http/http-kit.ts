@@ -40,9 +40,9 @@ export interface HttpKit {
   readonly seatMaps: Rooms['seatMaps'];
   readonly metrics: Rooms['metrics'];
   call(path: string, call?: Call): Promise<Reply>;
-  /** Makes a show of one's own with these seats. */
+  /** Makes a show that no other test uses. */
   newShow(seatIds?: readonly string[]): Promise<string>;
-  /** Whatever is sent is sent as it is. */
+  /** A bare TCP connection to the server. */
   raw(): Promise<RawConnection>;
   close(): Promise<void>;
 }
@@ -50,18 +50,18 @@ export interface HttpKit {
 export interface KitOptions {
   readonly env?: Record<string, string>;
   readonly databaseUrl?: string;
-  /** Replaces a room by one that behaves as no real one can be made to. */
+  /** Replaces parts of the server, to get a behaviour that the real ones cannot be made to show. */
   readonly deps?: Partial<HttpDeps>;
 }
 
-/** The reply is the error body of this code, with its status. */
+/** Expects the error body of this code, with the status that belongs to it. */
 export function expectFault(reply: Reply, code: FaultCode, details: object = {}): void {
   expect(errorBody.parse(reply.body)).toMatchObject({ code, ...details });
   expect(reply.status).toBe(faultTable[code].httpStatus);
   expect(reply.headers.get('content-type')).toBe('application/json; charset=utf-8');
 }
 
-/** The HTTP calls on real services and a port of their own. */
+/** A server of the HTTP calls alone, with real stores, on a port of its own. */
 export async function openHttpKit({ env = {}, databaseUrl, deps = {} }: KitOptions = {}): Promise<HttpKit> {
   const closers = new Closers();
   const read = readConfig({ ADMIN_TOKEN: adminToken, ...env });

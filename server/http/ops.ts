@@ -7,7 +7,7 @@ import type { Endpoint } from './endpoint.ts';
 
 const METRICS = { 'content-type': Registry.PROMETHEUS_CONTENT_TYPE, 'cache-control': 'no-store' };
 
-/** For whoever runs the server: is it alive, is it of use, how is it doing. */
+/** For whoever runs the server: whether it is alive, whether it can serve, and its metrics. */
 export function opsEndpoints({
   readiness,
   scrape,

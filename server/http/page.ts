@@ -4,8 +4,8 @@ import { bundle } from './bundle.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /*
- * The live seat map of server/page/, read and put together once, before the server listens: requests touch no disk. It may
- * load nothing from elsewhere, run nothing that is not a file of its own, and be framed by nobody.
+ * Serves the live seat map (server/page/). Its files are read and bundled once, before the server listens, so that requests never
+ * touch the disk. By its security policy the page loads and runs nothing but its own files, and nobody may frame it.
  */
 const POLICY = [
   "default-src 'none'",
@@ -35,7 +35,7 @@ interface PageFile {
   readonly bytes: () => string | Uint8Array;
 }
 
-/** By path. A list rather than a folder: what is not in it is not served, whatever a path spells. */
+/** By path. A fixed list instead of a folder, so that no path can reach any other file. */
 const files: Readonly<Record<string, PageFile>> = {
   '/': { type: 'text/html; charset=utf-8', bytes: () => read('index.html') },
   '/page/page.css': { type: 'text/css; charset=utf-8', bytes: () => read('page.css') },
@@ -49,7 +49,7 @@ const files: Readonly<Record<string, PageFile>> = {
 
 let made: Readonly<Record<string, { get: Endpoint }>> | undefined;
 
-/** The page's routes, made once for all servers of this process. */
+/** The routes of the page, made once per process. */
 export function pageRoutes(): Readonly<Record<string, { get: Endpoint }>> {
   made ??= Object.fromEntries(Object.entries(files).map(([path, file]) => [path, { get: endpointOf(file) }]));
   return made;

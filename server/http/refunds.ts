@@ -7,7 +7,7 @@ export async function findBooking({ bookings }: HttpDeps, requestId: string): Pr
   return found.ok ? json(200, found.booking) : refusal(found.fault);
 }
 
-/** Watchers see the seats become available like any change: the refund announces its versions. */
+/** Watchers are told by the refund itself: it announces the new versions of the seats. */
 export async function refundBooking({ bookings }: HttpDeps, requestId: string): Promise<Answer> {
   const refunded = await bookings.refund(requestId);
   if (refunded.ok) return json(200, refunded.booking);

@@ -25,14 +25,11 @@ import { UserLimits } from './user-limits.ts';
 export type { HttpDeps } from './deps.ts';
 
 export interface HttpRoom {
-  /**
-   * From now on answers ask for their connection to be closed. Resolves when no request has been at work for a moment, or when
-   * `deadlineMs` is over: a stop waits for it before it cuts the connections.
-   */
+  /** A server that stops waits for this, at most `deadlineMs`, before it cuts the connections. */
   drain(deadlineMs: number): Promise<void>;
 }
 
-/** Every path of the HTTP table, as patterns of uWebSockets.js. */
+/** Every path of the HTTP API, as a pattern of uWebSockets.js. */
 export function routesOf(deps: HttpDeps): Record<string, Route> {
   const { livez, readyz, metrics } = opsEndpoints(deps);
   const admin = { needs: 'admin' } as const;
@@ -72,8 +69,8 @@ export function routesOf(deps: HttpDeps): Record<string, Route> {
 }
 
 /**
- * Serves every HTTP call, and answers every other path with 404. What others register for a path and a method of their own
- * (`/ws`, pages) goes before that.
+ * Serves every HTTP call, and answers every other path with 404. Routes that others register for one path and method (`/ws`)
+ * take precedence over these.
  */
 export function registerHttp(app: TemplatedApp, deps: HttpDeps): HttpRoom {
   const dispatcher = new Dispatcher(deps);

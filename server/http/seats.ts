@@ -20,7 +20,7 @@ import { type Answer, json, refusal } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
 import type { UserLimits } from './user-limits.ts';
 
-/** Takes leases that end by their TTL alone: there is no connection whose end could end them. */
+/** These leases belong to no connection, so no disconnect ends them. If nobody unlocks the seats, their TTL does. */
 export async function lockSeats(deps: HttpDeps, users: UserLimits, body: SeatLockBody): Promise<Answer> {
   const held = await hold(deps, users, body).catch((error: unknown) => ({
     ok: false as const,
@@ -43,7 +43,7 @@ async function hold(deps: HttpDeps, users: UserLimits, body: SeatLockBody): Prom
 
 async function take({ config, leases, seatMaps }: HttpDeps, body: SeatLockBody, show: Show): Promise<Locked> {
   const { show_id: showId, seat_ids: seatIds, user_id: userId } = body;
-  // A server that follows the show sweeps it: a lease that was left half confirmed is not in the way for long.
+  // Following the show makes this server sweep it, so that a lease whose confirm broke off is not in the way for long.
   const followed = seatMaps.follow(show);
   try {
     const { result } = await leases.hold(showId, userOverHttp(userId), seatIds, config.leaseTtlMs);
@@ -78,7 +78,7 @@ export async function confirmBooking(
   }
   const token = session === undefined ? userOverHttp(userId).token : sessionOf(session, userId);
   const owner: Owner = { token, conn: undefined, userId };
-  // A session that left its seats to a payment page wants them back when the booking fails.
+  // The session may be on a payment page, without a connection. If the booking fails, its leases are kept all the same.
   const isGone = () => false;
   const confirm = { showId, seatIds, requestId, owner, isGone };
   const confirmed = await confirmOwned(deps.bookings, deps.ownLeases, confirm);
@@ -87,7 +87,10 @@ export async function confirmBooking(
   return confirmed.ok ? json(200, confirmation(confirmed)) : refusal(confirmed.fault);
 }
 
-/** Another user's session owns nothing for this one; the booking may still be the repeat of one. */
+/**
+ * A session of another user gives no right to any seat, so its token is replaced by one that owns none. The call goes on, because
+ * it may repeat a request that is already booked, which needs no lease.
+ */
 const sessionOf = (session: string, userId: string): string => (belongsTo(session, userId) ? session : '');
 
 function outcomeOf(confirmed: Outcome<Confirmed>): 'confirmed' | 'replayed' | FaultCode {

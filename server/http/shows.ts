@@ -17,9 +17,9 @@ import { type Answer, encoded, json, refusal, versioned } from './answer.ts';
 import type { HttpDeps } from './deps.ts';
 import type { RequestHead } from './exchange.ts';
 
-/** Encoded once for everybody: a large show is many megabytes. */
+/** Each layout is encoded once for all requests: a large show is many megabytes. */
 const layouts = new WeakMap<Show, Uint8Array>();
-/** The same for the latest position of each map. */
+/** The same for seat states: the latest of each map. */
 const maps = new WeakMap<SeatMap, { readonly seq: number; readonly bytes: Uint8Array }>();
 
 const etagOfClient = ({ headers }: RequestHead): string | undefined => headers.get('if-none-match');
@@ -36,7 +36,7 @@ export async function readShow({ catalogue }: HttpDeps, showId: string, head: Re
   return versioned(show.etag, etagOfClient(head), () => layoutOf(show));
 }
 
-/** The seats as they are, from the map: followed for as long as it takes to have one. */
+/** The current states, from the server's seat map. The show is followed until there is one. */
 export async function readSeats({ catalogue, seatMaps }: HttpDeps, showId: string): Promise<Answer> {
   const show = await catalogue.show(showId);
   if (show === undefined) return refusal(fault('unknown_show'));
@@ -50,7 +50,7 @@ export async function readSeats({ catalogue, seatMaps }: HttpDeps, showId: strin
   }
 }
 
-/** Makes a show. Whoever made it sees it at once on this server, within a second on the others. */
+/** Makes a show. This server knows it at once, the others within a second. */
 export async function createShow({ catalogue }: HttpDeps, body: CreateShowBody): Promise<Answer> {
   const { id, name } = body;
   const seats = seatsOf(body);

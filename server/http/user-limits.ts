@@ -12,9 +12,9 @@ import { RateLimit } from '../rate-limit.ts';
 
 interface User {
   readonly calls: RateLimit;
-  /** Show and seat → when the lease ends by the clock of this server. */
+  /** When the lease of each seat ends, by this server's clock. Keys: see `nameOf`. */
   readonly leases: Map<string, number>;
-  /** Seats of locks that have no answer yet. */
+  /** Seats that locks without an answer ask for. */
   underWay: number;
   lastCallMs: number;
 }
@@ -23,17 +23,18 @@ const TOO_FAST = 'Too many calls of this user. Wait retryInMs and send more slow
 
 type Locked = Outcome<{ answer: SeatLockResponse }>;
 
-/** Neither id has a space. */
+/** Unambiguous, because ids contain no spaces. */
 const nameOf = (showId: string, seatId: string): string => `${showId} ${seatId}`;
 
 /**
- * What one user may do over HTTP, by this server's own count: as many leases, and as many calls a second, as a session. Not by
- * address: a shop's backend makes the calls of all its users from one. Without authentication a user is who the call says.
+ * Limits of each user over HTTP, as this server counts them: as many leases, and as many calls a second, as a session may have.
+ * They apply to users and not to addresses, because a shop's backend makes the calls of all its users. Without authentication
+ * the user is whoever the call names.
  */
 export class UserLimits {
   readonly #config: Pick<Config, 'maxLeasesPerSession' | 'maxFramesPerS' | 'leaseTtlMs'>;
   readonly #maxUsers: number;
-  /** The one whose last call is the longest ago first. */
+  /** In the order of their last calls, the oldest first. */
   readonly #users = new Map<string, User>();
 
   constructor(
@@ -48,15 +49,15 @@ export class UserLimits {
     return this.#users.size;
   }
 
-  /** To be asked before each call of the user is served. */
+  /** Must be called before each call of the user is served. */
   called(userId: string): Fault | undefined {
     const waitMs = this.#touch(userId).calls.take();
     return waitMs > 0 ? fault('rate_limited', { retryInMs: waitMs }, TOO_FAST) : undefined;
   }
 
   /**
-   * Counts these seats until `lock` has settled; those that it leased, until their time is over. A seat that the user has already
-   * is no further one.
+   * Runs `lock`, unless the user would have too many leases then. The seats count while it runs, and the leases that it takes until
+   * they end. A seat that the user already has is not counted twice.
    */
   async locking(
     { user_id: userId, show_id: showId, seat_ids: seatIds }: SeatLockBody,
@@ -80,7 +81,7 @@ export class UserLimits {
     }
   }
 
-  /** They were given back, or booked. */
+  /** The leases were released, or their seats booked. */
   ended(userId: string, showId: string, seatIds: readonly string[]): void {
     const leases = this.#users.get(userId)?.leases;
     for (const seatId of seatIds) leases?.delete(nameOf(showId, seatId));
@@ -102,7 +103,7 @@ export class UserLimits {
     return user;
   }
 
-  /** Whose leases have ended and whose burst is full again is as good as new. */
+  /** Forgets users whose leases have ended and whose burst is full again: nothing would be different if they were new. */
   #forget(nowMs: number): void {
     const forgottenMs = nowMs - Math.max(this.#config.leaseTtlMs, FRAMES_BURST_S * 1000);
     for (const [userId, { lastCallMs }] of this.#users) {
