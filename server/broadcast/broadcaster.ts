@@ -8,22 +8,24 @@ export type Publish = (topic: string, text: string) => void;
 
 interface Told {
   epoch: string;
-  /** Up to where frames were published, and up to where the sockets have surely taken them. */
+  /** Frames were published up to here. */
   seq: number;
+  /** Up to here every socket that has dropped no frame has certainly taken them. */
   flushedSeq: number;
   flushing: boolean;
   atMs: number;
   timer: NodeJS.Timeout | undefined;
 }
 
-/** A seq that no map reaches back to: whoever stands here needs a snapshot. */
+/** Older than anything that a map remembers: a client at this position needs a snapshot. */
 const NOTHING = -1;
 
 export const topicOf = (showId: string): string => `show:${showId}`;
 
 /**
- * One frame per show and tick, encoded once, for all its watchers. The changes are not collected here: the map is asked
- * what changed since the last frame, so they are folded per seat already. The first change after quiet leaves at once.
+ * Publishes at most one frame per show and tick, encoded once for all watchers. It does not collect changes, but asks the map
+ * what has changed since the last frame: so each seat is in a frame only once, with its latest state. The first change after a
+ * quiet tick is published at once.
  */
 export class Broadcaster implements ShowListener {
   readonly #publish: Publish;
@@ -31,7 +33,7 @@ export class Broadcaster implements ShowListener {
   readonly #onSnapshot: () => void;
   readonly #shows = new WeakMap<Shown, Told>();
 
-  /** @param onSnapshot hears of every whole map that is published, for metrics */
+  /** @param onSnapshot called for every snapshot that is published, for metrics */
   constructor(publish: Publish, tickMs: number, onSnapshot: () => void = () => {}) {
     this.#publish = publish;
     this.#tickMs = tickMs;
@@ -68,7 +70,7 @@ export class Broadcaster implements ShowListener {
     this.#awaitFlush(told);
   }
 
-  /** The position up to which every subscriber that never dropped a frame has everything, whatever becomes of the last one. */
+  /** Every subscriber that has not dropped a frame before has everything up to here, even if it is about to drop the last one. */
   surelySent(show: Shown): Position {
     const { epoch, flushedSeq } = this.#shows.get(show) ?? { epoch: '', flushedSeq: NOTHING };
     return { epoch, seq: flushedSeq };
@@ -78,7 +80,7 @@ export class Broadcaster implements ShowListener {
     told.timer = undefined;
     told.atMs = monotonicMs();
     const map = show.map;
-    // Replaced or moved on meanwhile: the reset told it.
+    // The map was replaced meanwhile: `reset` has published the new one.
     if (map === undefined || map.epoch !== told.epoch || map.seq <= told.seq) return;
     this.#publish(topicOf(show.showId), deltaText(show.showId, map, told.seq));
     told.seq = map.seq;
@@ -86,8 +88,8 @@ export class Broadcaster implements ShowListener {
   }
 
   /**
-   * What is published within one turn of the event loop is written to the sockets at its end, and a socket that cannot
-   * take it drops all of it. So a frame counts as sent one full turn later.
+   * What is published during one turn of the event loop is written to the sockets at the end of the turn, and a socket that
+   * cannot take it drops all of it. So frames count as taken only one full turn later.
    */
   #awaitFlush(told: Told): void {
     const { seq } = told;

@@ -3,13 +3,14 @@ import type { Shown } from '../seatmap/followed-show.ts';
 import type { SeatMap } from '../seatmap/seat-map.ts';
 
 /**
- * Snapshots and deltas as text. They are written by hand: each is encoded once and then sent to thousands, and ids and
- * states have passed allow-lists that hold nothing JSON would escape. Frames of a reply differ from a push by `id` alone.
+ * Snapshots and deltas as text. The JSON is put together by hand, so that one body, encoded once, serves thousands of clients: a
+ * reply differs from a push only by its `id`, which is in the head. Nothing has to be escaped, because the schemas of ids and
+ * states allow no character that JSON escapes.
  */
 const head = (type: string, id: string | undefined): string =>
   id === undefined ? `{"type":"${type}",` : `{"type":"${type}","id":${JSON.stringify(id)},`;
 
-/** What is the same for everybody who joins at this position; kept for the latest position of each map. */
+/** The part of a snapshot that is the same for all who join at one position. Kept for the latest position of each map. */
 const bodies = new WeakMap<SeatMap, { seq: number; text: string }>();
 
 function snapshotBody(showId: string, map: SeatMap): string {
@@ -21,24 +22,24 @@ function snapshotBody(showId: string, map: SeatMap): string {
   return text;
 }
 
-/** @param id of the `watch` that asked; undefined: a push */
+/** @param id the id of the `watch` that this answers; undefined for a push */
 export function snapshotText(showId: string, map: SeatMap, id?: string): string {
   return head('snapshot', id) + snapshotBody(showId, map);
 }
 
-/** All changes after `since` up to where the map stands. The map must reach so far back. */
+/** All changes after `since`. The map must remember that far back. */
 export function deltaText(showId: string, map: SeatMap, since: number, id?: string): string {
   const changes: string[] = [];
   map.changesSince(since, (seatId, state) => changes.push(`"${seatId}":"${state}"`));
-  // An answer that has nothing to tell stands where the client does.
+  // Without changes, `from` is the position that the client has already.
   const from = Math.min(since + 1, map.seq);
   const range = `"epoch":"${map.epoch}","from":${from},"to":${map.seq}`;
   return `${head('delta', id)}"showId":"${showId}",${range},"changes":{${changes.reverse().join(',')}}}`;
 }
 
 /**
- * Seats that a delta for one client may tell. It is made for that client alone: of all the seats of a show of 200 000 it took 180 ms
- * and 4 MB, and a client may ask a hundred times at once. A snapshot is made once for everybody.
+ * How many seats a delta for one client may have. Such a delta is made for this client alone: with all seats of a show of
+ * 200 000 it took 180 ms and 4 MB, and a client may ask a hundred times at once. A snapshot is made once for everybody.
  */
 function mostChanges({ seats }: SeatMap): number {
   const { leastChanges, mostChanges, partOfShow } = catchUpLimits;
@@ -50,7 +51,7 @@ export interface CatchUp {
   readonly isSnapshot: boolean;
 }
 
-/** What a client that stands at `since` needs to stand where the map does. */
+/** What a client at position `since` needs to have the current state of the map. */
 export function catchUp(
   { showId }: Shown,
   map: SeatMap,

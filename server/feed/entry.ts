@@ -3,11 +3,11 @@ import type { SeatState } from '../../protocol/index.ts';
 export interface Change {
   readonly seatId: string;
   readonly state: SeatState;
-  /** The lease that this is about; empty when the step did not know. Never sent to a client. */
+  /** The lease that the change is about; empty if the step did not know it. Never sent to a client. */
   readonly leaseId: string;
 }
 
-/** The changes of one batch, as the log keeps them and the channel carries them: `<epoch> <from> <to> <seat>:<state>:<lease> …`. */
+/** The changes of one batch. The text, in the log and on the channel, is `<epoch> <from> <to> <seat>:<state>:<lease> …`. */
 export interface Entry {
   readonly epoch: string;
   readonly from: number;
@@ -15,7 +15,7 @@ export interface Entry {
   readonly changes: readonly Change[];
 }
 
-/** Not a change of a seat: leases were handed to a later connection of their session. */
+/** Tells that leases were handed to a later connection of their session. Not a change of a seat. */
 export interface Superseded {
   readonly conn: number;
   readonly leaseIds: readonly string[];
@@ -33,7 +33,7 @@ function parseChange(text: string): Change | undefined {
   return seatId === undefined || state === undefined ? undefined : { seatId, state, leaseId: leaseId ?? '' };
 }
 
-/** Undefined when it is no entry: the caller then asks the store instead of guessing. */
+/** Undefined if the text is not an entry. The caller must then ask the store. */
 export function parseEntry(text: string): Entry | undefined {
   const [epoch, fromText, toText, ...items] = text.split(' ');
   const from = Number(fromText);
@@ -52,7 +52,7 @@ export function parseEntry(text: string): Entry | undefined {
 const SUPERSEDED = 'superseded ';
 
 export function parseSuperseded(text: string): Superseded | undefined {
-  // Looked at before it is taken apart: nearly every message is an entry.
+  // Checked first because it is cheap, and nearly every message is an entry.
   if (!text.startsWith(SUPERSEDED)) return undefined;
   const [conn, ...leaseIds] = text.slice(SUPERSEDED.length).split(' ');
   return { conn: Number(conn), leaseIds };

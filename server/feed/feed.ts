@@ -4,15 +4,15 @@ import { RedisSubscriber } from '../stores/redis-subscriber.ts';
 import { feedChannel, showOfChannel } from './channel.ts';
 import { type Entry, parseEntry, parseSuperseded, type Superseded } from './entry.ts';
 
-/** What a follower of one show is told. Nothing here is proof: it may be late, repeated, or of an older epoch. */
+/** What a follower of one show is told. None of it can be trusted alone: it may be late, repeated, or of an older epoch. */
 export interface FeedListener {
   entry(entry: Entry): void;
   superseded(notice: Superseded): void;
-  /** Messages may have been lost: trust nothing until the log was read. */
+  /** Messages may have been lost. The listener must read the log before it trusts its state again. */
   distrust(): void;
 }
 
-/** The ordered changes of each followed show, as they are published. Subscribed apart from commands. */
+/** Receives the changes of each followed show as they are published, in order. It has its own connections to Redis. */
 export class Feed {
   readonly #subscriber: RedisSubscriber;
   readonly #listeners = new Map<string, FeedListener>();
@@ -27,7 +27,7 @@ export class Feed {
     this.#subscriber = new RedisSubscriber(settings, store, on, serverId);
   }
 
-  /** How long the feed has said nothing although it should have; 0: it is alive. */
+  /** How long the feed has been silent although it should have said something; 0: it is alive. */
   get lagMs(): number {
     return this.#subscriber.overdueMs;
   }
@@ -36,7 +36,7 @@ export class Feed {
     return this.#subscriber.connect();
   }
 
-  /** Resolves once the subscription stands; rejects when it could not be made now (it is made with the next connection). */
+  /** Resolves when the subscription is confirmed. Rejects when that fails; it is tried again with the next connection. */
   async follow(showId: string, listener: FeedListener): Promise<void> {
     this.#listeners.set(showId, listener);
     await this.#subscriber.subscribe(feedChannel(showId));

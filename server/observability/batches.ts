@@ -1,9 +1,9 @@
 /**
- * Announces a batcher to the metrics.
- * @param waiting tells how many requests wait for its next call
- * @returns what hears how many requests each call takes
+ * Registers a batcher with the metrics.
+ * @param waiting returns how many requests wait for the next call of the batcher
+ * @returns to be called with the number of requests in each call
  */
 export type ObserveBatches = (name: string, waiting: () => number) => (requests: number) => void;
 
-/** Nobody looks. */
+/** For batchers without metrics. */
 export const unobserved: ObserveBatches = () => () => {};

@@ -2,8 +2,8 @@ import type { Histogram } from 'prom-client';
 import { monotonicMs } from '../clock.ts';
 
 /**
- * One frame in so many is timed, for that takes 3 µs and parsing a hold 1.2. Prime, so that
- * clients that repeat a pattern of frames have each of its frames timed.
+ * One in so many frames is timed, because timing takes 3 µs, and parsing a hold only 1.2. The number is prime, so that clients
+ * that repeat a pattern of frames get each frame of the pattern timed.
  */
 const ONE_IN = 17;
 
@@ -29,7 +29,7 @@ export class FrameTimes {
   }
 }
 
-/** The stages of one frame: parse → (the stores have histograms of their own) → reply. */
+/** Times the stages of one frame: parse and reply. Between them it waits for the stores, which have histograms of their own. */
 export class FrameTiming {
   readonly #frames: Histogram<'type'>;
   readonly #stages: Histogram<'stage'>;
@@ -45,7 +45,7 @@ export class FrameTiming {
     this.#stage('parse', monotonicMs() - this.#beganMs);
   }
 
-  /** What it asked for is done; it is encoded and sent now. */
+  /** The frame was served. Its reply is about to be encoded and sent. */
   replying(): void {
     this.#replyingMs = monotonicMs();
   }

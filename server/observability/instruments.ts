@@ -1,19 +1,19 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
-/** A gauge whose value is asked for when it is scraped: whoever has the number need not report each change of it. */
+/** A gauge that reads its value when it is scraped, so that nobody has to report each change of it. */
 export interface Reading {
-  /** One source; before it is named the gauge shows 0. */
+  /** Until this is called the gauge shows 0. */
   readFrom(source: () => number): void;
 }
 
-/** The same for each of a few things that have a name. */
+/** The same for a gauge with one label: each name has a source of its own. */
 export interface Readings {
   readFrom(name: string, source: () => number): void;
 }
 
 /**
- * A counter by one name of a fixed set. Counting is one addition: the registry hears of it when it is scraped. (Its own
- * counters build and hash a text of their labels each time, bound children too: eight times as dear, measured.)
+ * A counter with one label. Counting is only an addition; the registry reads the sums when it is scraped. (Rejected: prom-client's
+ * own counters. They build and hash a text of the labels at each call, even with bound labels: measured, eight times the cost.)
  */
 export interface Counts<Name extends string> {
   count(name: Name, by?: number): void;
@@ -37,17 +37,17 @@ class Tally<Name extends string> implements Counts<Name> {
   }
 }
 
-/** In seconds: from a call that waits for nothing to one that met its deadline. */
+/** Buckets for calls of a store, from one that never waits to one that ends by its deadline. */
 const CALL_SECONDS = [
   0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 ] as const;
-/** Work of the processor alone. */
+/** Buckets for work that only takes processor time. */
 const WORK_SECONDS = [
   0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.02,
 ] as const;
 const SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
-/** Makes the metrics of one registry; every name gets the project's prefix, counters `_total`. */
+/** Makes the metrics of one registry. Names get the prefix `rowlock_`, and those of counters the suffix `_total`. */
 export class Instruments {
   readonly #registers: [Registry];
 
@@ -67,7 +67,7 @@ export class Instruments {
     return new Gauge({ ...this.#named(name, help), labelNames });
   }
 
-  /** A gauge of which one worker's value says more than the sum: the highest, or the lowest. */
+  /** A gauge for which the worst worker matters and not the sum. @param aggregator whether the highest or the lowest is the worst */
   worst<Label extends string = never>(
     name: string,
     help: string,
@@ -104,12 +104,12 @@ export class Instruments {
     return { readFrom: (label, source) => void sources.set(label, source) };
   }
 
-  /** A sum that somebody else keeps. */
+  /** A counter whose sum is kept elsewhere. */
   sum(name: string, help: string, labels: Record<string, string>, read: () => number): void {
     this.#collected(name, help, Object.keys(labels), (set) => set(labels, read()));
   }
 
-  /** @param names shown from the start, with 0: the first increase of what was not there before is none to Prometheus */
+  /** @param names shown from the start, with 0: if a series first appears with 1, Prometheus sees no increase */
   counts<Name extends string>(
     name: string,
     help: string,
@@ -123,7 +123,7 @@ export class Instruments {
     return tally;
   }
 
-  /** The same apart for frames and calls of HTTP, by the label `via`. */
+  /** The same, counted apart for WebSocket frames and HTTP calls by the label `via`. */
   countsVia<Name extends string>(
     name: string,
     help: string,
@@ -138,7 +138,7 @@ export class Instruments {
     return tallies;
   }
 
-  /** Calls of something outside this process. */
+  /** For calls of something outside this process. */
   latency<Label extends string = never>(
     name: string,
     help: string,
@@ -159,7 +159,7 @@ export class Instruments {
     return new Histogram({ ...this.#named(name, help), labelNames, buckets: SIZES });
   }
 
-  /** A counter that is filled when it is scraped. */
+  /** A counter that gets its values when it is scraped. */
   #collected(
     name: string,
     help: string,

@@ -6,19 +6,19 @@ import { Instruments } from './instruments.ts';
 
 export type { Counts, Via } from './instruments.ts';
 
-/** How a lease of a session ended: as its session wished, or as `lease_lost` told it. */
+/** How a lease of a session ended: by what its session did, or for a reason that `lease_lost` names. */
 export type LeaseEnd = 'released' | 'disconnected' | 'booked' | LeaseLostReason;
 
-/** What a whole map was sent for: somebody joined, a slow reader came back, or the map was loaded anew. */
+/** Why a snapshot was sent: somebody joined, a slow reader came back, or the map was loaded anew. */
 export type SnapshotCause = 'watch' | 'slow_reader' | 'reset';
 
 /**
- * What a look at the announcements of a show came to: all was as announced; something had not been announced; or something was
- * that Postgres never said, and a new epoch begins.
+ * The outcome of a look, which compares what was announced of a show with what is booked. `announced`: something had not been
+ * announced, and was now. `rotated`: something was announced that is not so in PostgreSQL, so a new epoch began.
  */
 export type Looked = 'same' | 'announced' | 'rotated';
 
-/** Of the client's own choosing, and those that its library sends for it. */
+/** A close code. Those that clients may choose freely are counted together, as `other`, so that no client can add labels. */
 export type CloseLabel = `${number}` | 'other';
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -43,21 +43,22 @@ const LEASE_ENDS: readonly LeaseEnd[] = [
   'store_reset',
   'booked_elsewhere',
 ];
-/** Refusals that say something about the server, so that alerts see the first one. */
+/** Refusals that mean a problem of the server. Listed, so that they are shown from the start and alerts see the first one. */
 const TROUBLE = ['busy', 'unavailable', 'outcome_unknown', 'internal'] as const satisfies FaultCode[];
 
 /**
- * Metrics of one server, in a registry of their own: several servers may live in one process (tests). Labels are from fixed
- * sets: never an id, never anything that a client chose. Those of workers are added up, except where a metric says otherwise.
- * @param worker its number among those that are one server together
+ * The metrics of one server, in a registry of their own, because in tests several servers run in one process. Label values come
+ * from fixed sets: they are never ids, nor anything that a client chose. The metrics of workers are added up unless a metric
+ * says otherwise.
+ * @param worker the number of this worker in its server
  */
 export function createMetrics(worker = 1) {
   const registry = new Registry();
   const make = new Instruments(registry);
-  // Brings the event loop's lag, memory, garbage collection and file descriptors.
-  // At its default of 10 ms the monitor of the event loop alone wakes an idle server a hundred times a second.
+  // Lag of the event loop, memory, garbage collection and file descriptors. With the default precision, 10 ms, the monitor of the
+  // event loop would wake an idle server a hundred times a second.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
-  // By worker: added up, one that is full would hide behind others that are idle.
+  // With a label for the worker: in a sum, a worker that is fully busy would be hidden by others that are idle.
   make.sum(
     'event_loop_active_seconds',
     'Time that the event loop was not waiting: its rate is how busy the process is',
@@ -76,13 +77,13 @@ export function createMetrics(worker = 1) {
   };
 }
 
-/** Each process is one worker of its server; whoever starts workers again counts how often. */
+/** Each process counts itself as one worker. */
 const processes = (make: Instruments) => {
   make.reading('workers', 'Processes of this server that tell their metrics').readFrom(() => 1);
   return { workersLost: workersLost(make) };
 };
 
-/** What the first process of several says of them. */
+/** Metrics of the first process about its workers. */
 export const supervision = (make: Instruments) => ({
   lost: workersLost(make),
   failedStarts: make.counter('worker_starts_failed', 'Workers that ended before they listened'),
@@ -106,12 +107,11 @@ const sockets = (make: Instruments) => ({
     'code',
     ['bad_frame', 'forbidden', 'limit_reached'],
   ),
-  /** Watches of all connections together. */
   watchers: make.reading('watchers', 'Watches of all connections together'),
   slowReaders: make.reading('slow_readers', 'Connections that do not read and are out of step'),
   drops: make.counter('slow_reader_drops', 'Times that a connection fell out of step for not reading'),
 
-  /** `type` as the protocol names it; `invalid` for what is no frame. */
+  /** Types as the protocol names them, and `invalid` for what is not a frame. */
   framesReceived: make.counts('frames_received', 'Frames from clients', 'type', FRAME_TYPES),
   framesUnderWay: make.reading('frames_under_way', 'Frames that have no reply yet'),
   replies: make.counts<'ok' | FaultCode>(
@@ -155,7 +155,6 @@ const maps = (make: Instruments) => ({
     'reset',
   ]),
   mapLoads: make.counter('map_loads', 'Seat maps loaded from Redis and Postgres'),
-  /** Rounds of catching up by the log, after a gap or a doubt. */
   mapMends: make.counter('map_mends', 'Seat maps that caught up by the log after a gap or a doubt'),
   mapGaps: make.counter('map_gaps', 'Mends that found changes which the feed had not brought'),
   looks: make.counts<Looked>(
@@ -174,7 +173,6 @@ const stores = (make: Instruments) => ({
   redisFailures: make.counter('redis_calls_failed', 'Calls of Redis without an answer, by Lua step', [
     'step',
   ]),
-  /** By the name of the pool. */
   postgresCalls: make.latency('postgres_call_duration_seconds', 'Calls of Postgres, without the waiting', [
     'pool',
   ]),

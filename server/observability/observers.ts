@@ -1,7 +1,7 @@
 import type { ObserveBatches } from './batches.ts';
 import type { Metrics } from './metrics.ts';
 
-/** What the stores and the batchers tell of their calls, as metrics: once for a call, however many frames it serves. */
+/* Turn what stores and batchers report into metrics. They report once per call, however many frames it serves. */
 
 export function batchObserver({ batchSizes, batchWaiting }: Metrics): ObserveBatches {
   return (batcher, waiting) => {
@@ -18,7 +18,7 @@ export function stepObserver({ redisCalls, redisFailures }: Metrics) {
   };
 }
 
-/** @param reasonOf what an error of the pool is: one of a few names */
+/** @param reasonOf gives an error of the pool one of a few names */
 export function poolObserver(
   { postgresCalls, postgresFailures }: Metrics,
   pool: string,

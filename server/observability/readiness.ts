@@ -4,15 +4,15 @@ export interface Readiness {
   readonly ready: boolean;
   readonly redis: boolean;
   readonly postgres: boolean;
-  /** How long the slowest followed show has been behind, or the feed silent; 0: neither. */
+  /** How long the slowest followed show has been behind, or how long the feed has been silent; 0: neither is the case. */
   readonly streamLagMs: number;
 }
 
-/** A map this far behind shows its watchers something else than what is. */
+/** If a map is further behind, its watchers see states that are no longer true. */
 const MAX_LAG_MS = 2_000;
 const PROBE_MS = 1_000;
 
-/** Asks both stores now; answers within a second whatever they do. */
+/** Asks both stores. Answers within a second, even if they do not. */
 export async function askReadiness(probes: {
   redis: () => Promise<unknown>;
   postgres: () => Promise<unknown>;

@@ -6,7 +6,7 @@ import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Readiness } from './readiness.ts';
 
-/** One metric with its values, as prom-client tells and aggregates them: what processes that are one server hand each other. */
+/** One metric with its values, in the form in which prom-client aggregates them. Processes of one server exchange them. */
 export const sample = z.object({
   name: z.string(),
   help: z.string(),
@@ -22,25 +22,25 @@ export const sample = z.object({
 });
 export type Sample = z.infer<typeof sample>;
 
-/** What a registry has now. Means of nothing (NaN) are left out: they have no sum, and no JSON. */
+/** The current values of a registry, without NaN (means of nothing): they cannot be added up, and JSON has none. */
 export async function samplesOf(registry: Registry<RegistryContentType>): Promise<Sample[]> {
   const metrics = await registry.getMetricsAsJSON();
   const told = metrics.map((metric) => ({
     ...metric,
     values: metric.values.filter(({ value }) => Number.isFinite(value)),
   }));
-  // The types of prom-client call the kinds of metrics by number; its code by name.
+  // Parsed, because the types of prom-client are wrong here: they have numbers for the kinds of metrics, its code has names.
   return z.array(sample).parse(told);
 }
 
 const DOWN: Readiness = { ready: false, redis: false, postgres: false, streamLagMs: 0 };
 
-/** What one process says of itself to whoever runs it. Each telling of its metrics looks at the stores first. */
+/** What one process reports to its operator. Metrics include the state of the stores, so each report asks them first. */
 export class SelfReport {
   readonly #metrics: Metrics;
   readonly #look: () => Promise<Readiness>;
 
-  /** @param readiness asks the stores now; a rejection, or no answer within 2 s, counts as all of them down */
+  /** @param readiness asks the stores; if it rejects, or has no answer within 2 s, all of them count as down */
   constructor(metrics: Metrics, readiness: () => Promise<Readiness>, log: Log) {
     this.#metrics = metrics;
     this.#look = shared(async () => {
@@ -59,20 +59,20 @@ export class SelfReport {
     return this.#look();
   }
 
-  /** In the text that Prometheus reads. */
+  /** The metrics in the text format of Prometheus. */
   async text(): Promise<string> {
     await this.#look();
     return this.#metrics.registry.metrics();
   }
 
-  /** To be added up with those of other processes. */
+  /** The metrics in a form that can be added up with those of other processes. */
   async samples(): Promise<Sample[]> {
     await this.#look();
     return samplesOf(this.#metrics.registry);
   }
 }
 
-/** One look under way at a time, believed for a moment: probes cost the stores next to nothing, however many there are. */
+/** Makes at most one call at a time, and reuses its result for a moment, so that many probes cost the stores next to nothing. */
 function shared<T>(look: () => Promise<T>): () => Promise<T> {
   let last: Promise<T> | undefined;
   let believedUntilMs = 0;

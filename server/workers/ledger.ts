@@ -2,9 +2,9 @@ import { AggregatorRegistry } from 'prom-client';
 import { type Sample, samplesOf } from '../observability/self-report.ts';
 
 /**
- * The metrics of all workers as those of one server. Totals only grow: what a worker counted stays counted when it is silent or
- * gone, for Prometheus would take a smaller sum for a restart and count everything once more. Gauges speak of now, so only
- * those of workers that answer now count.
+ * Adds up the metrics of all workers. Totals (counters, histograms) must never become smaller, because Prometheus would take that
+ * for a restart and count everything again: so the last totals of a worker that is silent or gone stay in the sum. Gauges describe
+ * the present, so only workers that answer now are in theirs.
  */
 export class Ledger<Worker extends object> {
   readonly #latest = new Map<Worker, Sample[]>();
@@ -21,7 +21,7 @@ export class Ledger<Worker extends object> {
     this.#ended = this.#ended.then((before) => samplesOf(addedUp([before, totals(told)])));
   }
 
-  /** @param own of the process that asks */
+  /** @param own the samples of the first process */
   async text(answering: ReadonlySet<Worker>, own: Sample[]): Promise<string> {
     const ended = await this.#ended;
     const told = [...this.#latest].map(([worker, latest]) =>

@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { withDeadline } from '../clock.ts';
 import { sample } from '../observability/self-report.ts';
 
-/* What the first process and its workers say to each other, as JSON over the channel that Node gives to a fork. */
+/* Messages between the first process and its workers: JSON over the IPC channel of Node's `fork`. */
 
 const id = z.int();
 
 export const toWorker = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('serve'),
-    /** 1 to WORKERS: its place, which a successor takes over. */
+    /** The number of its place, from 1 to WORKERS. A successor gets the same. */
     worker: z.int(),
     port: z.int(),
     databaseUrl: z.string(),
@@ -24,10 +24,10 @@ export const toWorker = z.discriminatedUnion('type', [
 export const fromWorker = z.discriminatedUnion('type', [
   z.object({ type: z.literal('listening') }),
   z.object({ type: z.literal('failed'), reason: z.string() }),
-  /** At once, whatever its stores do. */
+  /** Sent at once, whatever the stores do. */
   z.object({ type: z.literal('pong'), id }),
   z.object({ type: z.literal('report'), id, samples: z.array(sample) }),
-  /** Before it ends, so that nothing it counted is lost. */
+  /** Sent before the worker ends, so that nothing it counted is lost. */
   z.object({ type: z.literal('last'), samples: z.array(sample) }),
   z.object({ type: z.literal('scrape'), id }),
 ]);
@@ -35,7 +35,7 @@ export const fromWorker = z.discriminatedUnion('type', [
 export type ToWorker = z.infer<typeof toWorker>;
 export type FromWorker = z.infer<typeof fromWorker>;
 
-/** Questions to the other end: each is answered, or rejects with `DeadlineError`. */
+/** Questions to the other process: each is answered, or rejects with `DeadlineError`. */
 export class Questions<Answer> {
   readonly #open = new Map<number, (answer: Answer) => void>();
   #last = 0;
@@ -50,7 +50,7 @@ export class Questions<Answer> {
     return withDeadline(answer, deadlineMs).finally(() => this.#open.delete(id));
   }
 
-  /** An answer that comes too late is nobody's. */
+  /** An answer that comes too late is ignored. */
   answered(id: number, answer: Answer): void {
     this.#open.get(id)?.(answer);
   }

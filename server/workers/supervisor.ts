@@ -13,34 +13,34 @@ export interface Duties {
   readonly workers: number;
   readonly drainMs: number;
   readonly log: Log;
-  /** Starts the worker of a place. */
+  /** Starts a worker for the place with this number. */
   readonly launch: (number: number, hears: Hears) => Worker;
-  /** No worker is left and none can be started; the reason is one line. */
+  /** Called when no worker is left and none can be started; the reason is one line. */
   readonly onLost: (reason: string) => void;
   readonly times?: Timing;
 }
 
-/** The place of one worker. Its worker starts, listens, and ends; another one takes the place. */
+/** The place of one worker. When the worker ends, another one takes the place. */
 interface Place {
   readonly number: number;
   worker: Worker;
   startedMs: number;
-  /** Workers in a row that did not live long. */
+  /** How many workers in a row died early. */
   earlyDeaths: number;
-  /** Pings in a row that it did not answer; undefined: it still starts. */
+  /** How many pings in a row were not answered. Undefined: the worker is still starting. */
   unheard: number | undefined;
 }
 
 /**
- * Keeps a number of workers alive: one that ends or hangs is replaced at once, or after a while when the one before it did not
- * live long either. A restart starts the successor first and sends the predecessor away when it listens, place by
- * place, so that there is always somebody who listens.
+ * Keeps a number of workers alive. One that ends or hangs is replaced at once, or after a growing wait if those before it in its
+ * place died early too. A restart goes place by place: it starts the successor, and drains the predecessor once the successor
+ * listens, so that there is always a worker that listens.
  */
 export class Supervisor {
   readonly #duties: Duties;
   readonly #times: Timing;
   readonly #places: Place[] = [];
-  /** All that have not ended, predecessors on their way out too. */
+  /** All that have not ended, including predecessors that are still draining. */
   readonly #living = new Set<Worker>();
   readonly #ledger = new Ledger<Worker>();
   readonly #own = new Registry();
@@ -57,7 +57,7 @@ export class Supervisor {
     this.#metrics.wanted.readFrom(() => duties.workers);
   }
 
-  /** Resolves when all listen. When one cannot, ends the others and rejects with its reason. */
+  /** Resolves when all workers listen. If one cannot, ends the others and rejects with its reason. */
   async start(): Promise<void> {
     for (let number = 1; number <= this.#duties.workers; number++) {
       const worker = this.#launch(number);
@@ -73,7 +73,7 @@ export class Supervisor {
     this.#hearing = setInterval(() => this.#look(), this.#times.hearEveryMs);
   }
 
-  /** Replaces all workers, one after the other. Asked again meanwhile, once more from the beginning. */
+  /** Replaces all workers, one after the other. If it is called meanwhile, all are replaced once more afterwards. */
   restart(): Promise<void> {
     this.#restartAgain = this.#restarting !== undefined;
     this.#restarting ??= this.#restartAll().finally(() => {
@@ -82,13 +82,13 @@ export class Supervisor {
     return this.#restarting;
   }
 
-  /** All drain at the same time; who has not ended `drainMs` and a little later is killed. */
+  /** All drain at the same time. What has not ended `drainMs` and `closeMs` later is killed. */
   stop(): Promise<void> {
     this.#stopped ??= this.#end();
     return this.#stopped;
   }
 
-  /** The metrics of all workers together, without those that do not answer in time. */
+  /** The metrics of all workers together, without the gauges of those that do not answer in time. */
   async scrape(): Promise<string> {
     const answering = await this.#hear();
     return this.#ledger.text(answering, await samplesOf(this.#own));
@@ -97,7 +97,7 @@ export class Supervisor {
   #launch(number: number): Worker {
     const worker = this.#duties.launch(number, {
       scrape: () => this.scrape().catch((error: unknown) => this.#bug(error, 'the metrics cannot be told')),
-      // After its end it would count twice: what it was last heard to say is added up already.
+      // Ignored once the worker has ended, or it would count twice: the ledger has already added its samples to those of the ended.
       last: (from, samples) => this.#living.has(from) && this.#ledger.heard(from, samples),
     });
     this.#living.add(worker);
@@ -108,7 +108,7 @@ export class Supervisor {
     return worker;
   }
 
-  /** Sees to it that the place does not stay empty. */
+  /** From now on the worker must answer pings, and is replaced when it ends. */
   #watch(place: Place, worker: Worker): void {
     place.unheard = 0;
     void worker.ended.then(({ code, signal }) => {
@@ -121,10 +121,10 @@ export class Supervisor {
     });
   }
 
-  /** Done when the place has a worker that listens; a restart may have brought one meanwhile. */
+  /** Resolves when the place has a worker that listens. That may also be one that a restart has started meanwhile. */
   async #refill(place: Place, ended: Worker): Promise<void> {
     for (let last = ended; ; ) {
-      // The first early death of a place costs nothing: most are alone.
+      // No wait after the first early death: most of them are single events.
       const waits = backoffMs(Math.max(0, place.earlyDeaths - 1), this.#times.backoff);
       await pause(waits, undefined, { signal: this.#ending.signal }).catch(() => undefined);
       if (this.#isEnding || place.worker !== last) return;
@@ -164,7 +164,7 @@ export class Supervisor {
     } while (this.#restartAgain);
   }
 
-  /** False: the successor cannot start; the predecessor goes on. */
+  /** False: the successor could not start, and the predecessor stays. */
   async #replace(place: Place): Promise<boolean> {
     const { log } = this.#duties;
     const successor = this.#launch(place.number);
@@ -182,13 +182,13 @@ export class Supervisor {
     return true;
   }
 
-  /** Keeps what the workers counted, and kills those that hang. */
+  /** Collects the workers' metrics, so that little is lost when one dies, and kills workers that hang. */
   #look(): void {
     const looks = [this.#hear(), ...this.#places.map((place) => this.#ping(place))];
     Promise.all(looks).catch((error: unknown) => this.#bug(error, 'the workers cannot be looked after'));
   }
 
-  /** Apart from its report, which waits for its stores: while those are silent, a busy worker must not pass for one that hangs. */
+  /** Not judged by the worker's report, which waits for the stores: while those are silent, a busy worker would seem to hang. */
   async #ping(place: Place): Promise<void> {
     const { worker } = place;
     const answers = place.unheard === undefined || (await worker.ping());
@@ -203,7 +203,7 @@ export class Supervisor {
     this.#duties.log.error({ err: error }, what);
   }
 
-  /** Asks all; gives those that answered. */
+  /** Asks all workers for their metrics. Returns those that answered. */
   async #hear(): Promise<ReadonlySet<Worker>> {
     const answering = new Set<Worker>();
     const ask = async (worker: Worker) => {

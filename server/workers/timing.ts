@@ -7,25 +7,25 @@ interface Backoff {
 }
 
 export interface Timing {
-  /** A worker that neither listens nor says why by then, the wait for its stores not counted, is killed. */
+  /** A worker that neither listens nor has failed within this, beside the time that it may wait for its stores, is killed. */
   readonly startMs: number;
-  /** A worker that does not answer within this is left out of a scrape. It asks its stores for up to 2 s. */
+  /** How long a scrape waits for the report of a worker, which itself asks the stores for up to 2 s. */
   readonly reportMs: number;
-  /** Beyond it `/metrics` answers 503. */
+  /** How long a worker waits for the metrics of all. Then its `/metrics` answers 503. */
   readonly scrapeMs: number;
-  /** A worker whose event loop turns answers a ping long before. */
+  /** How long a ping may take. A worker whose event loop is not blocked answers much sooner. */
   readonly pingMs: number;
-  /** Workers are heard this often, scraped or not: what one counted is lost with it from the last time on. */
+  /** How often workers are pinged and asked for their metrics. A worker that dies loses what it has counted since then. */
   readonly hearEveryMs: number;
-  /** So many pings in a row unanswered, a worker hangs: it gets its share of new connections and answers none. */
+  /** After so many unanswered pings in a row a worker is killed: it would go on to get its share of new connections. */
   readonly hangsAfter: number;
-  /** What closing the stores may take after the drain; then it is killed. */
+  /** How long closing the stores may take after the drain. Then the worker is killed. */
   readonly closeMs: number;
-  /** A worker that dies young is started again after twice as long each time, one that lived for `calmMs` at once. */
+  /** The wait before a dead worker is replaced doubles with each early death in a row. A death after `calmMs` is not early. */
   readonly backoff: Backoff;
 }
 
-/** Every wait between the first process and its workers. How they hang together is asserted by a test. */
+/** All waits between the first process and its workers. A test checks how they must relate to each other. */
 export const timing: Timing = {
   startMs: 30_000,
   reportMs: httpLimits.readinessDeadlineMs + 500,
@@ -37,7 +37,7 @@ export const timing: Timing = {
   backoff: { firstMs: 100, mostMs: 5_000, calmMs: 30_000 },
 };
 
-/** How long to wait before the next start, after so many early deaths in a row. */
+/** The wait before the next start, after so many early deaths in a row. */
 export function backoffMs(earlyDeaths: number, { firstMs, mostMs }: Backoff): number {
   return earlyDeaths === 0 ? 0 : Math.min(firstMs * 2 ** (earlyDeaths - 1), mostMs);
 }

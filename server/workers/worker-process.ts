@@ -6,19 +6,19 @@ import type { Sample } from '../observability/self-report.ts';
 import { type FromWorker, fromWorker, Questions, type ToWorker } from './messages.ts';
 import { timing } from './timing.ts';
 
-/** A worker as its first process sees it. */
+/** A worker as the first process sees it. */
 export interface Worker {
-  /** Its place; a successor has the same. */
+  /** The number of its place. A successor has the same. */
   readonly number: number;
   readonly pid: number;
-  /** Rejects with ServiceError when it cannot start, then the process is gone or going. */
+  /** Rejects with ServiceError when the worker cannot start. Its process has ended then, or is about to. */
   readonly listening: Promise<void>;
   readonly ended: Promise<Exit>;
-  /** Whether its event loop turns: whatever its stores do. */
+  /** Whether its event loop is running, whatever its stores do. */
   ping(): Promise<boolean>;
-  /** Undefined: it did not answer in time. */
+  /** Its metrics. Undefined: it did not answer in time. */
   report(): Promise<Sample[] | undefined>;
-  /** It stops listening, sends its clients elsewhere and ends. */
+  /** Makes it stop listening, send its clients elsewhere and end. */
   drain(): void;
   kill(): void;
 }
@@ -29,19 +29,19 @@ export interface Exit {
 }
 
 export interface Hears {
-  /** It was asked for the metrics of all; undefined: they cannot be told. */
+  /** A worker was asked for the metrics of all workers. Undefined: there was an error. */
   scrape(): Promise<string | undefined>;
-  /** Its last words. */
+  /** A worker has sent its metrics for the last time. */
   last(worker: Worker, samples: Sample[]): void;
 }
 
 const program = fileURLToPath(new URL('worker.ts', import.meta.url));
-/** What the system still has of an ended worker's messages is read by then. */
+/** After the end of a worker there may be messages of it that are not read yet. Reading them may take so long. */
 const LAST_WORDS_MS = 1_000;
 
 type Assignment = Omit<ToWorker & { type: 'serve' }, 'type'>;
 
-/** Forks one more process with this one's flags and environment, and tells it where to serve. */
+/** Forks a process with the flags and environment of this one, and tells it where to serve. */
 export function startWorker(assignment: Assignment, hears: Hears, startWaitMs: number): Worker {
   return new WorkerProcess(assignment, hears, startWaitMs);
 }
@@ -84,7 +84,7 @@ class WorkerProcess implements Worker {
     );
   }
 
-  /** One question at a time: a worker that is frozen is not asked over and over. */
+  /** One question at a time, so that questions to a frozen worker do not pile up. */
   report(): Promise<Sample[] | undefined> {
     this.#report ??= this.#reports
       .ask((id) => this.#send({ type: 'ask', id }), timing.reportMs)
@@ -139,21 +139,21 @@ class WorkerProcess implements Worker {
 
   async #scraped(id: number): Promise<void> {
     const text = await this.#hears.scrape();
-    // Who gets no answer says 503.
+    // Without an answer the worker says 503 after `scrapeMs`.
     if (text !== undefined) this.#send({ type: 'scraped', id, text });
   }
 
-  /** To one that has just ended nothing is said; its end is told apart. */
+  /** Does nothing if the worker has just ended: that is noticed elsewhere. */
   #send(message: ToWorker): void {
     if (this.#child.connected) this.#child.send(message, () => undefined);
   }
 }
 
-/** Resolves when the process is gone and all that it said was heard. */
+/** Resolves when the process has ended and all its messages have been read. */
 async function exitOf(child: ChildProcess): Promise<Exit> {
   const exit = await new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }));
-    // Also says that a message or a signal did not get through: those ends are told apart.
+    // Without a pid the process could not be started. Other errors, a message that did not get through, are no end.
     child.on('error', () => child.pid === undefined && resolve({ code: null, signal: null }));
   });
   const silent = new Promise<void>((resolve) => child.once('disconnect', resolve));

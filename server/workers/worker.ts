@@ -7,8 +7,8 @@ import { type FromWorker, Questions, type ToWorker, toWorker } from './messages.
 import { timing } from './timing.ts';
 
 /*
- * The program of one worker: a whole server on a port that it shares, run by a first process that started it (main.ts). It
- * serves when told where, and drains when told so, when it gets SIGTERM, or when the first process is gone.
+ * The program of one worker: a whole server, on a port that it shares with the other workers. The first process (main.ts) starts
+ * it and tells it where to serve. It drains when the first process says so or is gone, and on SIGTERM.
  */
 
 const scrapes = new Questions<string>();
@@ -19,7 +19,7 @@ async function serve(config: Config, place: ToWorker & { type: 'serve' }): Promi
   const { worker, port, databaseUrl, redisUrl } = place;
   const log = createLog(config.logLevel).child({ worker });
   const scrape = () => scrapes.ask((id) => tell({ type: 'scrape', id }), timing.scrapeMs);
-  // The kernel deals connections out evenly, so each takes its share of those that the server may have.
+  // The kernel distributes connections evenly, so each worker may have an equal share of them.
   const maxSessions = Math.ceil(config.maxSessions / config.workers);
   const own = { ...config, port, databaseUrl, redisUrl, maxSessions };
   return startApp(own, log, { worker, scrape });
@@ -38,7 +38,7 @@ async function start(config: Config, place: ToWorker & { type: 'serve' }): Promi
 function end(drainMs: number): Promise<void> {
   ending ??= (async () => {
     setTimeout(() => exit(1), drainMs + timing.closeMs).unref();
-    // One that still waits for its stores serves nobody.
+    // Without an app it is still waiting for its stores and has no clients, so there is nothing to drain.
     await app?.stop();
     if (app) await tell({ type: 'last', samples: await app.samples() });
     exit(0);
@@ -50,7 +50,7 @@ async function report(id: number): Promise<void> {
   await tell({ type: 'report', id, samples: app ? await app.samples() : [] });
 }
 
-/** Resolves when it is on its way, or nobody is there to hear it. */
+/** Resolves when the message has been sent, or the first process is gone. */
 function tell(message: FromWorker): Promise<void> {
   return new Promise((resolve) => {
     if (process.send === undefined || !process.connected) return resolve();
@@ -82,7 +82,7 @@ const read = readConfig();
 if (!read.ok) throw new Error(read.problems.join('; '));
 const { config } = read;
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
-// Of a terminal they reach every process: the first one decides what they mean.
+// Ignored, because a terminal sends them to all processes. The first process decides what they mean.
 for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
 process.on('SIGTERM', () => void end(config.drainMs));
 process.on('disconnect', () => void end(config.drainMs));

@@ -8,13 +8,13 @@ export interface Workers {
   readonly port: number;
   /** Replaces them one after the other. */
   restart(): Promise<void>;
-  /** Drains all within `drainMs`. */
+  /** Drains all of them, within `drainMs`. */
   stop(): Promise<void>;
 }
 
 /**
- * One server of several processes on one port. Rejects with one line that says what is wrong, and then none is left.
- * @param onLost no worker is left and none can be started
+ * Starts one server of several processes on one port. When it rejects, with one line that says why, no process is left.
+ * @param onLost called when no worker is left and none can be started
  */
 export async function startWorkers(
   config: AppConfig,
