@@ -1,23 +1,23 @@
 import { Closers } from '../server/closers.ts';
 import { progress } from './bench/kit/progress.ts';
 
-/** Afterwards it ends with whatever is still open. */
+/** If closing takes longer than this, the process ends all the same. */
 const FORCE_AFTER_MS = 30_000;
 const INTERRUPTED = 130;
 
-/** A command at the terminal while it runs. */
+/** A running command of the terminal. */
 export interface Command {
-  /** Whatever is opened is added: it is closed at the end, and by Ctrl-C. */
+  /** Whatever the command opens must be added here. It is closed at the end, or after Ctrl-C. */
   readonly closers: Closers;
-  /** Somebody wants it to end: what was started is being closed. */
+  /** The command was interrupted, and is closing what it opened. */
   readonly interrupted: boolean;
-  /** What it is doing now; silent once it is interrupted. */
+  /** Shows on stderr what the command is doing. Does nothing once it is interrupted. */
   say(what: string): void;
 }
 
 /**
- * Runs `main` and ends the process with its code, after everything it opened was closed in reverse order; so too on a signal.
- * @param usage said beside whatever went wrong
+ * Runs `main`, closes everything that it opened in reverse order, and ends the process with its exit code. A signal ends it too.
+ * @param usage printed after an error
  */
 export async function runCommand(
   name: string,
@@ -38,7 +38,7 @@ export async function runCommand(
   const interruption = new Promise<number>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
-        // npm passes on what the terminal has sent already.
+        // The second signal of one Ctrl-C: the terminal sends it to all processes, and npm sends it once more.
         if (interrupted) return;
         progress('ending what was started');
         interrupted = true;
@@ -47,7 +47,7 @@ export async function runCommand(
     }
   });
   const done = main(command).catch((error: unknown) => {
-    // What ends beneath it because it is interrupted is no failure of its own.
+    // The error is a consequence of the interruption: what `main` was using has been closed.
     if (interrupted) return INTERRUPTED;
     progress('');
     return fail(
@@ -60,7 +60,7 @@ export async function runCommand(
   process.exit(code);
 }
 
-/** One line, or a few, on stderr. @returns the exit code of what went wrong */
+/** Prints a message to stderr. @returns the exit code for an error */
 export function fail(message: string): number {
   process.stderr.write(`${message}\n`);
   return 1;

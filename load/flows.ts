@@ -1,7 +1,7 @@
 /**
- * The processor of all scenarios: what a virtual user does, one exported step per flow. A step never rejects for what
- * the server does: outcomes are counted (flows/tally.ts) and written into the history, which is judged afterwards.
- * Each is an `async function` by its declaration: Artillery waits for any other by a callback.
+ * The Artillery processor of all scenarios: one exported function per flow says what a virtual user does. It never rejects because
+ * of what the server does: outcomes are counted (flows/tally.ts) and written into the history, which is judged afterwards.
+ * All of them must be declared as `async function`: Artillery expects a callback to be called by any other function.
  */
 import { randomUUID } from 'node:crypto';
 import {
@@ -33,19 +33,19 @@ export async function leave(context: Context): Promise<void> {
   await visitOf(context).user.leave();
 }
 
-/** Repeats a turn until the run is over; a user whose connection was lost is out. */
+/** Repeats a turn until the run is over, or the user's connection is lost. */
 async function turns(context: Context, turn: (visit: Visit) => Promise<void>): Promise<void> {
   const visit = visitOf(context);
   while (!isOver(visit) && visit.user.isConnected) {
     await turn(visit);
-    // Whatever a turn does: a user is never faster than a very nervous person.
+    // However short a turn is, no user is faster than an impatient person.
     await pause(about(10));
   }
 }
 
 const wanted = ({ seatIds }: Visit): string[] => [...seatIds];
 
-/** One holder at a time, whose lease is kept alive until it is given back or its holder vanishes. */
+/** Holds a free seat, keeps the lease alive, and then releases it or disconnects. */
 export async function contend(context: Context): Promise<void> {
   await turns(context, async (visit) => {
     await untilFree(visit, wanted(visit));
@@ -56,7 +56,7 @@ export async function contend(context: Context): Promise<void> {
   });
 }
 
-/** Nobody keeps anything alive. */
+/** Holds a seat without heartbeats, so that the lease expires. */
 export async function expire(context: Context): Promise<void> {
   await turns(context, async (visit) => {
     const [seatId = ''] = wanted(visit);
@@ -67,7 +67,7 @@ export async function expire(context: Context): Promise<void> {
   });
 }
 
-/** Everybody reaches for the seat in the moment it is free. Most give it back soon, some leave it to end. */
+/** All users want the seat in the moment in which it is free. Most release it soon, some let it expire. */
 export async function race(context: Context): Promise<void> {
   await turns(context, async (visit) => {
     const [seatId = ''] = wanted(visit);
@@ -79,7 +79,7 @@ export async function race(context: Context): Promise<void> {
   });
 }
 
-/** Holds, hesitates, often longer than the lease lasts, confirms; and after a while the office takes it back. */
+/** Holds seats, waits, often longer than the lease lasts, and confirms them. After a while the box office refunds the booking. */
 export async function buy(context: Context): Promise<void> {
   await turns(context, async (visit) => {
     const { user, variables } = visit;
@@ -98,7 +98,7 @@ export async function buy(context: Context): Promise<void> {
   });
 }
 
-/** Two seats in one frame, or one after the other, from either end. */
+/** Half of the users hold their seats in one frame, the others one after the other, in either order: those can block each other. */
 async function holdInSomeOrder(visit: Visit, seatIds: string[]): Promise<boolean> {
   if (visit.user.number % 2 === 0) return hold(visit, seatIds);
   const inOrder = visit.user.number % 4 === 1 ? seatIds : seatIds.toReversed();
@@ -110,13 +110,13 @@ async function holdInSomeOrder(visit: Visit, seatIds: string[]): Promise<boolean
   return true;
 }
 
-/** The same request again has the same outcome. */
+/** Sends the same request again. It must be answered as a replay. */
 async function confirmAgain(visit: Visit, seatIds: string[], requestId: string): Promise<void> {
   const reply = await confirm(visit, seatIds, requestId);
   if (reply?.type === 'confirmed' && !reply.replayed) visit.tally.count('unexpected', 'booked_again');
 }
 
-/** The last booking of a run stays. */
+/** Bookings of the last moments of a run are not refunded, so that some are left at its end. */
 const KEEPS_LAST_MS = 1_500;
 
 async function refundLater(visit: Visit, requestId: string): Promise<void> {
@@ -126,13 +126,13 @@ async function refundLater(visit: Visit, requestId: string): Promise<void> {
   await refund($env.ROWLOCK_TARGET, $env.ROWLOCK_ADMIN_TOKEN, requestId, visit.tally);
 }
 
-/** Wants two to four seats side by side among the best that are left; hesitates; pays, gives up, or is gone. */
+/** Holds two to four adjacent seats among the best that are free, waits, and then confirms, releases or disconnects. */
 export async function rush(context: Context): Promise<void> {
   await turns(context, async (visit) => {
     const { user, variables } = visit;
     const seatIds = bestSeats(visit, 2 + Math.floor(Math.random() * 3));
     if (seatIds.length === 0) return pause(Math.min(about(1_000), leftMs(visit)));
-    // Few look on: the map of everybody would be most of the load, and watch-crowd is about that.
+    // Only few users watch. If all did, most of the load would be deliveries, and those are what watch-crowd tests.
     if (user.number % 10 !== 0) await user.unwatch();
     if (await hold(visit, seatIds)) await decide(visit, seatIds);
     if (user.number % 10 !== 0 && user.isConnected && !isOver(visit)) await user.watch();
@@ -148,20 +148,20 @@ async function decide(visit: Visit, seatIds: string[]): Promise<void> {
   else await confirm(visit, seatIds, randomUUID());
 }
 
-/** The further to the front the better, but not everybody goes for the very first. */
+/** Free seats near the front. The start is random, so that not all users want the very first ones. */
 function bestSeats({ user, seatIds }: Visit, many: number): string[] {
   const free = seatIds.filter((seatId) => user.map.stateOf(seatId) === 'available');
   const from = Math.floor(Math.random() ** 3 * Math.max(0, free.length - many));
   return free.slice(from, from + many);
 }
 
-/** Five buy, everybody else watches; at the end each map is held against a fresh one. */
+/** Five users buy, all others watch. At the end each compares its map with a fresh snapshot. */
 export async function crowd(context: Context): Promise<void> {
   const visit = visitOf(context);
   const { user, variables } = visit;
   if (user.number < variables.buyers) await turns(context, buyFromTheCrowd);
   else await user.until(() => false, leftMs(visit));
-  // What the last of the buyers did is on its way for a tick.
+  // The last changes reach watchers only with the next tick.
   await pause(500);
   await user.compareMaps();
 }
@@ -174,7 +174,7 @@ async function buyFromTheCrowd(visit: Visit): Promise<void> {
   else await release(visit);
 }
 
-/** A seat each. When the hour strikes all connections break at once, and everybody comes back for what they had. */
+/** Each user holds a seat. Again and again all connections break at the same time, and all users come back to resume their leases. */
 export async function storm(context: Context): Promise<void> {
   const visit = visitOf(context);
   const { user, variables } = visit;
@@ -188,7 +188,7 @@ export async function storm(context: Context): Promise<void> {
   });
 }
 
-/** Half of the grace that the server gives. */
+/** Half of the grace period that the server gives before it frees the seats of a lost connection. */
 const BACK_IN_TIME_MS = 2_500;
 
 async function breakAndResume({ user, variables, tally }: Visit, seatIds: string[]): Promise<void> {
@@ -204,12 +204,12 @@ async function breakAndResume({ user, variables, tally }: Visit, seatIds: string
   else tally.count(inTime ? 'unexpected' : 'expected', 'lost_by_the_storm');
 }
 
-/** The first half of the users takes every seat and pays for half of them; all others wait for the rest. */
+/** The first half of the users holds all seats and confirms half of them. The others wait for the rest to expire. */
 export async function secondWave(context: Context): Promise<void> {
   const visit = visitOf(context);
   const { user, variables } = visit;
   const isFirst = user.number < variables.users / 2;
-  // Every fifth looks on all the time: the map of everybody would be most of the load, and watch-crowd is about that.
+  // Only every fifth user watches all the time. If all did, most of the load would be deliveries, which watch-crowd tests.
   const looksOn = user.number % 5 === 0;
   if (!looksOn) await user.unwatch();
   if (isFirst && elapsedMs() < variables.waveMs - SHORTEST_TTL_MS) await firstWave(visit);
@@ -229,7 +229,7 @@ async function firstWave(visit: Visit): Promise<void> {
   const seatIds = visit.seatIds.slice(user.number * each, (user.number + 1) * each);
   const ttlMs = Math.max(SHORTEST_TTL_MS, Math.round(variables.waveMs - elapsedMs()));
   if (!(await hold(visit, seatIds, ttlMs))) {
-    // The second wave begins at its hour, whether or not everybody was there for the first.
+    // The second wave begins at a fixed time. Users of the first who arrive after it may find their seat taken.
     tally.count(elapsedMs() < variables.waveMs ? 'unexpected' : 'expected', 'first_wave_refused');
   } else if (user.number % 2 === 0) await confirm(visit, seatIds, randomUUID());
   else await letExpire({ ...visit, variables: { ...variables, ttlMs } }, seatIds[0] ?? '');

@@ -1,7 +1,7 @@
 /**
- * What the clients of a run saw, as JSON lines: one file per client process, in the order in which it happened there.
- * Times are milliseconds of the machine's monotonic clock, so lines of all processes of one machine compare.
- * Secrets are hashed before they are written; a session's hash is the same wherever it appears.
+ * What the clients of a run saw, as JSON lines: one file for each client process, in the order in which things happened there.
+ * Times are milliseconds of the machine's monotonic clock, so those of all processes of a machine can be compared. Secrets are
+ * written as hashes; a session has the same hash wherever it appears.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, mkdirSync, openSync, writeSync } from 'node:fs';
@@ -14,10 +14,10 @@ const ms = z.number().min(0);
 const at = <Kind extends string, Fields extends z.ZodRawShape>(kind: Kind, fields: Fields) =>
   z.strictObject({ kind: z.literal(kind), ms, ...fields });
 
-/** One socket, opened once: a client that comes back is another one. Unique over all files of the run. */
+/** The name of one socket, unique in all files of the run. A client that comes back has another one. */
 const client = z.string().min(1);
 
-/** A map as a client that asks for it at the end is told. */
+/** A seat map, as the server told it at the end of a run. */
 const endMap = z.strictObject({
   showId: z.string(),
   epoch: z.string(),
@@ -28,22 +28,21 @@ const endMap = z.strictObject({
 export type EndMap = z.infer<typeof endMap>;
 
 const line = z.discriminatedUnion('kind', [
-  /** `pushes: false`: its pushed snapshots and deltas are not written down, so its map cannot be followed. */
+  /** `pushes: false`: pushed snapshots and deltas of this client are not recorded, so its map cannot be checked. */
   at('open', { client, pushes: z.boolean() }),
-  /** Just before the frame was handed to the socket. */
+  /** Recorded just before the frame is sent. */
   at('invoke', { client, frame: clientFrame }),
-  /** A frame with an id: the reply to the invoke of the same client and id. */
+  /** A frame with an id: the reply to the `invoke` of the same client with the same id. */
   at('return', { client, frame: serverFrame }),
   at('push', { client, frame: serverFrame }),
-  /** The client is about to end its socket, one way or another: from now on the server may let its leases go. */
+  /** The client is about to close or cut its socket. From now on the server may end its leases. */
   at('closing', { client }),
   at('close', { client, code: z.int() }),
   /**
-   * Something was done to the stores between `ms` and `untilMs`. `forgets`: leases may have been lost, of these seats,
-   * of this show, or (without either) of all. `prolongsMs`: a clock was wrong, or the
-   * ends of leases were forgotten: those of the time may have lasted so much longer. `touches`: what else may have
-   * suffered; leases that ended before their time are excused by no other fault (absent: `leases`), frames that never
-   * came by none that leaves `sockets` alone.
+   * A fault between `ms` and `untilMs`. `forgets`: leases may have been lost, those of these seats, of this show or, without
+   * either, all. `prolongsMs`: because a clock was wrong, or the ends of leases were forgotten, leases of that time may have
+   * lasted so much longer. `touches`: what else the fault may have caused. Only a fault that touches `leases` (the default)
+   * excuses leases that ended too early, and only one that touches `sockets` excuses frames that never arrived.
    */
   at('fault', {
     untilMs: ms,
@@ -54,7 +53,7 @@ const line = z.discriminatedUnion('kind', [
     showId: z.string().exactOptional(),
     seatIds: z.array(z.string()).exactOptional(),
   }),
-  /** The maps once everything had settled. */
+  /** The maps after everything had settled. */
   at('end', { maps: z.array(endMap) }),
 ]);
 export type HistoryLine = z.infer<typeof line>;
@@ -63,7 +62,7 @@ export type FaultLine = LineOf<'fault'>;
 
 const parser = z.compile(line);
 
-/** Machine-wide on Linux (CLOCK_MONOTONIC), in milliseconds with microseconds behind the point. */
+/** Milliseconds, to the microsecond, of a clock that all processes of the machine share (CLOCK_MONOTONIC on Linux). */
 export function machineMs(): number {
   return Number(process.hrtime.bigint() / 1_000n) / 1_000;
 }
@@ -72,8 +71,8 @@ const FLUSH_CHARS = 64 * 1024;
 const FLUSH_MS = 200;
 
 /**
- * Writes one process' file `<dir>/<name>.jsonl`. Lines are gathered and written synchronously, 64 KiB at once: the
- * page cache takes that in microseconds, and nothing is lost in a process that ends without waiting.
+ * Writes the file of one process, `<dir>/<name>.jsonl`. Lines are written synchronously, 64 KiB at a time: that takes only
+ * microseconds, and nothing is lost if the process ends without waiting.
  */
 export class HistoryRecorder {
   readonly #file: number;
@@ -94,20 +93,20 @@ export class HistoryRecorder {
     this.#write({ kind: 'open', ms: machineMs(), client, pushes });
   }
 
-  /** Call it before the frame goes out, so that its effect cannot come first. */
+  /** Must be called before the frame is sent, so that no effect of it can be recorded earlier. */
   sent(client: string, frame: ClientFrame): void {
     this.#write({ kind: 'invoke', ms: machineMs(), client, frame: this.#veilSent(frame) });
   }
 
-  /** Call it with every frame, first thing. Of a client without `pushes`, pushed maps may be left out. */
+  /** Must be called with every frame before anything else is done with it; without `pushes` only with replies and other pushes. */
   received(client: string, frame: ServerFrame): void {
     const kind = 'id' in frame && frame.id !== undefined ? 'return' : 'push';
     this.#write({ kind, ms: machineMs(), client, frame: this.#veilReceived(frame) });
   }
 
   /**
-   * Call it before the socket is closed or terminated from this side. Without it nothing is known of the client's
-   * leases after the last frame that it sent.
+   * Must be called before the client closes or cuts its socket. Without it nothing is known about its leases after the last frame
+   * that it sent.
    */
   closing(client: string): void {
     this.#write({ kind: 'closing', ms: machineMs(), client });
@@ -117,7 +116,7 @@ export class HistoryRecorder {
     this.#write({ kind: 'close', ms: machineMs(), client, code });
   }
 
-  /** `ms` is from before the fault began (`machineMs()`); now it is over. */
+  /** To be called when the fault is over. `ms` is the time before it began (`machineMs()`). */
   fault(fault: Omit<FaultLine, 'kind' | 'untilMs'>): void {
     this.#write({ kind: 'fault', untilMs: machineMs(), ...fault });
   }
@@ -160,7 +159,7 @@ export class HistoryRecorder {
     return frame.type === 'welcome' ? { ...frame, session: this.#hash(frame.session) } : frame;
   }
 
-  /** As long as a token and of the same letters, so that the frame keeps its form. */
+  /** The hash has the length and the alphabet of a session, so that the frame still matches its schema. */
   #hash(secret: string): string {
     const known = this.#hashes.get(secret);
     if (known !== undefined) return known;
@@ -181,8 +180,8 @@ export async function historyFiles(dir: string): Promise<string[]> {
 }
 
 /**
- * The lines of one file in their order, some at a time: a file is never in memory as a whole. Throws, with file and
- * line number, on a line that is no line of a history; a last line that was cut off is left out.
+ * The lines of one file in their order, in parts, so that the file is never in memory as a whole. Throws, with file and line
+ * number, if a line is not valid. A last line that was cut off is ignored.
  */
 export async function* readHistory(file: string): AsyncGenerator<HistoryLine[]> {
   let rest = '';

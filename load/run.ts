@@ -1,4 +1,4 @@
-/** npm run load -- <scenario|all|ci>: plays races against a server, has them judged, and says what came out. */
+/** npm run load -- <scenario|all|ci>: plays scenarios against a server, checks their histories, and prints the verdicts. */
 import { describeMachine } from './bench/kit/machine.ts';
 import { progress } from './bench/kit/progress.ts';
 import { type Command, fail, runCommand } from './command.ts';

@@ -1,4 +1,4 @@
-/** npm run verify: judges a database, a history, or both. Exit code 0: nothing is wrong; 1: violations; 2: it could not look. */
+/** npm run verify: checks a database, a history, or both. Exit codes: 0 nothing is wrong; 1 violations; 2 it could not check. */
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Verdict, verify } from './verify/verify.ts';
@@ -13,7 +13,7 @@ const USAGE = [
   '  --json          the verdict as JSON',
 ].join('\n');
 
-/** The verdict for people: what was looked at, then every violation with its operations. */
+/** The verdict as text: what was checked, then every violation with its operations. */
 export function printVerdict({ ok, violations, kinds, looked, outcomes }: Verdict): string {
   const counts = (of: Readonly<Record<string, number>>) =>
     Object.entries(of)

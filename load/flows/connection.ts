@@ -22,17 +22,17 @@ export type { Request };
 
 export interface ConnectionOptions {
   readonly recorder: HistoryRecorder;
-  /** Unique over all files of the run. */
+  /** Unique in all files of the run. */
   readonly name: string;
-  /** Whether pushed maps are written down: too many to do so for everybody. */
+  /** Whether pushed snapshots and deltas are recorded: for all users that would be too many. */
   readonly pushes: boolean;
-  /** Every frame, in the order they came and before any waiter hears of its reply. */
+  /** Called with every frame, in their order, and before `ask` resolves with it. */
   readonly onFrame: (frame: ServerFrame, isReply: boolean) => void;
-  /** Not called for a close that was asked for here. */
+  /** Not called after `close` or `vanish`. */
   readonly onLost: (why: string) => void;
 }
 
-/** Opens a socket; resolves to undefined when the server does not let it. */
+/** Opens a socket. Resolves to undefined if the server refuses it. */
 export function openSocket(url: string): Promise<WebSocket | undefined> {
   return new Promise((resolve) => {
     const options = { perMessageDeflate: false, handshakeTimeout: OPEN_WITHIN_MS };
@@ -43,8 +43,8 @@ export function openSocket(url: string): Promise<WebSocket | undefined> {
 }
 
 /**
- * One socket from open to close, with the one listener that its frames go through: replies to who asked, by id,
- * and pushes to the user. Every wait has a deadline, and everything is written into the history first.
+ * One socket and its frames: it gives each reply, by its id, to the call that asked, and every frame to the user. Frames are
+ * recorded in the history before anything else is done with them. Every wait has a deadline.
  */
 export class Connection {
   readonly #socket: WebSocket;
@@ -74,7 +74,7 @@ export class Connection {
     return this.#socket.readyState === WebSocket.OPEN;
   }
 
-  /** Resolves to undefined when no reply came: not in time, or the socket was closed. */
+  /** Resolves to undefined if there was no reply in time, or the socket was closed. */
   ask(request: Request): Promise<ServerFrame | undefined> {
     const id = `${++this.#ids}`;
     const frame: ClientFrame = { ...request, id };
@@ -92,7 +92,7 @@ export class Connection {
     });
   }
 
-  /** Reads nothing more until `readOn`: what is sent to it stays with the network, then with the server. */
+  /** Stops reading until `readOn`. What is sent to it fills the buffers of the network, then those of the server. */
   readNothing(): void {
     this.#socket.pause();
   }
@@ -101,7 +101,7 @@ export class Connection {
     this.#socket.resume();
   }
 
-  /** Says goodbye; a server that does not answer is left without. */
+  /** Closes the socket in order, or cuts it if the server does not answer the close. */
   async close(): Promise<void> {
     this.#isEnding = true;
     this.#socket.close(1000);
@@ -110,7 +110,7 @@ export class Connection {
     clearTimeout(timer);
   }
 
-  /** Without a word, as when the network goes away. */
+  /** Cuts the connection without a close frame, as a lost network does. */
   async vanish(): Promise<void> {
     this.#isEnding = true;
     this.#socket.terminate();

@@ -3,7 +3,7 @@ import { machineMs } from '../history.ts';
 import { about, elapsedMs, pause } from './run-clock.ts';
 import type { Visit } from './user-of.ts';
 
-/** Beats stop well before a lease ends. */
+/** Heartbeats are this frequent, so that a lease survives a late one. */
 const BEATS_PER_TTL = 3;
 const LONGEST_BEAT_MS = 1_000;
 /** A lease that has ended is swept within SWEEP_MS; the rest is for a busy machine. */
@@ -14,7 +14,7 @@ export const isOver = ({ variables }: Visit): boolean => elapsedMs() >= variable
 
 export const leftMs = ({ variables }: Visit): number => Math.max(0, variables.runS * 1000 - elapsedMs());
 
-/** Until all of them look free, or it is time to try anyway: the map may be wrong when somebody lies to Redis. */
+/** Waits until all seats look free, but only for a while: when locks are deleted in Redis, the map may be wrong. */
 export async function untilFree(visit: Visit, seatIds: readonly string[]): Promise<void> {
   const { user, variables } = visit;
   const isFree = () => seatIds.every((seatId) => user.map.stateOf(seatId) === 'available');
@@ -28,7 +28,7 @@ export async function hold(visit: Visit, seatIds: string[], ttlMs = visit.variab
   return (await user.ask('held', request, ['seat_unavailable'])) !== undefined;
 }
 
-/** Keeps what it has alive for so long. False when some of it was lost, or the connection. */
+/** Keeps the user's leases alive for so long. False if one of them, or the connection, was lost. */
 export async function keep(visit: Visit, forMs: number): Promise<boolean> {
   const { user, variables } = visit;
   const beatMs = Math.min(LONGEST_BEAT_MS, variables.ttlMs / BEATS_PER_TTL);
@@ -40,13 +40,13 @@ export async function keep(visit: Visit, forMs: number): Promise<boolean> {
     const renewed = await user.ask('renewed', { type: 'heartbeat' });
     if (renewed?.lost.length) break;
   }
-  // Only a liar takes away what was kept alive.
+  // A lease that is kept alive may be lost only if the scenario deletes locks in Redis.
   if (user.isConnected)
     visit.tally.count(variables.lieEveryMs > 0 ? 'expected' : 'unexpected', 'lease_taken_away');
   return false;
 }
 
-/** Waits until what it has ended by itself, and was told so. */
+/** Waits until the lease has expired and the server has said so. */
 export async function letExpire({ user, variables, tally }: Visit, seatId: string): Promise<void> {
   const told = await user.until(() => user.lost.has(seatId), variables.ttlMs + SWEPT_WITHIN_MS);
   if (!user.isConnected) return;
@@ -62,7 +62,7 @@ export async function release({ user, variables }: Visit): Promise<void> {
   await user.ask('released', { type: 'release', showId: variables.showId });
 }
 
-/** The network goes away and comes back: a new session, which owns nothing. */
+/** Cuts the connection and comes back with a new session, which owns nothing. */
 export async function vanishAndComeBack(visit: Visit): Promise<void> {
   await visit.user.vanish();
   await pause(Math.min(about(COMES_BACK_AFTER_MS), leftMs(visit)));
@@ -71,11 +71,11 @@ export async function vanishAndComeBack(visit: Visit): Promise<void> {
   await visit.user.watch();
 }
 
-/** Not a last word on the request: the same one again may still book. */
+/** After these codes the outcome is open: the same request may still book when it is repeated. */
 const passing = ['busy', 'unavailable', 'outcome_unknown', 'internal'];
 const CONFIRM_TRIES = 8;
 
-/** Repeats the confirm until its outcome is final. Undefined when there is none: the connection is lost. */
+/** Repeats the confirm until its outcome is final. Undefined: there is none, because the connection was lost. */
 export async function confirm(
   visit: Visit,
   seatIds: string[],

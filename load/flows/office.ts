@@ -2,7 +2,7 @@ import type { Tally } from './tally.ts';
 
 const ANSWER_WITHIN_MS = 10_000;
 
-/** The box office: refunds a booking, so that its seats can be raced for again. */
+/** Refunds a booking as the box office would, so that its seats can be sold again. */
 export async function refund(
   target: string,
   adminToken: string,

@@ -5,24 +5,24 @@ import type { HistoryRecorder } from '../history.ts';
 
 export interface RecordedSocketOptions {
   readonly recorder: HistoryRecorder;
-  /** A name for each socket, unique over all files of the run. */
+  /** Makes the name of the next socket, unique in all files of the run. */
   readonly name: () => string;
-  /** Whether pushed maps are written down: too many to do so for everybody. */
+  /** Whether pushed snapshots and deltas are recorded: for all users that would be too many. */
   readonly pushes?: boolean;
   readonly onOpen?: (socket: { vanish(): Promise<void> }) => void;
   readonly onSent?: () => void;
   readonly onClosed?: (socket: { vanish(): Promise<void> }) => void;
-  /** What no client may send, and no server. */
+  /** Called when client or server sends something that is not a frame of the protocol. */
   readonly onWrong: (what: string) => void;
 }
 
-/** For the client (`rowlock/client`): a WebSocket of which everything is written into the history, as of a raw connection. */
+/** A WebSocket class for the client library (`rowlock/client`) that records everything in the history, as `Connection` does. */
 export function recordedSocket(options: RecordedSocketOptions): SocketConstructor {
   const { recorder, pushes = true, onOpen, onSent, onClosed, onWrong } = options;
   return class extends WebSocket {
     readonly #name = options.name();
 
-    // Before the client's own listeners: it may send at once.
+    // These listeners must come before those of the client, which may send at once when the socket opens.
     constructor(url: string, protocols: string) {
       super(url, protocols, { perMessageDeflate: false });
       this.on('error', () => undefined);
@@ -47,7 +47,7 @@ export function recordedSocket(options: RecordedSocketOptions): SocketConstructo
       super.close(code, reason);
     }
 
-    /** Without a word, as when the network goes away. */
+    /** Cuts the connection without a close frame, as a lost network does. */
     async vanish(): Promise<void> {
       if (this.readyState === WebSocket.OPEN) recorder.closing(this.#name);
       this.terminate();

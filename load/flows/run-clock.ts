@@ -11,7 +11,7 @@ export function elapsedMs(): number {
 
 export const pause = (ms: number): Promise<void> => sleep(Math.max(0, ms));
 
-/** Between half and one and a half of it. */
+/** A random time between 0.5 and 1.5 times `ms`. */
 export const about = (ms: number): number => ms * (0.5 + Math.random());
 
 export function oneOf<T>(...choices: [T, ...T[]]): T {

@@ -2,40 +2,40 @@ import { z } from 'zod';
 
 const count = z.coerce.number().int().min(0);
 
-/** The variables of a scenario's YAML, after its quick form and the flags have had their say. Times in ms, unless named. */
+/** The variables of a scenario: those of its YAML, changed by its quick form and by the flags. */
 export const scenarioVariables = z.strictObject({
-  /** How many seats, or their names. Not needed beside `seatsPerUser`. */
+  /** The number of seats, or their names. Not needed if there is `seatsPerUser`. */
   seats: z.union([z.int().min(1), z.string().regex(/^[\w,-]+$/)]).optional(),
   seatsPerUser: count.optional(),
   users: count.min(1),
   rampPerS: z.coerce.number().positive(),
-  /** From the first arrival until nobody begins anything new. */
+  /** From the first arrival until no user begins another turn. */
   runS: z.coerce.number().positive(),
   ttlMs: count,
-  /** How long a holder keeps a seat, on average. */
+  /** How long a user keeps a seat, on average. */
   keepMs: count.default(0),
   /** Between hold and confirm, on average. */
   thinkMs: count.default(0),
   /** Between two tries for a seat that is taken, on average. */
   pollMs: count.default(500),
-  /** How often the liar deletes a lock, on average; 0: nobody lies. */
+  /** The average time between two locks that are deleted in Redis (run/liar.ts); 0: none is. */
   lieEveryMs: count.default(0),
   buyers: count.default(0),
-  /** Between two storms. */
+  /** The time between two storms. */
   everyMs: count.default(0),
-  /** When the unpaid leases end, from the first arrival. */
+  /** From the first arrival until the leases end that were not confirmed. */
   waveMs: count.default(0),
 });
 export type ScenarioVariables = z.infer<typeof scenarioVariables>;
 
-/** What the flows get on top: the variables of a run travel through Artillery's command line. */
+/** What the flows get: the variables of the scenario, and those of the run. All of them pass through Artillery's command line. */
 export const flowVariables = z.object({
   ...scenarioVariables.shape,
   showId: z.string(),
   $env: z.object({
     ROWLOCK_TARGET: z.string(),
     ROWLOCK_HISTORY: z.string(),
-    /** Without it nobody can refund. */
+    /** Undefined: there are no refunds. */
     ROWLOCK_ADMIN_TOKEN: z.string().optional(),
   }),
 });
@@ -43,7 +43,7 @@ export type FlowVariables = z.infer<typeof flowVariables>;
 
 const SEATS_PER_ROW = 50;
 
-/** A1 … A50, B1 …, Z50, AA1 …: the best ones first. */
+/** A1 … A50, B1 … Z50, AA1 …, the best seats first. */
 function seatNames(many: number): string[] {
   return Array.from(
     { length: many },
@@ -56,7 +56,7 @@ function rowName(row: number): string {
   return row < 26 ? letter : rowName(Math.floor(row / 26) - 1) + letter;
 }
 
-/** The seats of the show that a scenario is played in. */
+/** The seats of the scenario's show. */
 export function seatsOf({ seats, seatsPerUser, users }: ScenarioVariables): string[] {
   if (seatsPerUser !== undefined) return seatNames(seatsPerUser * users);
   return typeof seats === 'string' ? seats.split(',') : seatNames(seats ?? 1);

@@ -1,6 +1,6 @@
 import type { ErrorFrame, ServerFrame } from '../../protocol/index.ts';
 
-/** Artillery's emitter for own metrics. */
+/** The part of Artillery that takes custom metrics. */
 export interface Metrics {
   emit(kind: 'counter' | 'histogram', name: string, value: number): void;
 }
@@ -9,8 +9,8 @@ export type Refusal = ErrorFrame['code'];
 type Sort = 'expected' | 'unexpected' | 'failed';
 
 /**
- * Counts outcomes in three sorts: what the scenario is about, refusals included; answers that it has no room for; and
- * what is no answer at all.
+ * Counts outcomes. `expected`: what the scenario is about, including its refusals. `unexpected`: answers that it should never get.
+ * `failed`: no answer at all.
  */
 export class Tally {
   readonly #metrics: Metrics;
@@ -23,7 +23,7 @@ export class Tally {
     this.#metrics.emit('counter', `${sort}.${name}`, 1);
   }
 
-  /** The reply to `asked`, where these refusals are part of the game. */
+  /** @param allowed refusals that the scenario expects */
   reply(asked: string, reply: ServerFrame, allowed: readonly Refusal[], tookMs: number): void {
     this.#metrics.emit('histogram', `took.${asked}`, tookMs);
     if (reply.type !== 'error') this.count('expected', reply.type);

@@ -5,7 +5,7 @@ import { type FlowVariables, flowVariables, seatsOf } from './settings.ts';
 import { type Metrics, Tally } from './tally.ts';
 import { VirtualUser } from './virtual-user.ts';
 
-/** What Artillery hands to every step of a virtual user: always the same object. */
+/** What Artillery passes to every step of a virtual user. It is the same object for all steps of one user. */
 export interface Context {
   readonly vars: Readonly<Record<string, unknown>>;
   readonly ws: WebSocket;
@@ -15,11 +15,11 @@ export interface Visit {
   readonly user: VirtualUser;
   readonly variables: FlowVariables;
   readonly tally: Tally;
-  /** Of the show, the best ones first. */
+  /** The seats of the show, the best first. */
   readonly seatIds: readonly string[];
 }
 
-/** So many users of a process write down every pushed map; the watcher of the run does too. */
+/** How many users of each process record pushed snapshots and deltas. The watcher of the run does, too. */
 const USERS_WITH_PUSHES = 20;
 
 interface Shared {
@@ -33,7 +33,7 @@ const visits = new WeakMap<Context, Visit>();
 let shared: Shared | undefined;
 let users = 0;
 
-/** One processor is loaded by each worker of Artillery. */
+/** What all users of this process share. Artillery loads this module once in each of its workers. */
 function sharedBy(context: Context): Shared {
   if (shared !== undefined) return shared;
   const variables = flowVariables.parse(context.vars);

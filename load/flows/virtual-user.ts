@@ -18,7 +18,7 @@ export interface UserOptions {
   readonly showId: string;
   /** From 0; part of the user's name in the history. */
   readonly number: number;
-  /** Names the process, so that names are unique over the run. */
+  /** Identifies the process, so that names are unique in the run. */
   readonly process: string;
   readonly recorder: HistoryRecorder;
   readonly tally: Tally;
@@ -27,13 +27,13 @@ export interface UserOptions {
 
 type ReplyOf<Type extends ServerFrame['type']> = Extract<ServerFrame, { type: Type }>;
 
-/** A buyer at their screen: one connection at a time, the map, and what they believe to hold. */
+/** A user with one connection at a time, a map of the show, and the leases that the server has granted. */
 export class VirtualUser {
   readonly userId = randomUUID();
-  /** As the client keeps it. */
+  /** The map of the client library. */
   readonly map = new SeatMap();
   readonly number: number;
-  /** Seats this session was told to have lost, with the reason; emptied by who reads it. */
+  /** Seats that `lease_lost` has named, with the reason. Whoever reads them removes them. */
   readonly lost = new Map<string, string>();
   readonly #options: UserOptions;
   #connection: Connection | undefined;
@@ -55,7 +55,7 @@ export class VirtualUser {
     return this.#welcome?.heartbeatMs ?? 10_000;
   }
 
-  /** Says hello on a socket that is open. With `leases` it resumes the session before. */
+  /** Says hello on an open socket. With `leases` it resumes the previous session. */
   async greet(socket: WebSocket, leases?: ShowSeats[]): Promise<WelcomeFrame | undefined> {
     const { recorder, process, number, pushes } = this.#options;
     const connection = new Connection(socket, {
@@ -78,7 +78,7 @@ export class VirtualUser {
     return reply;
   }
 
-  /** Comes back after a close. */
+  /** Connects again after a close. */
   async comeBack(leases?: ShowSeats[]): Promise<WelcomeFrame | undefined> {
     const socket = await openSocket(this.#options.url);
     if (socket !== undefined) return this.greet(socket, leases);
@@ -99,29 +99,29 @@ export class VirtualUser {
     await this.ask('unwatched', { type: 'unwatch', showId: this.#options.showId });
   }
 
-  /** Asks for the map anew and holds it against the one that was followed. */
+  /** Gets a fresh snapshot and compares it with the map that was followed. */
   async compareMaps(): Promise<void> {
     this.#watching = 'comparing';
     await this.ask('snapshot', { type: 'watch', showId: this.#options.showId });
   }
 
-  /** Asks for one thing; a refusal that is `allowed` is as good an outcome. Undefined when it was not granted. */
+  /** Undefined: the request was not granted. Refusals that are `allowed` count as expected. */
   async ask<Type extends ServerFrame['type']>(
     type: Type,
     request: Request,
     allowed: readonly Refusal[] = [],
   ): Promise<ReplyOf<Type> | undefined> {
     const reply = await this.#request(request.type, request, allowed);
-    // The protocol has one success frame for each request.
+    // Safe, because the protocol has one type of success frame for each request.
     return reply?.type === type ? (reply as ReplyOf<Type>) : undefined;
   }
 
-  /** The same, but refusals come back too. */
+  /** The same, but refusals are returned too. */
   async askAnything(request: Request, allowed: readonly Refusal[]): Promise<ServerFrame | undefined> {
     return this.#request(request.type, request, allowed);
   }
 
-  /** Resolves when `done` holds after something came, when the socket is lost, or when the time is over. */
+  /** Waits until `done` holds (checked at every frame), the connection is lost or the time is over. Resolves with `done()`. */
   async until(done: () => boolean, withinMs: number): Promise<boolean> {
     const endMs = machineMs() + withinMs;
     while (!done() && this.isConnected) {
@@ -148,12 +148,12 @@ export class VirtualUser {
     const fromMs = machineMs();
     const reply = await this.#connection?.ask(request);
     if (reply !== undefined) this.#options.tally.reply(what, reply, allowed, machineMs() - fromMs);
-    // A lost connection was counted already, once.
+    // A lost connection is counted elsewhere, once.
     else if (this.isConnected) this.#options.tally.count('failed', `${what}_overdue`);
     return reply;
   }
 
-  /** At once, not when the waiter's turn comes: what is pushed next may be in the same packet. */
+  /** Updates the state as soon as a frame arrives, not only when the promise of its reply resolves: a push may directly follow it. */
   #received(frame: ServerFrame, isReply: boolean): void {
     if (frame.type === 'lease_lost') {
       for (const seatId of frame.seatIds) this.lost.set(seatId, frame.reason);
@@ -169,14 +169,14 @@ export class VirtualUser {
     if (this.#watching === 'comparing' && isReply && frame.type === 'snapshot') this.#compare(frame);
     this.#watching = this.#watching === 'comparing' && !isReply ? 'comparing' : 'yes';
     if (this.map.fold(frame) !== 'gap') return;
-    // Nothing breaks in a run without faults that could excuse a gap.
+    // These runs have no faults that could explain a gap.
     this.#options.tally.count('unexpected', 'gap');
     void this.watch();
   }
 
   #compare({ epoch, seq, held, booked }: SnapshotFrame): void {
     const { position } = this.map;
-    // Changes of this very moment are in the snapshot already and reach the followed map with the next tick.
+    // The snapshot may be ahead by changes that reach the followed map with the next tick. Then they cannot be compared.
     if (position?.epoch !== epoch || position.seq !== seq) return;
     const same = (seats: readonly string[], state: SeatState) =>
       seats.length === this.map.count(state) && seats.every((id) => this.map.stateOf(id) === state);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { anyText, validFrame } from './frames.ts';
 import { handshake, type WireFrame, wireFrame } from './websocket.ts';
 
-/* Below the frame: what no WebSocket library sends, and upgrades that are none. */
+/* Inputs below the level of frames: bytes that no WebSocket library sends, and invalid upgrades. */
 
 const text = anyText(validFrame.filter(({ type }) => type !== 'confirm')).map((it) => Buffer.from(it));
 const noise = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
@@ -46,7 +46,7 @@ const wire: fc.Arbitrary<WireFrame> = fc.record({
   payload,
 });
 
-/** A message in pieces, with a control frame between them as it is allowed, or another message as it is not. */
+/** A fragmented message, with a control frame between the fragments, which is allowed, or with another message, which is not. */
 const fragmented: fc.Arbitrary<Buffer> = fc
   .tuple(text, fc.integer({ min: 1, max: 40 }), fc.constantFrom(undefined, 9, 10, 1, 8))
   .map(([whole, size, between]) => {
@@ -97,7 +97,7 @@ const flood = fc.tuple(fc.constantFrom(9, 10, 0), fc.integer({ min: 1, max: 200 
 const cut = (whole: fc.Arbitrary<Buffer>) =>
   fc.tuple(whole, fc.nat()).map(([bytes, at]) => bytes.subarray(0, at % (bytes.length + 1)));
 
-/** After a good handshake. */
+/** Bytes to send after a valid handshake. */
 export const socketBytes: fc.Arbitrary<Buffer> = fc.oneof(
   { weight: 8, arbitrary: wire.map(wireFrame) },
   { weight: 3, arbitrary: fragmented },
@@ -136,7 +136,7 @@ const headerLine = fc.oneof(
     .map(([name, value]) => `${name}: ${value}`),
 );
 
-/** Half of one, one with too much, one of another protocol. */
+/** Upgrade requests that are incomplete, too long or for another protocol. */
 export const upgrades: fc.Arbitrary<Buffer> = fc
   .tuple(
     usually('GET', fc.constantFrom('POST', 'HEAD', 'OPTIONS', 'get', '', 'PRI')),

@@ -17,20 +17,20 @@ import { SERVER_SETTINGS } from './settings.ts';
 import type { Shape } from './shape.ts';
 import { isQuiet, readState, type State, wrongs } from './state.ts';
 
-/** Alone first: that is what the neighbour is used to. */
+/** At first the neighbour is alone, to show its usual latency. */
 const ALONE_MS = 5_000;
 /**
- * Then so many of the inputs go to a server elsewhere on the same machine: what the neighbour loses by that is the machine's doing,
- * for the fuzzer takes a core by itself. Only what it loses beyond is its server's.
+ * This share of the inputs goes to another server on the same machine, for comparison. The fuzzer takes a whole core, so it slows
+ * the neighbour down in any case: only what goes beyond that is due to the neighbour's server.
  */
 const ELSEWHERE = 0.1;
-/** As often, at the most: a run of a few inputs is not made a long one. */
+/** This is repeated at most so often, so that a run of few inputs does not become a long one. */
 const MOST_ELSEWHERE = 5;
-/** What is let through before memory is looked at: caches fill, code gets compiled. */
+/** The share of the inputs before memory is first measured: at first caches fill and code is compiled. */
 const WARM_UP = 0.2;
 const LINGERERS = 10;
 const LINGER_MS = 75_000;
-/** Shorter runs do not wait for them. */
+/** Shorter runs have no lingering connections, because waiting for their end takes long. */
 const LINGER_FROM_INPUTS = 50_000;
 const QUIET_WITHIN_MS = 20_000;
 const LOOK_EVERY_MS = 200;
@@ -45,7 +45,7 @@ export interface Facts {
   readonly inputs: Readonly<Record<Kind, number>>;
   readonly connections: number;
   readonly tookS: number;
-  /** Types, codes, statuses and ways to end, with their number. */
+  /** How often each type, code, status and way to end was seen. */
   readonly answers: Readonly<Record<string, number>>;
   readonly neighbour: {
     readonly aloneMs: readonly number[];
@@ -56,11 +56,11 @@ export interface Facts {
   readonly late: Shape;
   readonly lingered: readonly Lingered[];
   readonly wrongs: readonly string[];
-  /** In words, what a run as short as this one says nothing about. */
+  /** Sentences that say what this run was too short to judge. */
   readonly notJudged: readonly string[];
 }
 
-/** Everything that is hostile, against one server: what came of it, in figures and in words. */
+/** Sends all kinds of hostile inputs to one server, and reports what happened. */
 export async function campaign({ inputs, seed, lanes }: Order, closers: Closers): Promise<Facts> {
   progress('starting PostgreSQL, Redis and the server');
   const { services, server, port } = await openServer(closers);
@@ -122,8 +122,8 @@ async function openNeighbour(closers: Closers, port: number) {
 }
 
 /**
- * With stores of its own, which end with it; again until there is enough to compare with.
- * @param latenciesMs of the neighbour, since it was asked last
+ * Sends inputs to another server, which has stores of its own, until there are enough latencies of the neighbour to compare with.
+ * @param latenciesMs returns the neighbour's latencies since it was last called
  */
 async function fuzzElsewhere(
   order: Order,
@@ -180,7 +180,7 @@ async function openServer(closers: Closers): Promise<Running> {
   return { services, server, port: Number(port) };
 }
 
-/** When all leases of the show that is fuzzed have ended, as they must. */
+/** Looks at the stores after all leases of the fuzzed show have ended. */
 async function look(
   services: Services,
   server: Child<UsageHandlers>,
@@ -216,7 +216,7 @@ function leaks({ connections }: Shape, lingered: readonly Lingered[], bugs: numb
     .map((it) => `${it.left} connections are still there: ${it.name}`);
   return [
     ...left,
-    // The neighbour's own is there.
+    // The one connection is the neighbour's.
     ...(connections === 1 ? [] : [`${connections} connections are open, of one client`]),
     ...(bugs === 0 ? [] : [`the server met ${bugs} bugs`]),
   ];

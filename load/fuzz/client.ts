@@ -3,11 +3,11 @@ import { handshake, ServerFrames, textFrame } from './websocket.ts';
 
 const PATIENCE_MS = 10_000;
 
-/** A WebSocket client down to its bytes. */
+/** A WebSocket client that controls every byte it sends. */
 export class FuzzClient {
   readonly socket: BareSocket;
   readonly frames = new ServerFrames();
-  /** Set when the server sent what is no WebSocket. */
+  /** Set if the server has sent something that is not valid WebSocket. */
   broken: Error | undefined;
 
   private constructor(port: number) {
@@ -38,7 +38,7 @@ export class FuzzClient {
     this.socket.write(textFrame(text));
   }
 
-  /** The first text from this one on that is accepted. */
+  /** Resolves with the first text that is accepted. @param from the index of the first text to look at */
   async text(accept: (text: string) => boolean, from = 0): Promise<string> {
     const find = () => this.texts.slice(from).find(accept);
     await this.socket.until(() => find() !== undefined, PATIENCE_MS);

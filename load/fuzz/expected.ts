@@ -10,7 +10,7 @@ import { sessionLimits } from '../../server/limits.ts';
 
 /** What the answer to one text must be. */
 interface Expected {
-  /** Nothing but this very answer will do. */
+  /** Only this very answer is right. */
   readonly exact: boolean;
   readonly id: string | undefined;
   readonly fits: (reply: ServerFrame) => boolean;
@@ -20,8 +20,8 @@ interface Expected {
 export interface Expectation {
   readonly replies: readonly Expected[];
   /**
-   * One of the texts ends the connection: what came before may be lost with it, what comes after is not heard. `perhaps`: so much
-   * is refused that it is abuse, unless it took its time.
+   * Whether one of the texts ends the connection. Then replies to earlier texts may be lost, and later texts are not read.
+   * `perhaps`: there are so many refusals that the server ends the connection, unless they are spread over enough time.
    */
   readonly ends: 'yes' | 'perhaps' | 'no';
 }
@@ -36,7 +36,7 @@ const successOf: Readonly<Record<ClientFrame['type'], readonly ServerFrame['type
   checkout: ['pinned'],
   confirm: ['confirmed'],
 };
-/** Codes that no good frame ever gets: those of frames that are none, and that of a bug. */
+/** Codes that a valid frame must never get: those of invalid frames, and that of a bug. */
 const never: ReadonlySet<string> = new Set([
   'internal',
   'unsupported',
@@ -52,7 +52,7 @@ const refusedAs = (id: string | undefined, code: ErrorFrame['code']): Expected =
   described: code,
 });
 
-/** A server's answers to these texts, sent in this order without waiting. */
+/** The right answers to these texts, if they are sent in this order without waiting. */
 export function expectationOf(texts: readonly Buffer[], joined: boolean): Expectation {
   const replies: Expected[] = [];
   let state: 'cold' | 'joining' | 'live' = joined ? 'live' : 'cold';
@@ -83,22 +83,22 @@ function answerTo({ type, id }: ClientFrame, joining: boolean): Expected {
   return { exact: false, id, fits, described: `an answer to ${type}` };
 }
 
-/** Answers, not pushes. */
+/** Whether a frame is an answer and not a push. */
 export const isReply = (frame: ServerFrame): boolean =>
   frame.type === 'error' || ('id' in frame && frame.id !== undefined);
 
-/** What had come when all of the replies were there, the connection was closed, or the time was over. */
+/** What had arrived when there were enough replies, the connection was closed, or the time was over. */
 export interface Heard {
   readonly replies: readonly ServerFrame[];
   readonly closed: boolean;
   readonly closeCode: number | undefined;
 }
 
-/** In words, what was not expected, or is missing. */
+/** A sentence that says what was not expected, or is missing. Undefined: everything is right. */
 export function compare({ replies: wanted, ends }: Expectation, heard: Heard): string | undefined {
   const wrong = wrongEnd(ends, heard);
   if (wrong !== undefined) return wrong;
-  // The same id may have been used twice: what leaves no choice comes first.
+  // Two requests may have the same id. Those that only one answer fits choose theirs first.
   const open = wanted.toSorted((a, b) => Number(b.exact) - Number(a.exact));
   const isError = (reply: ServerFrame) => Number(reply.type === 'error');
   for (const reply of heard.replies.toSorted((a, b) => isError(a) - isError(b))) {

@@ -1,20 +1,20 @@
 import fc from 'fast-check';
 import { limits } from '../../protocol/index.ts';
 
-/* Frames and bodies as clients send them, and with something wrong. Whatever is generated depends on the seed alone. */
+/* Valid and invalid frames and bodies. What is generated depends only on the seed. */
 
-/** These stand for what only the run knows, in its length, and are put in when it is sent. */
+/** Placeholders for values that are known only during a run. They have the same length, and are replaced when they are sent. */
 export const PLACES = {
   session: '{{session}}'.padEnd(44, '.'),
   user: '{{user}}'.padEnd(36, '.'),
   epoch: '{{epoch}}'.padEnd(16, '.'),
-  /** The session of somebody else. */
+  /** The session of another client. */
   victim: '{{victim}}'.padEnd(44, '.'),
 } as const;
 export type Places = Readonly<Record<keyof typeof PLACES, string>>;
 
 export function fillIn(bytes: Buffer, places: Places): Buffer {
-  // As latin1 every byte is a letter, and comes out as it went in.
+  // In latin1 every byte is one character, so that invalid UTF-8 is left as it is.
   let text = bytes.toString('latin1');
   if (!text.includes('{{')) return bytes;
   for (const [name, place] of Object.entries(PLACES))
@@ -22,14 +22,14 @@ export function fillIn(bytes: Buffer, places: Places): Buffer {
   return Buffer.from(text, 'latin1');
 }
 
-/** The show in which valid frames may do as they like. */
+/** The show in which valid frames may change anything. */
 export const FUZZ_SHOW = 'fuzz';
-/** One whose seats are all held or booked by others: nothing may change there. */
+/** A show whose seats are all held or booked by others, so that nothing may change there. */
 export const BYSTANDER_SHOW = 'bystander';
-/** More than a long run sells. */
+/** More seats than a long run can sell. */
 export const SEATS = 5_000;
 
-/** Few, for which everybody fights. */
+/** Few seats, so that many requests want the same ones. */
 const known = fc.integer({ min: 1, max: 40 }).map((n) => `A${n}`);
 const anySeat = fc.integer({ min: 41, max: SEATS }).map((n) => `A${n}`);
 const showId = fc.oneof(
@@ -42,7 +42,7 @@ const seatIds = fc.oneof(
   { weight: 1, arbitrary: fc.uniqueArray(known, { minLength: 1, maxLength: 40 }) },
   { weight: 1, arbitrary: fc.uniqueArray(fc.constantFrom('A1', 'Z9', 'x'.repeat(32)), { minLength: 1 }) },
 );
-/** Few, so that they meet again with other seats and users; and fresh ones. */
+/** A few ids that are used again and again, with other seats and users, and new ones. */
 const requestId = fc.oneof(
   fc.integer({ min: 1, max: 20 }).map((n) => `0198a3c4-7e1d-7c52-b1f0-${String(n).padStart(12, '0')}`),
   fc.uuid(),
@@ -67,7 +67,7 @@ const frame = (
     .tuple(id, fc.record(required), fc.record(optional, { requiredKeys: [] }))
     .map(([frameId, fields, more]) => ({ type, id: frameId, ...fields, ...more }));
 
-/** By the schemas of client-frames.ts: each of them decodes. */
+/** Frames that are valid by the schemas of client-frames.ts. */
 export const validFrame: fc.Arbitrary<Fields> = fc.oneof(
   frame('hello', {}, { userId, token: fc.string(), session, leases }),
   frame('watch', { showId }, { since }),
@@ -80,7 +80,7 @@ export const validFrame: fc.Arbitrary<Fields> = fc.oneof(
   frame('confirm', { showId, seatIds, requestId }),
 );
 
-/** By the schemas of http.ts. */
+/** Bodies that are valid by the schemas of http.ts. */
 const body = { show_id: showId, seat_ids: seatIds, user_id: userId };
 export const validBody: fc.Arbitrary<Fields> = fc.oneof(
   fc.record(body),
@@ -114,7 +114,7 @@ const fieldName = fc.oneof(
   fc.constantFrom('__proto__', 'constructor', 'toString', ''),
 );
 
-/** One or two fields of it are another, or gone. */
+/** A valid value with one or two fields replaced or removed. */
 const mutated = (valid: fc.Arbitrary<Fields>): fc.Arbitrary<string> =>
   fc
     .tuple(
@@ -125,7 +125,7 @@ const mutated = (valid: fc.Arbitrary<Fields>): fc.Arbitrary<string> =>
       const fields = new Map(Object.entries(base));
       for (const [name, value] of changes)
         value === undefined ? fields.delete(name) : fields.set(name, value);
-      // As JSON.parse makes it: `__proto__` is a field like any other.
+      // Unlike an object literal, this makes `__proto__` an ordinary field, as JSON.parse does.
       return JSON.stringify(Object.fromEntries(fields));
     });
 
@@ -161,7 +161,7 @@ const raw = fc.constantFrom(
   '',
   ' ',
 );
-/** To the largest that is taken, and beyond. */
+/** Texts up to the largest that is allowed, and larger ones. */
 const huge = fc
   .tuple(
     asText(fc.constant({ type: 'heartbeat', id: 'huge' })),
@@ -169,7 +169,7 @@ const huge = fc
   )
   .map(([text, size]) => text.padEnd(size));
 
-/** Valid ones, and each way to be none. */
+/** Valid texts, and texts that are invalid in every way. */
 export const anyText = (valid: fc.Arbitrary<Fields>): fc.Arbitrary<string> =>
   fc.oneof(
     { weight: 10, arbitrary: asText(valid) },
@@ -184,7 +184,7 @@ export const anyText = (valid: fc.Arbitrary<Fields>): fc.Arbitrary<string> =>
     { weight: 2, arbitrary: fc.json({ stringUnit: 'binary' }) },
   );
 
-/** One sale from the first word to the last, with steps left out, or in another order. */
+/** The steps of a sale: all of them, some of them, or in another order. */
 const steps = <T>(all: T[]) =>
   fc.oneof(fc.constant(all), fc.subarray(all, { minLength: 2 }), fc.shuffledSubarray(all, { minLength: 2 }));
 const bought = fc.record({

@@ -26,11 +26,11 @@ it(`${INPUTS} hostile inputs: each is answered as it should be, and nothing chan
   const neighbour = await Neighbour.arrive(port);
   const before = await readState(stores);
   const seen = new Seen();
-  // Always others: the seed is in what a failure says.
+  // Another seed for each run. A failure names it.
   const seed = Math.floor(Math.random() * 2 ** 31);
   const fuzzed = await fuzz({ port, victim: neighbour.session, seen }, { inputs: INPUTS, seed, lanes: 4 });
   expect(fuzzed.wrongs).toEqual([]);
-  // Not a run in which nothing happened.
+  // The run has really tested something.
   for (const kind of KINDS) expect(fuzzed.inputs[kind]).toBeGreaterThan(0);
   for (const answer of ['held', 'bad_frame', 'seat_unavailable', '400'])
     expect(seen.answers.get(answer) ?? 0).toBeGreaterThan(0);

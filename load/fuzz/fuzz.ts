@@ -1,4 +1,4 @@
-/** npm run fuzz: hostile inputs against a server of its own, with a neighbour who must not notice. Exit code 1: one did harm. */
+/** npm run fuzz: sends hostile inputs to a server while a neighbour, who must not notice, uses it. Exit code 1: one did harm. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';

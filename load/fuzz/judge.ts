@@ -1,29 +1,29 @@
 import { percentile } from '../bench/kit/numbers.ts';
 import type { Shape } from './shape.ts';
 
-/** What is wrong, and of what nothing can be said, each in words. */
+/** Sentences that say what is wrong, and what could not be judged. */
 export interface Judged {
   readonly wrongs: readonly string[];
   readonly notJudged: readonly string[];
 }
 
-/** Round trips of the neighbour, in ms. */
+/** Latencies of the neighbour. */
 export interface NeighbourTimes {
-  /** While the inputs go to another server on the machine: what that costs is the machine's doing. */
+  /** While the inputs go to another server on the same machine. They show what the load of the machine alone costs. */
   readonly elsewhereMs: readonly number[];
   readonly besideMs: readonly number[];
 }
 
-/** The p99 beside the inputs may be so many times that with the inputs elsewhere. */
+/** The p99 while the server gets the inputs may be so many times the p99 while another server gets them. */
 const MAX_RATIO = 2;
-/** Less is the machine's jitter, whatever the ratio says. */
+/** A p99 below this is never wrong, whatever the ratio is: such times are jitter of the machine. */
 const NOTICEABLE_MS = 20;
-/** A p99 of fewer is the word of one or two. */
+/** With fewer samples the p99 depends on one or two of them. */
 export const MIN_SAMPLES = 300;
-/** After fewer, caches still fill and code is still compiled. */
+/** Shorter runs are not judged: caches still fill and code is still compiled. */
 const MIN_INPUTS = 20_000;
 
-/** Of the p99; of the server alone, for what the machine does to the neighbour is in both. */
+/** The ratio of the p99s. It shows the effect of the server alone, because both contain the load of the machine. */
 export const ratioOf = ({ elsewhereMs, besideMs }: NeighbourTimes): number =>
   percentile(besideMs, 0.99) / percentile(elsewhereMs, 0.99);
 
@@ -38,18 +38,18 @@ export function judgeNeighbour(times: NeighbourTimes): Judged {
   return { wrongs: [told], notJudged: [] };
 }
 
-/** What the end may have: times as much as after the warm-up, and so much beside. */
+/** At the end there may be `times` as much as after the warm-up, plus `beside`. */
 const GROWTH: Readonly<
   Record<Exclude<keyof Shape, 'connections'>, { what: string; times: number; beside: number }>
 > = {
   residentKib: { what: 'KiB of resident memory', times: 1.2, beside: 32 * 1024 },
   heapKib: { what: 'KiB of heap', times: 1.2, beside: 8 * 1024 },
   files: { what: 'open files', times: 1, beside: 4 },
-  /** Of each show three that stay, as soon as they are needed. */
+  /** Each show has three keys that stay once they are needed. */
   redisKeys: { what: 'keys in Redis', times: 1, beside: 6 },
 };
 
-/** Both shapes are those of a server that nobody but the neighbour uses. */
+/** Both shapes must be measured while only the neighbour uses the server. */
 export function judgeGrowth(early: Shape, late: Shape, inputs: number): Judged {
   if (inputs < MIN_INPUTS)
     return { wrongs: [], notJudged: [`leaks: ${inputs} inputs, of ${MIN_INPUTS} at least`] };

@@ -2,15 +2,15 @@ import fc from 'fast-check';
 import { Player, type Target } from './play.ts';
 import { inputsOf, KINDS, type Kind, type Scenario, scenario } from './scenario.ts';
 
-/** Connections of one seed; the next seed is the next number. */
+/** So many connections are played with one seed. Then comes the next seed, which is one higher. */
 const SCENARIOS_PER_SEED = 50;
 
 export interface Fuzzed {
   readonly inputs: Readonly<Record<Kind, number>>;
   readonly connections: number;
-  /** The first that was not played. */
+  /** The first seed that was not played. */
   readonly nextSeed: number;
-  /** In words, with the seed that plays it again. */
+  /** Sentences that say what was wrong, with the seed that reproduces it. */
   readonly wrongs: readonly string[];
 }
 
@@ -23,7 +23,7 @@ export interface Order {
   readonly onProgress?: (inputs: number) => void;
 }
 
-/** Plays as many inputs, or a few more; stops at the first that is answered wrongly. */
+/** Plays that many inputs, or a few more. Stops at the first wrong answer. */
 export async function fuzz(target: Target, order: Order): Promise<Fuzzed> {
   const inputs = Object.fromEntries(KINDS.map((kind) => [kind, 0])) as Record<Kind, number>;
   const wrongs: string[] = [];
@@ -61,7 +61,7 @@ export async function fuzz(target: Target, order: Order): Promise<Fuzzed> {
   return { inputs, connections, nextSeed: seed, wrongs };
 }
 
-/** A line for each of its inputs, those that are long cut short. */
+/** One line for each input; long ones are shortened. */
 function described(it: Scenario): string {
   const parts = 'texts' in it ? it.texts : it.parts.map((bytes) => bytes.toString('latin1'));
   return [it.kind, ...parts.map((part) => `  ${JSON.stringify(part.slice(0, 300))}`)].join('\n');

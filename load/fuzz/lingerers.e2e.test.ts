@@ -3,7 +3,7 @@ import { openStage, type TestApp, type TestStage } from '../../server/test/harne
 import { Crowd } from '../../server/test/harness/crowd.ts';
 import { linger } from './lingerers.ts';
 
-/** As short as uWebSockets.js takes it: the tests wait for it. */
+/** The shortest idle timeout that uWebSockets.js accepts, because the tests wait for it. */
 vi.mock('../../server/limits.ts', async (importOriginal) => {
   const original = await importOriginal<typeof import('../../server/limits.ts')>();
   return { ...original, sessionLimits: { ...original.sessionLimits, idleTimeoutS: 8 } };

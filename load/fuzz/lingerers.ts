@@ -9,7 +9,7 @@ interface Lingering {
   readonly name: string;
   /** Sent at once. */
   readonly first: Buffer;
-  /** Sent a little later, when a handshake has been answered. */
+  /** Sent a little later, after the handshake has been answered. */
   readonly second?: Buffer;
   /** Sent byte by byte. */
   readonly drip: Buffer;
@@ -21,7 +21,7 @@ const body =
   'POST /seat-lock HTTP/1.1\r\nHost: fuzz\r\nContent-Type: application/json\r\nContent-Length: 10000\r\n\r\n';
 const chunked = body.replace('Content-Length: 10000', 'Transfer-Encoding: chunked');
 
-/** Ways to hold a connection and give nothing for it. */
+/** Ways to keep a connection open without using it. */
 const ways: readonly Lingering[] = [
   { name: 'a connection and not a byte', first: nothing, drip: nothing },
   { name: 'half the head of a request', first: Buffer.from('GET /livez HTTP/1.1\r\nHost:'), drip: nothing },
@@ -44,13 +44,13 @@ const ways: readonly Lingering[] = [
 
 export interface Lingered {
   readonly name: string;
-  /** Of the one that lived longest, in seconds. */
+  /** How long the longest of them lived, in seconds. */
   readonly longestS: number;
-  /** Still open when nobody waited any more. */
+  /** How many were still open when the time was over. */
   readonly left: number;
 }
 
-/** Opens some of each, and waits until the server has got rid of them, or `patienceMs` are over. */
+/** Opens `each` connections of every kind, and waits until the server has ended them, or `patienceMs` are over. */
 export async function linger(port: number, each: number, patienceMs: number): Promise<Lingered[]> {
   return Promise.all(ways.map((way) => lingerBy(way, port, each, patienceMs)));
 }

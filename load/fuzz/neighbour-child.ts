@@ -1,4 +1,4 @@
-/** The neighbour in a process of its own, so that the fuzzer's work does not count as the server's delay. */
+/** Runs the neighbour in a process of its own, so that the work of the fuzzer does not look like a slow server. */
 import { serve } from '../bench/kit/served.ts';
 import { Neighbour } from './neighbour.ts';
 

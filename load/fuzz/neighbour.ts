@@ -2,17 +2,17 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { FuzzClient } from './client.ts';
 import { BYSTANDER_SHOW } from './frames.ts';
 
-/** The neighbour's own: holds and releases are timed here. */
+/** The show of the neighbour alone, in which its holds and releases are timed. */
 export const NEIGHBOUR_SHOW = 'neighbour';
 export const BYSTANDER_SEATS = 20;
 
-/** Slower than the limit of frames, by far. */
+/** Far slower than the limit of frames a second allows. */
 const EVERY_MS = 80;
 const BOOKED_SEATS = 10;
 
 /**
- * A client that does nothing wrong, beside all that is done wrong: it owns every seat of a show, half by leases that it keeps
- * alive, and measures how long the server takes to hold and release a seat.
+ * A client that behaves well while others do not. It has every seat of a show, half of them booked and half by leases that it
+ * keeps alive, and measures how long the server takes to hold and release a seat.
  */
 export class Neighbour {
   readonly #client: FuzzClient;
@@ -48,7 +48,7 @@ export class Neighbour {
     return new Neighbour(client, session);
   }
 
-  /** Latencies since it was asked last, in milliseconds. Rejects when anything went wrong for it. */
+  /** Latencies since the last call. Rejects if anything went wrong for the neighbour. */
   async latenciesMs(): Promise<number[]> {
     if (!this.#going) await this.#round;
     const latencies = this.#latenciesMs;

@@ -5,20 +5,20 @@ import { fillIn, type Places } from './frames.ts';
 import type { Scenario } from './scenario.ts';
 import { BareSocket } from './socket.ts';
 
-/** All confirms are answered by then, and a `watch` that waits for what is to come. */
+/** Every request is answered within this, including confirms, and a `watch` whose `since` is ahead of the map. */
 const REPLIES_WITHIN_MS = 8_000;
-/** Bytes to which there is no answer are given so long to do harm. */
+/** After bytes that get no answer, wait so long: if they do harm, it shows by then. */
 const QUIET_MS = 12;
 
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/gi;
 
-/** What was sent and said: by this the tables are judged in the end. */
+/** What was sent and answered. At the end the tables are checked against it. */
 export class Seen {
-  /** Every UUID that was sent, and every user that the server made up. */
+  /** Every UUID that was sent, and every user id that the server generated. */
   readonly uuids = new Set<string>();
-  /** Bookings that the server said it had made. */
+  /** Bookings that the server has confirmed. */
   readonly bookings = new Set<string>();
-  /** Codes, types and statuses of answers, with their number. */
+  /** How often each code, type and status was answered. */
   readonly answers = new Map<string, number>();
 
   sent(bytes: Buffer): void {
@@ -32,15 +32,15 @@ export class Seen {
 
 export interface Target {
   readonly port: number;
-  /** The session of somebody else, alive. */
+  /** The session of another client, which is connected. */
   readonly victim: string;
   readonly seen: Seen;
 }
 
-/** Plays scenarios one after the other; each is judged by itself. */
+/** Plays scenarios one after the other, and checks the answers of each. */
 export class Player {
   readonly #target: Target;
-  /** Of the connection before: a session to resume. */
+  /** From the previous connection, so that there is a session to resume. */
   #places: Places;
 
   constructor(target: Target) {
@@ -53,7 +53,7 @@ export class Player {
     this.#places = { ...nobody, victim: target.victim };
   }
 
-  /** In words what was wrong; undefined when all was well. */
+  /** Resolves with a sentence that says what was wrong, or undefined. */
   async play(scenario: Scenario): Promise<string | undefined> {
     switch (scenario.kind) {
       case 'frames':
@@ -94,7 +94,7 @@ export class Player {
       if (patient)
         await client.socket.until(() => answered(Math.min(i + 1, wanted.length)), REPLIES_WITHIN_MS);
     }
-    // When a frame ends the connection, its end is waited for.
+    // If a frame must end the connection, wait for that, not only for the replies.
     await client.socket.until(() => answered(wanted.length) && ends !== 'yes', REPLIES_WITHIN_MS);
     answered(wanted.length);
     const heard = { replies, closed: client.socket.closed, closeCode: client.frames.closeCode };

@@ -10,11 +10,10 @@ const counts = (of: Readonly<Record<string, number>>): string =>
     .map(([name, count]) => `${name} ${count}`)
     .join(', ');
 
-/** p50 and p99. */
 const spread = (latenciesMs: readonly number[]): string =>
   [0.5, 0.99].map((share) => `${percentile(latenciesMs, share).toFixed(1)} ms`).join(' / ');
 
-/** What a campaign was, on one screen. */
+/** The results of a campaign as text that fits on one screen. */
 export function report(facts: Facts): string {
   const { inputs, connections, tookS, answers, neighbour, early, late, lingered, wrongs, notJudged } = facts;
   const total = Object.values(inputs).reduce((sum, count) => sum + count, 0);

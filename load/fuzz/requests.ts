@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { limits } from '../../protocol/index.ts';
 import { anyText, PLACES, saleBodies, validBody } from './frames.ts';
 
-/* HTTP by the byte: requests that are good, and all that may be wrong with one. */
+/* HTTP requests as bytes: valid ones, and ones that are wrong in every way. */
 
 const target = fc.oneof(
   { weight: 8, arbitrary: fc.constantFrom('/seat-lock', '/seat-unlock', '/booking/confirm') },
@@ -155,7 +155,7 @@ function framed(how: Framing, body: Buffer, size: string, piece: number): { head
   }
 }
 
-/** One request as bytes; `good` ones only by chance. */
+/** One request as bytes. It is valid only by chance. */
 export const request: fc.Arbitrary<Buffer> = fc
   .record({
     method,
@@ -174,7 +174,7 @@ export const request: fc.Arbitrary<Buffer> = fc
     return Buffer.concat([Buffer.from(`${all.join('\r\n')}\r\n\r\n`, 'latin1'), bytes]);
   });
 
-/** A connection: some requests after each other without waiting, cut anywhere, in pieces of any size. */
+/** One connection: several requests without waiting, cut off anywhere, and sent in pieces of any size. */
 export const pipeline: fc.Arbitrary<Buffer[]> = fc
   .record({
     requests: fc.array(request, { minLength: 1, maxLength: 4 }),
@@ -190,7 +190,7 @@ export const pipeline: fc.Arbitrary<Buffer[]> = fc
     );
   });
 
-/** A sale by good requests, one after the other. */
+/** A sale by valid requests, one after the other. */
 export const saleRequests: fc.Arbitrary<Buffer[]> = saleBodies.map((bodies) =>
   bodies.map(([path, body]) =>
     Buffer.from(

@@ -5,7 +5,7 @@ import { anyText, saleTexts, validFrame } from './frames.ts';
 import { pipeline, request, saleRequests } from './requests.ts';
 
 interface Patience {
-  /** Each is sent when the one before was answered. */
+  /** Each is sent only after the previous one was answered. */
   readonly patient: boolean;
 }
 interface Parts {
@@ -14,9 +14,9 @@ interface Parts {
 
 /** What one connection does to the server. */
 export type Scenario =
-  /** Frames of a session; `cold`: it has not said hello. */
+  /** Frames. `cold`: without a hello before. */
   | ({ readonly kind: 'frames' | 'cold'; readonly texts: readonly string[] } & Patience)
-  /** Bytes after the handshake, and a hello. */
+  /** Bytes after a handshake and a hello. */
   | ({ readonly kind: 'bytes' } & Parts)
   | ({ readonly kind: 'upgrade' } & Parts)
   | ({ readonly kind: 'http' } & Parts & Patience);
@@ -26,10 +26,10 @@ export const KINDS: readonly Kind[] = ['frames', 'cold', 'bytes', 'upgrade', 'ht
 
 const patient = fc.boolean();
 const noise = fc.array(anyText(validFrame), { minLength: 1, maxLength: 20 });
-/** What is dear to refuse: some of it ends the connection. */
+/** Texts that are expensive to refuse. Several of them end the connection. */
 const heavy = fc.integer({ min: 1_024, max: limits.maxFrameBytes }).map((length) => 'x'.repeat(length));
 const flood = fc.array(fc.oneof(heavy, anyText(validFrame)), { minLength: 5, maxLength: 40 });
-/** Sales, alone and with noise in between. */
+/** Sales, noise, and sales with noise in between. */
 const texts = fc.oneof(
   { weight: 16, arbitrary: noise },
   { weight: 4, arbitrary: saleTexts },
@@ -63,5 +63,5 @@ export const scenario: fc.Arbitrary<Scenario> = fc.oneof(
   { weight: 5, arbitrary: http.map((it): Scenario => ({ kind: 'http', ...it })) },
 );
 
-/** How many inputs it is: a frame, a piece of bytes, a request. */
+/** The number of inputs: frames, pieces of bytes, or requests. */
 export const inputsOf = (it: Scenario): number => ('texts' in it ? it.texts.length : it.parts.length);

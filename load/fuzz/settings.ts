@@ -1,6 +1,6 @@
 /**
- * Of the server that is fuzzed. Leases end soon, so that the end of a run finds what should not be there; every limit is as it is
- * by default, but for the address from which everybody comes.
+ * Settings of the fuzzed server. Leases are short, so that at the end of a run none may be left. All limits have their defaults,
+ * except the one on sessions per address, because all clients have the same address.
  */
 export const SERVER_SETTINGS = {
   LEASE_TTL_MS: '2000',

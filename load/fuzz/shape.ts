@@ -1,4 +1,4 @@
-/** The server when nobody but the neighbour is there. */
+/** What the server uses while only the neighbour is connected. */
 export interface Shape {
   readonly residentKib: number;
   readonly heapKib: number;

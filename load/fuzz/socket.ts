@@ -1,12 +1,12 @@
 import { connect, type Socket } from 'node:net';
 
-/** Bytes to a server and back: whatever is written goes out as it is. */
+/** A TCP connection that sends the bytes as they are. */
 export class BareSocket {
   readonly #socket: Socket;
   readonly #parts: Buffer[] = [];
   #closed = false;
   #wake: () => void = () => undefined;
-  /** Called for what comes, as it comes. */
+  /** Called with each chunk that arrives. */
   onData: (bytes: Buffer) => void = () => undefined;
 
   constructor(port: number) {
@@ -21,7 +21,7 @@ export class BareSocket {
       this.#closed = true;
       this.#wake();
     });
-    // The server has closed its side: nothing more will come.
+    // The server has closed its side, so nothing more will arrive.
     this.#socket.on('end', () => this.#socket.destroy());
   }
 
@@ -37,7 +37,7 @@ export class BareSocket {
     if (!this.#closed) this.#socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
   }
 
-  /** Ends our side, and still listens. */
+  /** Closes this side, and still receives. */
   end(): void {
     this.#socket.end();
   }
@@ -46,7 +46,7 @@ export class BareSocket {
     this.#socket.destroy();
   }
 
-  /** Resolves to whether `done` came true; false also when the socket closed first, or `withinMs` passed. */
+  /** Resolves with whether `done` came true before the socket closed or `withinMs` passed. */
   async until(done: () => boolean, withinMs: number): Promise<boolean> {
     const endMs = performance.now() + withinMs;
     while (!done()) {
@@ -63,7 +63,7 @@ export class BareSocket {
     return true;
   }
 
-  /** Resolves when it is closed, or nothing has come for so long. */
+  /** Resolves when the socket is closed, or nothing has arrived for so long. */
   async quiet(forMs: number): Promise<void> {
     for (let seen = -1; seen !== this.#parts.length && !this.#closed; ) {
       seen = this.#parts.length;

@@ -10,13 +10,13 @@ const KEY = /^(?:(?:due|sold|pos|log):\{([\w-]+)\}|lock:\{([\w-]+)\}:[\w-]+)$/;
 type Column = 'id' | 'show_id' | 'seat_id' | 'user_id' | 'request_id' | 'status' | 'outcome' | 'cancelled_at';
 type Row = Readonly<Partial<Record<Column, unknown>>>;
 
-/** Everything in both stores. */
+/** The whole content of both stores. */
 export interface State {
   readonly shows: readonly Row[];
   readonly seats: readonly Row[];
   readonly bookings: readonly Row[];
   readonly requests: readonly Row[];
-  /** Key → what it holds, as text that compares. */
+  /** Key → its value, as text that can be compared. */
   readonly redis: ReadonlyMap<string, string>;
 }
 
@@ -46,11 +46,11 @@ export async function readState({ databaseUrl, redisUrl }: Stores): Promise<Stat
   }
 }
 
-/** Whether the leases of the show in which everything goes have all ended. */
+/** Whether all leases of the fuzzed show have ended. */
 export const isQuiet = ({ redis }: State): boolean =>
   ![...redis.keys()].some((key) => key.startsWith(`lock:{${FUZZ_SHOW}}:`) || key === `due:{${FUZZ_SHOW}}`);
 
-/** In words, what is not as it was, though nothing that was allowed can have changed it. */
+/** Sentences that say what has changed although no valid input can have changed it. */
 export function wrongs(before: State, after: State, seen: Seen): string[] {
   const found: string[] = [];
   const mustHold = (holds: boolean, otherwise: string) => void (holds || found.push(otherwise));
@@ -80,7 +80,7 @@ export function wrongs(before: State, after: State, seen: Seen): string[] {
     const [, ofShow, ofLock] = KEY.exec(key) ?? [];
     mustHold(shows.has(ofShow ?? ofLock), `Redis has a key that nobody should make: ${JSON.stringify(key)}`);
   }
-  // All of a lease but its end, which heartbeats move.
+  // Leases are compared without their end, which heartbeats move.
   const lease = ({ redis }: State, key: string) => redis.get(key)?.replace(/ends=\d+/, '');
   for (const key of new Set([...before.redis.keys(), ...after.redis.keys()])) {
     const [was, is] = [lease(before, key), lease(after, key)];
@@ -93,7 +93,7 @@ export function wrongs(before: State, after: State, seen: Seen): string[] {
 
 const texts = z.record(z.string(), z.string());
 
-/** Key → its type, or the fields of a hash in their order. */
+/** A Lua script that returns all keys, each with its type or, if it is a hash, its fields in order. */
 const SCRIPT = `
   local all = {}
   for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -109,7 +109,7 @@ const SCRIPT = `
   return cjson.encode(all)`;
 
 async function readRedis({ port }: URL): Promise<Map<string, string>> {
-  // A command by telnet is one line.
+  // An inline command must be one line.
   const reply = await askRedis(Number(port), `EVAL "${SCRIPT.replaceAll(/\s+/g, ' ')}" 0`);
   const json = /^\$\d+\r\n(\{.*\})\r\n/s.exec(reply)?.[1];
   if (json === undefined) throw new Error(`Redis answers ${reply.slice(0, 200)}`);

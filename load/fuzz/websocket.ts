@@ -1,12 +1,12 @@
-/** WebSocket by the byte: right frames, and frames that no library would send. */
+/* WebSocket frames as bytes: valid ones, and ones that no library would send. */
 
 export interface WireFrame {
   readonly fin: boolean;
-  /** Three reserved bits, none of which was agreed on. */
+  /** The three reserved bits. All must be 0, because no extension is negotiated. */
   readonly reserved: number;
   readonly opcode: number;
   readonly masked: boolean;
-  /** How the length is written: as it should be, in more bytes than needed, or untrue. */
+  /** How the length is encoded: correctly, in more bytes than needed, or wrong. */
   readonly length: 'right' | 'in 16 bits' | 'in 64 bits' | 'too long' | 'too short' | 'beyond all';
   readonly payload: Uint8Array;
 }
@@ -68,7 +68,7 @@ export const textFrame = (text: string | Uint8Array): Buffer =>
 export const handshake = (more = ''): string =>
   `GET /ws HTTP/1.1\r\nHost: fuzz\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${more}\r\n`;
 
-/** What a server sends after its 101: whole, unmasked frames. Throws on anything else. */
+/** Parses what a server sends after its 101. It must be whole, unmasked frames: throws on anything else. */
 export class ServerFrames {
   readonly texts: string[] = [];
   closeCode: number | undefined;

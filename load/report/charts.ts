@@ -18,7 +18,7 @@ const columns: readonly Columns[] = [
   { name: 'confirms refused', kind: 'notConfirmed' },
 ];
 
-/** A row of columns for each kind, each on a scale of its own: refusals outnumber grants by far, as they should. */
+/** A row of columns for each kind. Each row has its own scale, because there are many more refusals than grants. */
 export function overTime(series: Series, lengthMs: number): string {
   const shown = columns.filter(({ kind }) => series[kind].some((count) => count > 0));
   return shown
@@ -58,7 +58,7 @@ function drawColumns(
 
 const RANGE = 420;
 
-/** From the median to the slowest, on a logarithmic scale that all rows share. */
+/** Shows the range from the median to the slowest, on a logarithmic scale that all rows share. */
 export function latencyTable(latencies: readonly Latency[]): string {
   const low = Math.log10(Math.max(0.05, Math.min(...latencies.map(({ p50Ms }) => p50Ms))) / 1.5);
   const high = Math.log10(Math.max(1, ...latencies.map(({ maxMs }) => maxMs)) * 1.2);

@@ -1,4 +1,4 @@
-/** What a report shows, all of it made from the history of a run. Times in ms since the first user came. */
+/* The data of a report, all of it derived from the history of a run. Times are in ms since the first user arrived. */
 
 export type EndOfLease = 'released' | 'vanished' | 'left' | 'expired' | 'taken' | 'booked' | 'lost' | 'open';
 
@@ -12,16 +12,16 @@ export interface Span {
 export interface BookedSpan {
   readonly who: string;
   readonly fromMs: number;
-  /** Refunded then; absent when it stayed. */
+  /** When it was refunded; absent if it was not. */
   readonly toMs?: number;
 }
 
-/** What became of one seat. */
+/** What happened to one seat. */
 export interface Lane {
   readonly seatId: string;
   readonly holders: readonly Span[];
   readonly booked: readonly BookedSpan[];
-  /** When its lock was deleted behind everybody's back. */
+  /** When its lock was deleted in Redis. */
   readonly liesMs: readonly number[];
   readonly refused: number;
 }
@@ -48,7 +48,7 @@ export interface Story {
   readonly lanes: readonly Lane[];
   readonly series: Series;
   readonly latencies: readonly Latency[];
-  /** Of every seat. */
+  /** How the leases of all seats ended. */
   readonly ends: Readonly<Partial<Record<EndOfLease, number>>>;
   readonly totals: {
     readonly granted: number;

@@ -5,7 +5,7 @@ import type { BookedSpan, EndOfLease, Lane, Span } from './data.ts';
 interface Holding {
   readonly who: string;
   readonly fromMs: number;
-  /** When it ends unless it is renewed. */
+  /** When the lease ends if it is not renewed. */
   endsMs: number;
 }
 
@@ -14,17 +14,17 @@ interface Kept {
   readonly booked: BookedSpan[];
   readonly lies: number[];
   refused: number;
-  /** As the watcher saw it last. */
+  /** The last state that the watcher saw. */
   state: SeatState;
 }
 
-/** A lease that ends so long before its time did not end by itself. */
+/** A lease that was lost this long before its end did not expire: its lock was deleted. */
 const EARLY_MS = 100;
 
 /** `users-4711-1-17.2` is the second connection of user 17. */
 export const userOf = (client: string): string => `user ${/-(\d+)\.\d+$/.exec(client)?.[1] ?? client}`;
 
-/** Follows the leases of every client, and remembers those of a few seats in full. */
+/** Follows the leases of all clients. For a few seats it keeps every lease, for the others only counts. */
 export class Leases {
   readonly ends = new Map<EndOfLease, number>();
   readonly #byClient = new Map<string, Map<string, Holding>>();
@@ -81,7 +81,7 @@ export class Leases {
     for (const seatId of seatIds) this.#kept.get(seatId)?.booked.push({ who: userOf(client), fromMs: ms });
   }
 
-  /** As the watcher sees it: what is booked no more was refunded, even when somebody holds it already. */
+  /** The watcher saw a state. A seat that is no longer booked was refunded, even if the next state seen is already `held`. */
   saw(seatId: string, state: SeatState, ms: number): void {
     const kept = this.#kept.get(seatId);
     if (kept === undefined) return;
@@ -109,7 +109,7 @@ export class Leases {
   }
 
   #close(seatId: string, { who, fromMs, endsMs }: Holding, ms: number, said: EndOfLease): void {
-    // Who was told late, or never, had it no longer than this.
+    // The lease ended at this time at the latest, even if its owner was told later or never.
     const isOver = endsMs < ms && said !== 'booked';
     const isEarly = said === 'expired' && ms < endsMs - EARLY_MS;
     const end = isOver ? 'expired' : isEarly ? 'taken' : said;
@@ -120,5 +120,5 @@ export class Leases {
   }
 }
 
-/** Seats in the frame that a reply answers. */
+/** A request of a client. */
 export type Asked = Extract<HistoryLine, { kind: 'invoke' }>;

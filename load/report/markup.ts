@@ -1,4 +1,4 @@
-/** Text for a page: everything that comes from a run goes through it. */
+/** Escapes text for a page. All text that comes from a run must pass through it. */
 export function escaped(text: string | number): string {
   return String(text)
     .replaceAll('&', '&amp;')
@@ -12,13 +12,13 @@ export const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_00
 export const thousands = (count: number): string =>
   String(Math.round(count)).replaceAll(/\B(?=(\d{3})+$)/g, '\u202f');
 
-/** A latency with the digits that mean something. */
+/** A latency without digits that mean nothing. */
 export function milliseconds(ms: number): string {
   if (ms >= 100) return `${thousands(ms)} ms`;
   return `${ms.toPrecision(ms < 1 ? 1 : 2)} ms`;
 }
 
-/** Where the marks of an axis stand: at most so many, at round numbers. */
+/** The marks of an axis: at most so many, at round numbers. */
 export function ticks(most: number, length: number): number[] {
   const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600];
   const step = steps.find((candidate) => length / candidate <= most) ?? length;

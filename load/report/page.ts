@@ -7,7 +7,7 @@ import { endings, holdersTable, timeline } from './timeline.ts';
 
 type Counts = Readonly<Record<string, number>>;
 
-/** All that report.json holds. */
+/** The content of report.json. */
 export interface Report {
   readonly scenario: string;
   readonly proves: string;
@@ -35,7 +35,7 @@ const verdicts = {
   void: 'void: proves nothing',
 } as const;
 
-/** One self-contained page. */
+/** The report as one HTML page that needs no other file. */
 export function pageOf(report: Report): string {
   const { scenario, proves, verdict, story } = report;
   return `<!doctype html>

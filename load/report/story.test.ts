@@ -44,7 +44,7 @@ const saw = (ms: number, state: 'available' | 'held' | 'booked', seq: number): H
   frame: { type: 'delta', showId, epoch, from: seq, to: seq, changes: { A1: state } },
 });
 
-/** One gives A1 back, two gets it, loses it to a lie, gets it again and books it; the booking is refunded. */
+/** User 1 releases A1. User 2 gets it, loses it because its lock is deleted, gets it again and books it. The booking is refunded. */
 const lines: HistoryLine[] = [
   { kind: 'open', ms: 900, client: 'watcher', pushes: true },
   { kind: 'open', ms: 1_000, client: one, pushes: true },

@@ -9,7 +9,7 @@ const FINE_MS = 100;
 const MOST_BUCKETS = 120;
 const bucketSizesMs = [100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
 
-/** Reads the lines of a history in the order of time and tells what happened. */
+/** Derives the data of a report from the lines of a history, which it must get in the order of their times. */
 export class Storyteller {
   readonly #leases: Leases;
   readonly #asked = new Map<string, Asked>();
@@ -20,14 +20,14 @@ export class Storyteller {
   #nowMs = 0;
   #lastMs = 0;
 
-  /** @param seatIds whose holders are shown */
+  /** @param seatIds the seats whose holders are shown */
   constructor(seatIds: readonly string[]) {
     this.#leases = new Leases(seatIds);
   }
 
   tell(line: HistoryLine): void {
     if (line.kind === 'end') return;
-    // The watcher is there before anybody comes.
+    // The run begins with the first user. The watcher connects before.
     if (line.kind === 'open' && line.client !== 'watcher') this.#zeroMs ??= line.ms;
     this.#nowMs = line.ms - (this.#zeroMs ?? line.ms);
     if ('client' in line && line.client !== 'watcher') this.#lastMs = Math.max(this.#lastMs, this.#nowMs);
@@ -167,7 +167,7 @@ export class Storyteller {
   }
 }
 
-/** A hold that is granted and one that is refused are two things to wait for. */
+/** The row of a reply in the table of latencies. Granted and refused holds have rows of their own, as they take different times. */
 function nameOf({ frame: { type } }: Asked, reply: LineOf<'return'>['frame']): string {
   if (type === 'hold') return reply.type === 'held' ? 'hold, granted' : 'hold, refused';
   if (type === 'confirm') return reply.type === 'confirmed' ? 'confirm, booked' : 'confirm, refused';

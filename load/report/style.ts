@@ -1,4 +1,4 @@
-/** Everything a page needs: no font, script or picture comes from anywhere else. */
+/** The whole style of a page. It loads no font or picture. */
 export const style = `
 :root { color-scheme: light dark; --page: #f6f5f2; --card: #ffffff; --ink: #1d2327; --soft: #667079; --line: #e3e1db; --grid: #ecebe6;
   --good: #157f4d; --good-soft: #e2f3e9; --bad: #b3261e; --bad-soft: #fbe6e4; --warn: #9a6700; --warn-soft: #fdf1d3;

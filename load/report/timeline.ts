@@ -1,7 +1,7 @@
 import type { EndOfLease, Lane, Span } from './data.ts';
 import { escaped, seconds, ticks } from './markup.ts';
 
-/** How leases end, in the words of the page. The colours are in style.ts, by the same names. */
+/** The ways in which leases end, in the words of the page. Their colours are in style.ts, under the same names. */
 export const endings: Readonly<Record<EndOfLease, string>> = {
   released: 'given back',
   vanished: 'holder vanished',
@@ -22,20 +22,20 @@ const MOST_ROWS = 6;
 const steps = [100, 500, 1_000, 5_000, 10_000, 30_000];
 const BARS_PER_ROW = 22;
 const MOST_LEVELS = 5;
-/** Narrower bars stay empty: the number would not fit. */
+/** Narrower bars have no label, because it would not fit. */
 const LABEL_FROM = 22;
 const LONG_LABEL_FROM = 62;
 
 interface Placed extends Span {
-  /** 0, or more where somebody else had it too, or believed to. */
+  /** 0, or higher if somebody else had the seat at the same time, or believed so. */
   readonly level: number;
 }
 
-/** Each holder in the highest place that is free; only a lie makes a second one necessary. */
+/** Puts each holder on the first level that is free. There is more than one only if a lock was deleted in Redis. */
 function place(spans: readonly Span[]): Placed[] {
   const freeAtMs: number[] = [];
   return spans.map((span) => {
-    // Replies of two sockets cross within a few milliseconds: that is no second holder.
+    // Replies on two sockets may overtake each other by some milliseconds. That does not make a second holder.
     const slackMs = 25;
     let level = freeAtMs.findIndex((ms) => ms <= span.fromMs + slackMs);
     if (level < 0) level = Math.min(freeAtMs.length, MOST_LEVELS - 1);
@@ -44,11 +44,11 @@ function place(spans: readonly Span[]): Placed[] {
   });
 }
 
-/** The holders of a seat from left to right, wrapped like text where they are many. */
+/** The holders of a seat from left to right, wrapped into several rows if there are many. */
 export function timeline(lane: Lane, lengthMs: number): string {
   const placed = place(lane.holders);
   const rows = Math.max(1, Math.min(MOST_ROWS, Math.ceil(placed.length / BARS_PER_ROW)));
-  // Rows begin at round times; what is a little too long for the last one is squeezed into it.
+  // Rows begin at round times. A rest that is a little too long for the last row is squeezed into it.
   const stepMs = steps.find((step) => lengthMs / rows <= step * 12) ?? 60_000;
   const rowMs = Math.max(stepMs, Math.ceil((lengthMs * 0.97) / rows / stepMs) * stepMs);
   const drawn = Array.from({ length: Math.ceil((lengthMs * 0.97) / rowMs) || 1 }, (_, row) => row * rowMs);
@@ -108,7 +108,7 @@ function barLabel(who: string, x: number, width: number, y: number): string {
 const lie = (x: number, ms: number): string =>
   `<path class="lie" d="M${(x - 4).toFixed(1)} 0h8l-4 8z"><title>lock deleted at ${seconds(ms)}</title></path>`;
 
-/** The same in words, for who wants to know exactly. */
+/** The same as a table with exact times. */
 export function holdersTable({ holders }: Lane): string {
   const rows = holders.map(
     ({ who, fromMs, toMs, end }, i) =>

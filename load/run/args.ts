@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 
-/** In the order in which `all` plays them. */
+/** All scenarios, in the order in which `all` plays them. */
 export const scenarios = [
   'lock-contention',
   'lock-ttl-expiry',
@@ -14,7 +14,7 @@ export const scenarios = [
   'second-wave',
 ] as const;
 
-/** What a change must pass: the races for one seat or two. */
+/** So many scenarios at the beginning of the list are races for one or two seats. `ci` plays only them. */
 const RACES = 5;
 const groups: Readonly<Record<string, readonly string[]>> = { all: scenarios, ci: scenarios.slice(0, RACES) };
 
@@ -50,7 +50,7 @@ export interface Order {
   readonly names: readonly string[];
   readonly quick: boolean;
   readonly times: number;
-  /** Instead of what the YAML says. */
+  /** These replace the values of the YAML. */
   readonly users?: number | undefined;
   readonly rampPerS?: number | undefined;
   readonly runS?: number | undefined;
@@ -77,7 +77,7 @@ const options = {
   'redis-url': text,
 } as const;
 
-/** Never throws: a problem is one line that names the flag. */
+/** Never throws. A problem is one line that names the flag. */
 export function parseOrder(args: readonly string[]): Parsed {
   let given: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>;
   try {

@@ -1,4 +1,4 @@
-/** The one function of it that is used here; Artillery ships no types for this entry. */
+/** Artillery has no types for this entry point. Only the function that is used here is declared. */
 declare module 'artillery/util' {
   export function parseScript(yaml: string): Promise<unknown>;
 }

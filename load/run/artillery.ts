@@ -12,7 +12,7 @@ const program = fileURLToPath(new URL('../../bin/run', import.meta.resolve('arti
 const projectDir = fileURLToPath(new URL('../../', import.meta.url));
 const USAGE_EVERY_MS = 500;
 const END_WITHIN_MS = 5_000;
-/** To start, to wait for the last reply, to write its report. */
+/** How much longer than the run Artillery may take: to start, to wait for the last replies, and to write its report. */
 const SPARE_MS = 60_000;
 const KEPT_CHARS = 20_000;
 
@@ -21,7 +21,7 @@ export interface ArtilleryOptions {
   readonly stage: Stage;
   readonly adminToken: string;
   readonly historyDir: string;
-  /** Where its own report goes. */
+  /** The directory for Artillery's own report. */
   readonly resultDir: string;
   readonly closers: Closers;
 }
@@ -29,16 +29,16 @@ export interface ArtilleryOptions {
 export interface Performance {
   readonly exitCode: number | null;
   readonly counters: Readonly<Record<string, number>>;
-  /** The last it said, for a run that failed. */
+  /** The end of its output, to be shown if the run failed. */
   readonly said: string;
-  /** Of the generator, all threads. */
+  /** Processor time of Artillery, all threads. */
   readonly cpuMs: number | undefined;
   readonly tookMs: number;
 }
 
 const output = z.object({ aggregate: z.object({ counters: z.record(z.string(), z.number()).default({}) }) });
 
-/** Plays the scenario to its end, as a process of its own with a deadline. */
+/** Runs Artillery with the scenario, as a process with a deadline. */
 export async function perform(options: ArtilleryOptions): Promise<Performance> {
   const { scenario, resultDir, closers } = options;
   const report = join(resultDir, 'artillery.json');
@@ -86,7 +86,7 @@ function start({ scenario, stage, adminToken, historyDir }: ArtilleryOptions, re
   return spawn('env', [...set, ...command, '--variables', JSON.stringify(variables)], {
     cwd: projectDir,
     stdio: ['ignore', 'pipe', 'pipe'],
-    // In a group of its own: Ctrl-C is the parent's to hear.
+    // In its own process group, so that Ctrl-C reaches only this process, which then closes everything in order.
     detached: true,
   });
 }
@@ -100,7 +100,7 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Nothing when Artillery ended before it wrote them. */
+/** Empty if Artillery ended before it wrote its report. */
 async function countersOf(report: string): Promise<Record<string, number>> {
   const text = await readFile(report, 'utf8').catch(() => undefined);
   return text === undefined ? {} : output.parse(JSON.parse(text)).aggregate.counters;

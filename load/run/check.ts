@@ -1,9 +1,9 @@
 import { type Verdict as Judged, verify } from '../verify/verify.ts';
 import type { Ground } from './stage.ts';
 
-/** What the judge found, in the history of the run and in the stores behind it. */
+/** What the checker found in the history of the run, and in the stores. */
 export interface Judgement extends Pick<Judged, 'violations' | 'kinds' | 'looked'> {
-  /** Those that were too many to list included. */
+  /** The number of all violations, including those that are not listed because there are too many. */
   readonly total: number;
 }
 

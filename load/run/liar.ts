@@ -7,25 +7,25 @@ export interface LiarOptions {
   readonly redisUrl: string;
   readonly showId: string;
   readonly seatIds: readonly string[];
-  /** On average. */
+  /** The average time between two deletions. */
   readonly everyMs: number;
   readonly recorder: HistoryRecorder;
 }
 
 export interface Liar {
-  /** Locks that were there and are not any more. */
+  /** How many locks were deleted. */
   readonly lies: number;
   stop(): Promise<void>;
 }
 
-/** Deletes the lock of a seat at random moments, behind the server's back, and writes down when it did. */
+/** Deletes the locks of random seats in Redis at random moments, without the server knowing, and records when it did. */
 export async function startLiar(options: LiarOptions): Promise<Liar> {
   const redis = await RedisSocket.connect(options.redisUrl);
   const ending = new AbortController();
   const state = { lies: 0 };
   const lying = (async () => {
     while (!ending.signal.aborted) {
-      // Exponential: no moment is likelier than another.
+      // Exponentially distributed, so that every moment is equally likely.
       const gapMs = Math.min(-Math.log(1 - Math.random()), 5) * options.everyMs;
       await pause(gapMs, undefined, { signal: ending.signal }).catch(() => undefined);
       if (!ending.signal.aborted && (await lie(redis, options))) state.lies++;

@@ -17,16 +17,16 @@ import type { Facts } from './verdict.ts';
 import { Watcher } from './watcher.ts';
 
 const resultsDir = fileURLToPath(new URL('../results/', import.meta.url));
-/** Where there is no terminal every one is a line of its own. */
+/** Less often without a terminal, where each message is a line of its own. */
 const PROGRESS_EVERY_MS = process.stderr.isTTY ? 500 : 5_000;
-/** Of a show with few seats the report shows who had each of them, of a larger one who had the first. */
+/** The report shows the holders of at most so many seats. */
 const MOST_LANES = 2;
 
 export interface Played {
   readonly scenario: Scenario;
   readonly facts: Facts;
   readonly story: Story;
-  /** Under load/results/. */
+  /** The name of its directory in load/results/. */
   readonly name: string;
   readonly dir: string;
   readonly serverCpuMs: number | undefined;
@@ -41,7 +41,7 @@ export interface PlayOptions {
   readonly say: (what: string) => void;
 }
 
-/** One scenario from an empty stage to the judgement. */
+/** Plays one scenario, from starting its server to the verdict. */
 export async function play({ name, order, ground, closers: outer, say }: PlayOptions): Promise<Played> {
   const fromMs = performance.now();
   const closers = outer.opened(new Closers(), (opened) => opened.close());
@@ -80,7 +80,7 @@ interface Acting {
   readonly say: (what: string) => void;
 }
 
-/** Everybody plays their part, and all have written down what they saw when it resolves. */
+/** Runs watcher, liar and Artillery. When it resolves, all of them have written their histories. */
 async function act({ scenario, ground, stage, dir, historyDir, closers, say }: Acting) {
   const recorder = closers.opened(new HistoryRecorder(historyDir, 'watcher'), async (opened) =>
     opened.close(),

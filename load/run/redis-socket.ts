@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 
 const ANSWER_WITHIN_MS = 5_000;
 
-/** One command at a time over a plain socket: the only Redis client of the project is the server's own. */
+/** Sends one command at a time over a plain socket. The project's Redis client is in server/stores, and only for the server. */
 export class RedisSocket {
   readonly #socket: Socket;
   #turn: Promise<unknown> = Promise.resolve();
@@ -25,7 +25,7 @@ export class RedisSocket {
     return redis;
   }
 
-  /** The reply as it came, for commands whose reply is short. */
+  /** Resolves with the raw reply. Only for commands whose reply is short. */
   command(line: string): Promise<string> {
     const answer = this.#turn.then(() => this.#ask(line));
     this.#turn = answer.catch(() => undefined);

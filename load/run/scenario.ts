@@ -7,11 +7,11 @@ import type { Order } from './args.ts';
 export interface Scenario {
   readonly name: string;
   readonly file: string;
-  /** What it proves: the comment that its file begins with. */
+  /** What the scenario proves, taken from the comment at the beginning of its file. */
   readonly proves: string;
   readonly variables: ScenarioVariables;
   readonly seatIds: readonly string[];
-  /** Settings of the server on top of the usual ones. */
+  /** Settings of the server beside the usual ones. */
   readonly server: Readonly<Record<string, string>>;
 }
 
@@ -24,11 +24,11 @@ const script = z.object({
   }),
 });
 
-/** The scenario as its YAML has it, in the form and the size that were asked for. */
+/** Reads a scenario's YAML and applies what was ordered: the quick form, and other sizes. */
 export async function readScenario(name: string, order: Order): Promise<Scenario> {
   const file = fileURLToPath(new URL(`../scenarios/${name}.yml`, import.meta.url));
   const text = await readFile(file, 'utf8');
-  // Artillery's own reader, so that both read the same; loaded late since it takes a second.
+  // Artillery's own parser, so that it cannot read the file differently. Imported here because loading it takes a second.
   const { parseScript } = await import('artillery/util');
   const { config } = script.parse(await parseScript(text));
   const sized = scenarioVariables.parse(sizeOf(config.variables, config.environments.quick.variables, order));
@@ -54,7 +54,7 @@ function sizeOf(table: object, quick: object, order: Order): object {
   const wanted = order.users ?? users * order.times;
   const given = {
     users: wanted,
-    // More users arrive faster, within the same time.
+    // With more users they arrive faster, so that it takes the same time.
     rampPerS: order.rampPerS ?? (rampPerS * wanted) / users,
     runS: order.runS,
     ttlMs: order.ttlMs,

@@ -6,7 +6,7 @@ import { outcomesOf, reasonsForVoid, total, verdictOf } from './verdict.ts';
 const MOST_VIOLATIONS = 5;
 const MOST_NAMES = 8;
 
-/** The verdict of a run, of one screen. */
+/** The verdict of a run as text that fits on one screen. */
 export function screenOf(played: Played): string {
   const { scenario, facts, story, name, serverCpuMs, tookMs } = played;
   const { variables } = scenario;

@@ -9,27 +9,27 @@ import type { UsageHandlers } from '../bench/kit/usage.ts';
 import type { Order } from './args.ts';
 import type { Scenario } from './scenario.ts';
 
-/** The stores that everything of one call stands on. */
+/** The stores that all scenarios of one command use. */
 export interface Ground {
   readonly adminToken: string;
   readonly databaseUrl?: string | undefined;
   readonly redisUrl?: string | undefined;
-  /** A server that runs already. */
+  /** The URL of a server that runs already, if one is to be used. */
   readonly target?: string | undefined;
 }
 
-/** A server with the show of a scenario. */
+/** A server with the scenario's show. */
 export interface Stage {
   /** ws://…/ws */
   readonly target: string;
   readonly showId: string;
-  /** Of the server, in milliseconds since it started; undefined for one that is not ours. */
+  /** Processor time of the server since it started; undefined if it was not started here. */
   cpuMs(): Promise<number | undefined>;
 }
 
 const CREATE_WITHIN_MS = 60_000;
 
-/** Postgres and Redis of our own, unless a target is given: then what is known of its stores. */
+/** Starts PostgreSQL and Redis. If a target is given, returns what is known about its stores instead. */
 export async function prepareGround(order: Order, closers: Closers): Promise<Ground> {
   if (order.target === undefined) {
     const { databaseUrl, redisUrl } = await openServices(closers);
@@ -47,11 +47,11 @@ export async function prepareGround(order: Order, closers: Closers): Promise<Gro
   };
 }
 
-/** Every scenario has a server of its own, so that none meets what an earlier one left. */
+/** Each scenario gets its own server, so that none is affected by what an earlier one left behind. */
 export async function setStage(ground: Ground, scenario: Scenario, closers: Closers): Promise<Stage> {
   const server = ground.target === undefined ? await startServer(ground, scenario, closers) : undefined;
   const target = server?.target ?? ground.target ?? '';
-  // A server that is not ours may have played this scenario before.
+  // A server that was not started here may have the show already, from an earlier run.
   const showId =
     ground.target === undefined ? scenario.name : `${scenario.name}-${randomBytes(4).toString('hex')}`;
   await createShow(target, ground.adminToken, showId, scenario);
@@ -71,7 +71,7 @@ async function startServer(
       PORT: '0',
       HOST: '127.0.0.1',
       LOG_LEVEL: 'error',
-      // All users come from one address, and are as quick as a race demands.
+      // All users come from one address, and send as fast as they can.
       MAX_SESSIONS_PER_ADDRESS: '0',
       MAX_FRAMES_PER_S: '0',
       ...scenario.server,

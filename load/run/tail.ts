@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** What is counted while a run goes on; a line of a history has at most one of them. */
+/** What is counted during a run. A line of a history contains at most one of these texts. */
 const signs = {
   users: '"type":"welcome"',
   granted: '"type":"held"',
@@ -12,10 +12,10 @@ const signs = {
 export type Counts = Record<keyof typeof signs, number>;
 
 const CHUNK_BYTES = 1024 * 1024;
-/** Then the line of progress is behind, and nothing else. */
+/** How much is read at a time. If more is written, only the progress that is shown falls behind. */
 const MOST_CHUNKS = 16;
 
-/** Reads what the processes of a run have written since the last look, for the line of progress. */
+/** Reads what has been added to the histories since the last time, to show the progress. */
 export class HistoryTail {
   readonly counts: Counts = { users: 0, granted: 0, refused: 0, booked: 0 };
   readonly #dir: string;
@@ -39,7 +39,7 @@ export class HistoryTail {
       for (let chunk = 0; chunk < MOST_CHUNKS && from < fstatSync(file).size; chunk++) {
         const bytes = readSync(file, this.#buffer, 0, CHUNK_BYTES, from);
         const text = this.#buffer.toString('latin1', 0, bytes);
-        // A line that is cut here is read whole the next time.
+        // An incomplete last line is read again the next time.
         const whole = text.lastIndexOf('\n') + 1;
         if (whole === 0) break;
         this.#count(text.slice(0, whole));

@@ -6,7 +6,7 @@ import type { Scenario } from './scenario.ts';
 export interface Outcomes {
   readonly expected: Readonly<Record<string, number>>;
   readonly unexpected: Readonly<Record<string, number>>;
-  /** No answer at all, or no connection. */
+  /** Requests without an answer, and failed connections. */
   readonly failed: Readonly<Record<string, number>>;
 }
 
@@ -18,11 +18,11 @@ export interface Facts {
   /** Locks that the liar deleted. */
   readonly lies: number;
   readonly granted: number;
-  /** The witness lost its connection. */
+  /** Set if the watcher lost its connection. */
   readonly watcherLost?: string | undefined;
 }
 
-/** What the flows counted, by the sort that their names begin with (flows/tally.ts). */
+/** What the flows counted, sorted by the beginning of the names (flows/tally.ts). */
 export function outcomesOf({ counters }: Performance): Outcomes {
   const of = (sort: string) =>
     Object.fromEntries(
@@ -31,7 +31,7 @@ export function outcomesOf({ counters }: Performance): Outcomes {
         .map(([name, count]) => [name.slice(sort.length + 1), count] as const)
         .sort(([, a], [, b]) => b - a),
     );
-  // What Artillery itself saw go wrong is no outcome that a flow expects.
+  // Errors that Artillery itself counted are never expected.
   return {
     expected: of('expected'),
     unexpected: of('unexpected'),
@@ -44,7 +44,7 @@ export const total = (counts: Readonly<Record<string, number>>): number =>
 
 const created = z.number().catch(0);
 
-/** Why the run proves nothing, if so: a race that did not take place is no race that was won. */
+/** The reasons why the run proves nothing, if there are any: for example, because nothing was ever granted. */
 export function reasonsForVoid(scenario: Scenario, facts: Facts): string[] {
   const { performance, lies, granted, watcherLost } = facts;
   const { users, lieEveryMs } = scenario.variables;

@@ -4,17 +4,17 @@ import type { ServerFrame } from '../../protocol/index.ts';
 import { Connection, openSocket } from '../flows/connection.ts';
 import { type HistoryRecorder, machineMs } from '../history.ts';
 
-/** Longer than the longest lease that a user leaves behind on purpose, and a sweep. */
+/** Longer than the longest lease that users abandon, plus a sweep. */
 const SETTLES_WITHIN_MS = 12_000;
 const LOOK_EVERY_MS = 200;
 
-/** The run's own witness: writes down every frame that a watcher gets, from before the first user until all is quiet. */
+/** Watches the show and records every frame, from before the first user arrives until nothing happens any more. */
 export class Watcher {
   readonly map = new SeatMap();
   readonly #showId: string;
   readonly #connection: Connection;
   readonly #recorder: HistoryRecorder;
-  /** Set when the server dropped it: then it saw only half. */
+  /** Set if the server closed its connection: then its history is incomplete. */
   lost: string | undefined;
 
   private constructor(
@@ -36,7 +36,7 @@ export class Watcher {
     });
   }
 
-  /** @param name unique over all files of the run */
+  /** @param name unique in all files of the run */
   static async start(
     url: string,
     showId: string,
@@ -52,11 +52,11 @@ export class Watcher {
     return watcher;
   }
 
-  /** Waits until nothing is held any more and writes down the map as it is then. */
+  /** Waits until nothing is held any more, and then records the map. */
   async end(): Promise<void> {
     const endMs = machineMs() + SETTLES_WITHIN_MS;
     while (this.map.count('held') > 0 && machineMs() < endMs) await pause(LOOK_EVERY_MS);
-    // The look and the sweep of the server may still have something to mend.
+    // The server's sweep or look may still have something to correct.
     await pause(LOOK_EVERY_MS);
     const reply = await this.#look();
     if (reply?.type === 'snapshot') {
@@ -78,7 +78,7 @@ export class Watcher {
   #received(frame: ServerFrame): void {
     if (frame.type !== 'snapshot' && frame.type !== 'delta') return;
     if (this.map.fold(frame) !== 'gap') return;
-    // The checker sees the gap in the history as well.
+    // Not counted here: the checker finds the gap in the history.
     const since = this.map.position;
     void this.#connection.ask({ type: 'watch', showId: this.#showId, ...(since ? { since } : {}) });
   }

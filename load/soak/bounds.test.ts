@@ -12,7 +12,7 @@ const calm: Omit<Sample, 'ms'> = {
   postgresSessions: 9,
 };
 
-/** A sample a minute. */
+/** One sample for each minute. */
 const run = (minutes: number, at: (minute: number) => Partial<Sample>): Sample[] =>
   Array.from({ length: minutes + 1 }, (_, minute) => ({ ...calm, ms: minute * MINUTE_MS, ...at(minute) }));
 

@@ -1,13 +1,13 @@
 import { median, short } from '../bench/kit/numbers.ts';
 
-/** What a server and its stores have in use at one moment. */
+/** What a server and its stores use at one moment. */
 export interface Sample {
-  /** Since the first customer came. */
+  /** Since the first customer arrived. */
   readonly ms: number;
   readonly residentMib: number;
-  /** Of the server's process: sockets, files, pipes. */
+  /** Open sockets, files and pipes of the server's process. */
   readonly handles: number;
-  /** Of V8, with the garbage that nobody has collected yet. */
+  /** Heap of V8, including garbage that is not collected yet. */
   readonly heapMib: number;
   readonly redisKeys: number;
   readonly redisMib: number;
@@ -18,14 +18,14 @@ export type Measure = Exclude<keyof Sample, 'ms'>;
 
 interface Bound {
   readonly name: string;
-  /** The last window may be above the first by the larger of these two. */
+  /** The last window may be above the first by the larger of these two: a share of the first, and an absolute value. */
   readonly growthShare: number;
   readonly growth: number;
-  /** Pools, Node and Redis' logs of changes fill up first: a short run cannot tell that from a leak. */
+  /** Shorter runs are not judged: at first pools, Node's memory and the logs of changes in Redis fill up, which looks like a leak. */
   readonly judgedFromMinutes: number;
 }
 
-/** What may grow by how much, from the first window to the last one. */
+/** How much each measure may grow from the first window to the last. */
 export const bounds: Readonly<Record<Measure, Bound>> = {
   residentMib: { name: 'resident memory, MiB', growthShare: 0.1, growth: 16, judgedFromMinutes: 10 },
   heapMib: { name: 'heap, MiB', growthShare: 0.2, growth: 16, judgedFromMinutes: 10 },
@@ -35,9 +35,9 @@ export const bounds: Readonly<Record<Measure, Bound>> = {
   postgresSessions: { name: 'Postgres sessions', growthShare: 0, growth: 2, judgedFromMinutes: 2 },
 };
 
-/** Of the whole run; what comes before is not looked at. */
+/** This share at the beginning of the run is ignored. */
 const WARM_UP_SHARE = 0.2;
-/** Of what is looked at: the first and the last quarter are compared. */
+/** Of the rest, the first and the last quarter are compared. */
 const WINDOW_SHARE = 0.25;
 
 export interface Trend {
@@ -51,7 +51,7 @@ export interface Trend {
   readonly verdict: 'flat' | 'GREW' | 'too short to judge';
 }
 
-/** Compares the windows of a run, each by its median: one slow collection of garbage is no leak. */
+/** Compares the windows of a run by their medians, so that one late garbage collection is not taken for a leak. */
 export function trendsOf(samples: readonly Sample[]): readonly Trend[] {
   const fromMs = samples[0]?.ms ?? 0;
   const untilMs = samples.at(-1)?.ms ?? 0;
@@ -80,13 +80,13 @@ function trendOf(
   const first = median(firstValues);
   const last = median(lastValues);
   const allowed = first + Math.max(first * growthShare, growth);
-  // What was not measured has not stayed flat.
+  // A measure without samples (NaN) must not count as flat.
   const judged = last <= allowed ? 'flat' : 'GREW';
   const verdict = minutes < judgedFromMinutes ? 'too short to judge' : judged;
   return { measure, first, last, least: Math.min(...all), most: Math.max(...all), allowed, verdict };
 }
 
-/** For the terminal, one line each. */
+/** A table for the terminal, one line for each measure. */
 export function trendTable(trends: readonly Trend[]): string {
   const head = ['', 'first window', 'last window', 'least', 'most', 'allowed', ''];
   const rows = trends.map(({ measure, first, last, least, most, allowed, verdict }) => [

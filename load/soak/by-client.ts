@@ -9,8 +9,8 @@ import type { CustomersOptions } from './sale.ts';
 const MOST_TURNS = 12;
 
 /**
- * One place in the queue whose guests shop with the client (`rowlock/client`), one after the other until the time is over: it beats for
- * them, and when their network blinks it comes back with their seats by itself.
+ * One place in the queue for customers that use the client library (`rowlock/client`), one after the other until the time is over.
+ * The library sends their heartbeats, and resumes their session when their connection is cut.
  */
 export async function comeByClient(
   name: string,
@@ -62,7 +62,7 @@ class Visit {
     await this.#ask('watch', this.#map.ready);
   }
 
-  /** Holds what looks free, keeps it for a while, and buys it or gives it back; now and then the network blinks. */
+  /** Holds seats that look free, keeps them for a while, and buys or releases them. Now and then the connection is cut. */
   async shop(): Promise<void> {
     const { dice, sale } = this.#options;
     const seatIds = this.#freeSeats();
@@ -91,7 +91,7 @@ class Visit {
     const { sale, tally } = this.#options;
     const requestId = randomUUID();
     const confirm = this.#client.confirm(sale.showId, seatIds, { requestId });
-    // A blink may have taken longer than leases are kept for, and somebody else may have been quicker since.
+    // After a cut that was longer than leases are kept, the seats may be lost, or taken by somebody else.
     if (!(await this.#ask('confirm', confirm, 'lease_lost', 'seat_unavailable'))) return;
     await pause(Math.min(about(this.#variables.thinkMs), leftMs(this.#variables)));
     await refund(sale.target, sale.adminToken, requestId, tally);

@@ -17,12 +17,12 @@ import { Sampler } from './sampler.ts';
 const SHOWS = ['early', 'late'];
 const ADMIN_TOKEN = 'the-admin-of-the-soak';
 const SAMPLE_EVERY_MS = 5_000;
-/** A short run needs enough of them to compare. */
+/** Short runs take samples more often, so that there are enough to compare. */
 const SAMPLES_AT_LEAST = 20;
-/** Of a show without leases: position, log, versions; and the queue of ends, until its last one is swept. */
+/** Keys of a show without leases: position, log, versions, and the queue of ends until the last one is swept. */
 const KEYS_PER_SHOW = 4;
 const QUIET_WITHIN_MS = 15_000;
-/** After all have left, what V8 cannot collect may be this much more than in the middle of the run. */
+/** How much larger the live heap may be after all customers have left than early in the run. */
 const LIVE_HEAP_GROWTH_MIB = 8;
 
 const server = {
@@ -41,7 +41,7 @@ export interface Facts {
   readonly tookMs: number;
   readonly samples: readonly Sample[];
   readonly trends: readonly Trend[];
-  /** When everybody had left. */
+  /** After all customers had left. */
   readonly after: Sample;
   readonly before: Sample;
   /** After a fifth of the run, and at its end. */
@@ -50,7 +50,7 @@ export interface Facts {
   readonly customersCores: number;
   readonly outcomes: Readonly<Record<string, number>>;
   readonly verdict: Verdict;
-  /** What must not be, in words. */
+  /** Sentences that say what is wrong. */
   readonly wrongs: readonly string[];
 }
 
@@ -59,7 +59,7 @@ export interface Tools {
   readonly say: (what: string) => void;
 }
 
-/** Customers come and go for so long; then what they left behind is looked at, and what they saw is judged. */
+/** Customers come and go for a time. Then checks what they have left behind, and what they have seen. */
 export async function soak(order: Order, { closers, say }: Tools): Promise<Facts> {
   const historyDir = join(order.dir, 'history');
   await rm(order.dir, { recursive: true, force: true });
@@ -154,7 +154,7 @@ async function watchOver(
   return { samples, liveFrom };
 }
 
-/** Nobody is left: neither leases nor connections may be. */
+/** Waits until no lease and no connection is left after all customers have gone. */
 async function quiet(sampler: Sampler, before: Sample): Promise<Sample> {
   const endMs = performance.now() + QUIET_WITHIN_MS;
   for (;;) {
@@ -164,12 +164,12 @@ async function quiet(sampler: Sampler, before: Sample): Promise<Sample> {
   }
 }
 
-/** What should have gone with the last customer, in words. */
+/** Sentences that name what should be gone after the last customer has left. */
 export function leftBehind(before: Sample, after: Sample): string[] {
   const wrongs: string[] = [];
   const keys = KEYS_PER_SHOW * SHOWS.length;
   if (after.redisKeys > keys) wrongs.push(`${after.redisKeys} Redis keys are left, ${keys} expected at most`);
-  // The pools open their connections when they are first needed, and keep them.
+  // Connections that the pools have opened meanwhile are no leak: they are opened when needed, and kept.
   const handles = before.handles + Math.max(0, after.postgresSessions - before.postgresSessions);
   if (after.handles > handles + bounds.handles.growth)
     wrongs.push(`${after.handles} file handles are left, ${handles} expected`);

@@ -8,7 +8,7 @@ const LEFT = 190;
 const RIGHT = 70;
 const TOP = 14;
 
-/** One panel for each measure, each on a scale of its own from 0 up, with the line that it may not have crossed in the end. */
+/** One panel for each measure, with its own scale from 0, and a line at the value that the last window may not exceed. */
 export function chartOf(samples: readonly Sample[], trends: readonly Trend[]): string {
   const height = trends.length * PANEL + 30;
   const untilMs = samples.at(-1)?.ms ?? 1;

@@ -9,16 +9,16 @@ import { comeByClient } from './by-client.ts';
 import type { Dice } from './dice.ts';
 import type { CustomersOptions, Sale } from './sale.ts';
 
-/** Of each show. */
+/** Customers who buy, in each show. */
 const SHOPPERS = 20;
-/** Of the shoppers, those whose program is the client. */
+/** How many of them use the client library. */
 const BY_CLIENT = 6;
 const WATCHERS = 10;
 const SEATS = 120;
 const TTL_MS = 2_000;
 const THINK_MS = 400;
 const MOST_TURNS = 12;
-/** Those whose every pushed map is written down and judged, of each show. */
+/** How many watchers of each show have their pushed snapshots and deltas recorded and checked. */
 const RECORDED = 2;
 
 export const variablesOf = ({ target, adminToken, showId, minutes, historyDir }: Sale): FlowVariables =>
@@ -35,8 +35,8 @@ export const variablesOf = ({ target, adminToken, showId, minutes, historyDir }:
   });
 
 /**
- * Everybody who comes to one show. There are so many places in the queue, and whoever leaves one makes room for somebody
- * new, with a connection, a session and a name of their own. Resolves when the time is over and all have left.
+ * All customers of one show. The queue has a fixed number of places. When a customer leaves, a new one takes the place, with a
+ * connection, a session and a name of its own. Resolves when the time is over and all have left.
  */
 export async function crowdOf(options: CustomersOptions): Promise<void> {
   const variables = variablesOf(options.sale);
@@ -80,7 +80,7 @@ async function shop(visit: Visit, dice: Dice): Promise<void> {
   }
 }
 
-/** Two to four side by side of those that look free; many want the same ones. */
+/** Two to four adjacent seats that look free. Many customers choose the same ones. */
 function freeSeats({ user, seatIds }: Visit, dice: Dice): string[] {
   const free = seatIds.filter((seatId) => user.map.stateOf(seatId) === 'available');
   const from = dice.below(Math.max(1, free.length / 2));
@@ -94,11 +94,11 @@ async function decide(visit: Visit, seatIds: string[], dice: Dice): Promise<void
   if (mind < 75) return release(visit);
   if (mind < 83) return letExpire(visit, seatIds[0] ?? '');
   if (mind < 92) return breakAndResume(visit, seatIds);
-  // Gone without a word, with the seats.
+  // The connection is cut while the customer has the seats.
   await visit.user.vanish();
 }
 
-/** A sale that ran out of seats would be no load: each booking is given back after a while. */
+/** Each booking is refunded after a while, because a sale without free seats would be no load. */
 async function buyAndReturn(visit: Visit, seatIds: string[]): Promise<void> {
   const { variables, tally } = visit;
   await pause(Math.min(about(THINK_MS), leftMs(visit)));
@@ -119,7 +119,7 @@ async function breakAndResume(visit: Visit, seatIds: string[]): Promise<void> {
   await release(visit);
 }
 
-/** Looks on for a while, then holds the map that it followed against a fresh one. */
+/** Watches for a while, and then compares the followed map with a fresh snapshot. */
 async function look(visit: Visit, dice: Dice): Promise<void> {
   await visit.user.until(() => false, Math.min(1_000 + dice.below(20_000), leftMs(visit)));
   await visit.user.compareMaps();

@@ -1,4 +1,4 @@
-/** What customers decide, from a seed: the same decisions in each run, though not at the same moments. (Mulberry32.) */
+/** Random numbers from a seed (Mulberry32): customers decide the same in each run with that seed, only not at the same times. */
 export class Dice {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Dice {
     this.#state = seed >>> 0;
   }
 
-  /** A whole number from 0 to `most`, itself left out. */
+  /** A whole number from 0 to `most` - 1. */
   below(most: number): number {
     return Math.floor(this.#next() * most);
   }
@@ -15,7 +15,7 @@ export class Dice {
     return this.#next() < chance;
   }
 
-  /** Dice of somebody else's. */
+  /** Independent dice, for another customer. */
   another(): Dice {
     return new Dice(this.below(2 ** 32));
   }

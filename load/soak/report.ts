@@ -2,7 +2,7 @@ import { short } from '../bench/kit/numbers.ts';
 import { bounds, trendTable } from './bounds.ts';
 import type { Facts } from './campaign.ts';
 
-/** What came out, for the terminal. */
+/** The results as text for the terminal. */
 export function report(facts: Facts): string {
   const { tookMs, trends, before, after, liveHeapMib, serverCores, customersCores, outcomes, verdict } =
     facts;
@@ -26,7 +26,7 @@ export function report(facts: Facts): string {
   ].join('\n');
 }
 
-/** A run that was too short to tell growth from a start is not called flat. */
+/** A run that was too short to judge is not called flat. */
 export function conclusionOf({ trends, wrongs }: Pick<Facts, 'trends' | 'wrongs'>): string {
   if (wrongs.length > 0) return `NOT OK: ${wrongs.join('; ')}`;
   const unjudged = trends.filter(({ verdict }) => verdict === 'too short to judge');

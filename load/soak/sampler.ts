@@ -11,7 +11,7 @@ import type { Sample } from './bounds.ts';
 const DEADLINE_MS = 30_000;
 const sessionsCount = z.tuple([z.object({ sessions: z.number() })]);
 
-/** Looks at a server and its stores from outside, each time over the same connections. Needs Linux' /proc. */
+/** Measures a server and its stores from outside, always over the same connections. Needs /proc of Linux. */
 export class Sampler {
   readonly #services: Services;
   readonly #server: Child<UsageHandlers>;
@@ -44,18 +44,18 @@ export class Sampler {
     };
   }
 
-  /** What is in use once all garbage is collected, in MiB. */
+  /** The heap in use after a garbage collection. */
   async liveHeapMib(): Promise<number> {
     await this.#server.call('settle');
     return (await this.#server.call('usage')).heapKib / 1024;
   }
 
-  /** In milliseconds since the server started. */
+  /** Processor time since the server started. */
   async cpuMs(): Promise<number> {
     return (await this.#server.call('usage')).cpuMs;
   }
 
-  /** This connection and the bench's own are among them, at all times. */
+  /** Includes this connection and those of the bench itself, which are there in all samples. */
   async #sessions(): Promise<number> {
     const text = `SELECT count(*)::int AS sessions FROM pg_stat_activity WHERE backend_type = 'client backend'`;
     const [{ sessions }] = sessionsCount.parse(await this.#connection.query(text, [], DEADLINE_MS));

@@ -12,13 +12,13 @@ it('customers come and go for some seconds: nothing is left of them, and the jud
   onTestFinished(() => closers.close());
   const dir = await mkdtemp(join(tmpdir(), 'rowlock-soak-'));
   closers.opened(dir, (path) => rm(path, { recursive: true, force: true }));
-  // Always others: the seed is in what a failure says.
+  // Another seed for each run. A failure names it.
   const seed = Math.floor(Math.random() * 2 ** 30);
   const facts = await soak({ minutes: MINUTES, seed, dir }, { closers, say: () => undefined });
 
   expect(facts.verdict.violations, `--seed ${seed}`).toEqual([]);
   expect(leftBehind(facts.before, facts.after)).toEqual([]);
-  // Not a run in which nothing happened, nor one that was not measured.
+  // The run has really done something, and was measured.
   for (const answer of ['held', 'confirmed', 'refunded', 'welcome'])
     expect(facts.outcomes[`expected.${answer}`] ?? 0).toBeGreaterThan(0);
   for (const sample of facts.samples)

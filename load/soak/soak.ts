@@ -1,4 +1,4 @@
-/** npm run soak: customers who come and go for a long time. Exit code 1: something grew, or an answer was wrong. */
+/** npm run soak: customers come and go for a long time. Exit code 1: something grew, or an answer was wrong. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
