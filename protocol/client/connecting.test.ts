@@ -252,6 +252,40 @@ describe('draining', () => {
     expect(stage.network.sockets).toHaveLength(2);
   });
 
+  it.each([
+    ['dies', () => stage.network.last.drop()],
+    ['is refused for now', () => stage.network.last.refuse('hello', 'unavailable')],
+    ['is not answered in time', () => pass(1_000)],
+  ] as const)(
+    'goes on although the old server hears of its resume after the next connection %s',
+    async (_, fails) => {
+      await live({ requestTimeoutMs: 1_000 });
+      const first = stage.network.last;
+      first.receive({ type: 'draining', reconnectInMs: 0 });
+      await settle();
+      stage.network.last.open();
+      await fails();
+      expect(stage.client.state).toBe('live');
+      first.drop(4504);
+      expect(stage.client.state).toBe('reconnecting');
+      (await nextSocket()).welcome({ resumed: true });
+      expect(stage.client.state).toBe('live');
+      // It is the only one that is excused: whoever takes over from here on is somebody else.
+      stage.network.last.drop(4504);
+      expect(stage.client.state).toBe('closed');
+    },
+  );
+
+  it('ends when somebody else takes over, while its next connection has not said hello', async () => {
+    await live();
+    const first = stage.network.last;
+    first.receive({ type: 'draining', reconnectInMs: 0 });
+    await settle();
+    stage.network.last.drop();
+    first.drop(4504);
+    expect(stage.client.state).toBe('closed');
+  });
+
   it('keeps to its time when the server closes before', async () => {
     await live();
     stage.network.last.receive({ type: 'draining', reconnectInMs: 800 });

@@ -57,6 +57,8 @@ export class Connector {
   #inUse: Link | undefined;
   #candidate: Link | undefined;
   #isGreeting = false;
+  /** A hello went out since the link in use was welcomed: it may have resumed the session, whatever came of its connection. */
+  #mayHaveResumed = false;
   #left: Link | undefined;
   /** Cancels the pause before the next attempt, or the deadline of the one under way. */
   #wait: (() => void) | undefined;
@@ -187,7 +189,7 @@ export class Connector {
   }
 
   #greet(attempt: number, link: Link, token: string | undefined): void {
-    this.#isGreeting = true;
+    this.#isGreeting = this.#mayHaveResumed = true;
     const sentMs = nowMs();
     link.ask(this.#events.hello(token), {
       onReply: (frame) => this.#answered(attempt, link, frame, sentMs),
@@ -206,7 +208,7 @@ export class Connector {
     this.#wait = undefined;
     const before = this.#inUse;
     this.#candidate = undefined;
-    this.#isGreeting = false;
+    this.#isGreeting = this.#mayHaveResumed = false;
     this.#inUse = link;
     this.#inUseSinceMs = nowMs();
     this.#events.welcomed(link, welcome, sentMs);
@@ -261,8 +263,9 @@ export class Connector {
   #ended(attempt: number, link: Link, code: number): void {
     const isCandidate = link === this.#candidate;
     if (!isCandidate && link !== this.#inUse) return;
-    // The server before may hear of this client's own resume, and say so, before the next one's welcome has arrived.
-    const isOwnResume = code === closeCodes.superseded && !isCandidate && this.#isGreeting;
+    // The server before may say so of this client's own resume, whose welcome has not arrived yet, or never will. It is
+    // excused once: with the next welcome this is over, so that two pages do not take the session from each other for ever.
+    const isOwnResume = code === closeCodes.superseded && !isCandidate && this.#mayHaveResumed;
     if (!comesBack(code) && !isOwnResume) {
       void this.close(reasonOf(code));
       return;
