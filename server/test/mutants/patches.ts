@@ -17,7 +17,16 @@ export interface Mutant {
 
 const mutantsDir = fileURLToPath(new URL('.', import.meta.url));
 const projectDir = fileURLToPath(new URL('../../../', import.meta.url));
-const sources = ['server', 'protocol', 'sql', 'load', 'package.json', 'tsconfig.json', 'docker-compose.yml'];
+const sources = [
+  'server',
+  'protocol',
+  'sql',
+  'load',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'docker-compose.yml',
+];
 
 export function readMutants(): Mutant[] {
   const names = readdirSync(mutantsDir).filter((name) => name.endsWith('.patch'));

@@ -15,6 +15,7 @@ const results = z.object({
     z.object({
       name: z.string(),
       status: z.string(),
+      message: z.string(),
       assertionResults: z.array(z.object({ status: z.string(), fullName: z.string() })),
     }),
   ),
@@ -53,7 +54,8 @@ async function runTests(dir: string, tests: readonly string[], only: string | un
     (file) => file.status === 'failed' && file.assertionResults.every(({ status }) => status !== 'failed'),
   );
   const passed = assertions.filter(({ status }) => status === 'passed').length;
-  return { passed, failed: [...failed, ...broken.map(({ name }) => `all of ${name}`)] };
+  const whole = broken.map(({ name, message }) => `all of ${name} (${message.split('\n', 1)[0]})`);
+  return { passed, failed: [...failed, ...whole] };
 }
 
 type Verdict = { readonly caught: boolean; readonly how: string };
