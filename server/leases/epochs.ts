@@ -5,8 +5,11 @@ import type { SeatVersion, Stepped } from './requests.ts';
 import { slices } from './slices.ts';
 import type { Steps } from './steps.ts';
 
-/** Called with the position in a step's reply: a map that is behind it has missed something. */
-export type PositionListener = (showId: string, position: Position) => void;
+/**
+ * Called with the position in a step's reply: a map that is behind it has missed something. Undefined: Redis has lost it, and
+ * until another epoch has begun no map is right.
+ */
+export type PositionListener = (showId: string, position: Position | undefined) => void;
 
 export type Fresh<T> = T & { readonly position: Position };
 
@@ -42,6 +45,7 @@ export class Epochs {
         this.#onPosition(showId, reply.position);
         return reply;
       }
+      this.#onPosition(showId, undefined);
       await this.rotate(showId, reply.epoch);
     }
     throw new StoreUnavailable('Redis keeps changing its run', false);

@@ -98,15 +98,15 @@ describe('runs and epochs', () => {
     expect(refused).toMatchObject({ sent: false });
   });
 
-  it('every reply tells its position', async () => {
+  it('every reply tells its position, and that of a show that Redis does not know that it has none', async () => {
     const leases = server();
     const heard: string[] = [];
-    leases.onPosition((showId, { seq }) => heard.push(`${showId} ${seq}`));
+    leases.onPosition((showId, position) => heard.push(`${showId} ${position?.seq}`));
     const showId = newShow();
     await leases.hold(showId, alice, ['A1'], 60_000);
     await leases.sweep(showId, []);
     await leases.release(showId, alice, ['A1'], { named: true });
-    expect(heard).toEqual([`${showId} 1`, `${showId} 1`, `${showId} 2`]);
+    expect(heard).toEqual(['undefined', '1', '1', '2'].map((seq) => `${showId} ${seq}`));
   });
 });
 

@@ -139,8 +139,16 @@ export class FollowedShow {
     this.#mender.wake();
   }
 
-  /** A reply of Redis carried this position. If the map is behind, the feed gets `FEED_GRACE_MS` to deliver the rest. */
-  noticed(position: Position): void {
+  /**
+   * A reply of Redis carried this position. If the map is behind, the feed gets `FEED_GRACE_MS` to deliver the rest. Undefined:
+   * Redis has forgotten the show. A new epoch may not begin as long as Postgres cannot be read, and the map is in doubt till then.
+   */
+  noticed(position: Position | undefined): void {
+    if (position === undefined) {
+      // Only once: a new doubt ends the waiting between two attempts.
+      if (this.lagMs === 0) this.#mender.wake();
+      return;
+    }
     this.#standing.replied(position);
     const map = this.#map;
     if (map === undefined) return;

@@ -125,7 +125,7 @@ export class SeatMaps {
     void this.#options.feed.unfollow(showId);
   }
 
-  #noticed(showId: string, position: Position): void {
+  #noticed(showId: string, position: Position | undefined): void {
     this.#shows.get(showId)?.followed.noticed(position);
   }
 }

@@ -17,15 +17,21 @@ async function readiness() {
   return { status, ready: body['ready'], redis: body['redis'], postgres: body['postgres'] };
 }
 
-it('a server whose map stays in doubt is not ready, though both stores answer', async () => {
-  const { showId, holder } = await stage.scene('in-doubt');
+it.each([
+  [
+    'another server has begun a new epoch',
+    (key: string) => stage.backdoor.redis.hset(key, 'epoch', 'another'),
+  ],
+  ['Redis has forgotten the show', (key: string) => stage.backdoor.redis.del(key)],
+])('a server whose map stays in doubt is not ready, though both stores answer: %s', async (what, happens) => {
+  const { showId, holder } = await stage.scene(what.replaceAll(' ', '-'));
   await holder.request<'snapshot'>({ type: 'watch', showId });
   const up = { redis: true, postgres: true };
   await expect.poll(readiness, PATIENT).toEqual({ status: 200, ready: true, ...up });
 
-  // Another server has begun a new epoch, and PostgreSQL answers everything but the seats of which a map is made.
+  // PostgreSQL answers everything but the seats of which a map is made.
   const seats = await stage.backdoor.lockSeats();
-  await stage.backdoor.redis.hset(`pos:{${showId}}`, 'epoch', 'another');
+  await happens(`pos:{${showId}}`);
   await expect.poll(readiness, PATIENT).toEqual({ status: 503, ready: false, ...up });
 
   await seats.open();
