@@ -1,4 +1,4 @@
-/** What a reply must be by itself: of the seats that were asked for, of the session that asked, and never a bug. */
+/** Checks each reply alone: it must be about the seats and the session of its request, and must not report a bug. */
 import type { ServerFrame, WelcomeFrame } from '../../protocol/index.ts';
 import {
   type Client,
@@ -14,14 +14,14 @@ import type { Findings, Rule } from './violations.ts';
 export class Answers implements Judge {
   readonly #findings: Findings;
   #run: { readonly firstMs: number } = { firstMs: 0 };
-  /** By session: whose it is, from its first welcome on. */
+  /** The user of each session, as its first welcome named it. */
   readonly #users = new Map<string, string>();
 
   constructor(findings: Findings) {
     this.#findings = findings;
   }
 
-  /** So that what is found on the way can say when. */
+  /** Violations name times relative to the beginning of the run. */
   begin(run: { readonly firstMs: number }): void {
     this.#run = run;
   }

@@ -1,13 +1,13 @@
-/** What confirms were answered, against each other and against the tables. */
+/** Checks the replies to confirms against each other and against the tables. */
 import { describe, isOperation, type Judge, type Operation, type OperationOf } from './operations.ts';
 import type { RequestRow, Tables } from './tables.ts';
 import type { Findings, Rule } from './violations.ts';
 
 type Confirm = OperationOf<'confirm'>;
 
-/** Of refusals that are final for their requestId. */
+/** Refusals that are final for their requestId. */
 const finalRefusals = new Set(['seat_unavailable', 'lease_lost']);
-/** Of those that say that this attempt did nothing. */
+/** Refusals that say that this attempt has done nothing. */
 const nothingDone = new Set(['busy', 'unavailable', 'request_mismatch']);
 
 /** `confirmed`, or the code of the error, or undefined without a reply. */
@@ -18,7 +18,7 @@ const isFinal = (confirm: Confirm): boolean => {
   return outcome === 'confirmed' || finalRefusals.has(outcome);
 };
 
-/** Who asked for what: one requestId stands for one of these. */
+/** User, show and seats of a confirm. All confirms with one requestId must be for the same. */
 const askedFor = ({ client, frame }: Confirm): string =>
   [client.welcome?.userId, frame.showId, ...frame.seatIds.toSorted()].join(' ');
 
@@ -37,7 +37,7 @@ export class Confirms implements Judge {
     this.#findings = findings;
   }
 
-  /** Distinct ids that were sent. */
+  /** How many different ids were sent. */
   get requests(): number {
     return this.#requests.size;
   }
@@ -58,7 +58,7 @@ export class Confirms implements Judge {
     return this.#requests.has(requestId);
   }
 
-  /** Judges, once all lines were read; against the tables if there are any, of shows that the history speaks of. */
+  /** Judges after all lines were read. If there are tables, it compares the shows of the history with them. */
   finish(
     run: { readonly firstMs: number },
     tables: Tables | undefined,
@@ -145,7 +145,7 @@ export class Confirms implements Judge {
     this.#judgeAsked(requestId, [final], row);
   }
 
-  /** Nobody was told a final outcome: booked or not are both right, unless every attempt was told that nothing happened. */
+  /** No attempt got a final outcome. Then the seats may be booked or not, unless every attempt was told that it has done nothing. */
   #judgeOpen(requestId: string, attempts: readonly Confirm[], row: RequestRow | undefined): void {
     if (row === undefined || row.outcome !== 'BOOKED') return;
     if (attempts.every((attempt) => nothingDone.has(outcomeOf(attempt) ?? ''))) {

@@ -25,7 +25,7 @@ const crowd = new Crowd();
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'rowlock-failover-'));
   [pair, stage] = await Promise.all([startPostgresPair(), openStage()]);
-  // The one that only reads stands first: nothing may ever be decided there.
+  // The read-only standby comes first in the URL, to show that no server uses it for writes.
   const databaseUrl = pair.url(pair.standby, pair.primary);
   apps = await Promise.all([stage.start({}, { databaseUrl }), stage.start({}, { databaseUrl })]);
   const seats = Array.from({ length: SEATS }, (_, i) => `A${i + 1}`);
@@ -42,14 +42,14 @@ const urlOf = (server: number) => apps[server % apps.length]?.url ?? '';
 
 interface Sales {
   confirmed: number;
-  /** Final words. */
+  /** Confirms that were finally refused. */
   refused: number;
-  /** Answers that were no outcome, by their code. */
+  /** Answers that left the outcome open, by code. */
   readonly without: Map<string, number>;
   over: boolean;
 }
 
-/** Holds two seats, of which a neighbour wants one too, and confirms them until the outcome is known. */
+/** Holds two seats, one of which the next buyer wants too, and repeats the confirm until its outcome is known. */
 async function buy(buyer: Guest, seat: number, sales: Sales): Promise<void> {
   const seatIds = [`A${seat}`, `A${seat + 1}`];
   const held = await buyer.reply(buyer.send({ type: 'hold', showId, seatIds }));
@@ -81,7 +81,7 @@ it('a standby takes over in mid-sale: the servers find it by themselves, and no 
 
   await expect.poll(() => sales.confirmed, PATIENT).toBeGreaterThan(50);
   await pair.kill();
-  // Both that are left of it: nobody takes writes, so the sale stands still and everybody is told.
+  // Now no server takes writes. So nothing can be sold, and all buyers are told so.
   await expect.poll(() => sales.without.get('unavailable') ?? 0, PATIENT).toBeGreaterThanOrEqual(BUYERS);
   const ready = () => Promise.all(apps.map(async ({ url }) => (await fetch(`${url}/readyz`)).status));
   await expect.poll(ready, PATIENT).toEqual([503, 503]);
@@ -104,7 +104,7 @@ it('a standby takes over in mid-sale: the servers find it by themselves, and no 
   const verdict = await verify({ historyDir: dir, databaseUrl: pair.standby.url, redisUrl: stage.redis.url });
   expect(verdict.violations).toEqual([]);
   expect(verdict.looked['bookings']).toBeGreaterThan(200);
-  // What the new one has is what the old one answered: it was asked for every commit.
+  // The new primary has every booking that was answered, because the old one waited for it at each commit.
   expect(Number((await onceIn(pair.standby.url, 'SELECT count(*) AS n FROM bookings'))[0]?.['n'])).toBe(
     sales.confirmed * 2,
   );

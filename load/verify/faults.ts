@@ -7,10 +7,10 @@ interface Place {
 
 type ForgottenIndex = Map<string, { untilMs: number[]; fromMs: number[] }>;
 
-/** What was done to the stores while the run went on. */
+/** The faults of a run, and what they excuse. */
 export class Faults {
   readonly #faults: FaultLine[] = [];
-  /** Per seat, per show, and for all shows: the same faults by their ends, with the earliest begin from there on. */
+  /** For each seat, each show, and all shows: faults that forgot leases, sorted by their ends, with the earliest begin of the rest. */
   #forgotten: ForgottenIndex | undefined;
 
   add(fault: FaultLine): void {
@@ -22,7 +22,7 @@ export class Faults {
     return this.#faults.length;
   }
 
-  /** Whether something was done between these times that may end a lease of this seat before its time. */
+  /** Whether a fault between these times may have ended a lease of this seat too early. */
   mayEnd({ showId, seatId }: Place, fromMs: number, toMs: number): boolean {
     return this.#between(fromMs, toMs).some(
       (fault) =>
@@ -32,17 +32,17 @@ export class Faults {
     );
   }
 
-  /** Whether what was sent between these times may never have arrived, though no socket was closed. */
+  /** Whether frames that were sent between these times may be lost although no socket was closed. */
   mayLoseFrames(fromMs: number, toMs: number): boolean {
     return this.#between(fromMs, toMs).some(({ touches }) => touches?.includes('sockets'));
   }
 
-  /** How much longer than it should a lease may have lasted that was possibly there between these times. */
+  /** How much too long a lease may have lasted that possibly existed between these times. */
   prolongedMs(fromMs: number, toMs: number): number {
     return Math.max(0, ...this.#between(fromMs, toMs).map(({ prolongsMs = 0 }) => prolongsMs));
   }
 
-  /** The first time from `ms` on at which a lease of this seat may have been lost with the store's memory. */
+  /** The first time from `ms` on at which the store may have forgotten a lease of this seat. */
   forgotAfter(showId: string, seatId: string, ms: number): number {
     const places = ['', showId, `${showId} ${seatId}`];
     return Math.min(...places.map((place) => this.#firstAfter(place, ms)));

@@ -103,7 +103,7 @@ describe('grants', () => {
     expect(await early(two().hold(1, 10, 12).fault(100, 101, ['A1']).push(1, 500, lostPush))).toEqual([]);
     const told = () => two().hold(1, 10, 12).push(1, 500, lostPush);
     expect(await early(told().struck(100, 101, ['leases']))).toEqual([]);
-    // What leaves leases alone excuses none that ends, nor does what happened to other seats.
+    // Neither a fault that does not touch leases nor one that forgets other seats excuses the early end.
     expect(await early(told().struck(100, 101, []))).toEqual(['lease_ended_early']);
     expect(await early(told().fault(100, 101, ['A2']))).toEqual(['lease_ended_early']);
   });

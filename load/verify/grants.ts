@@ -1,6 +1,6 @@
 /**
- * Reads the frames that speak of leases into who held which seat when (`tenures.ts`), and has it judged (`lease-rules.ts`).
- * Told of a lease that is over, it also notes whether that came before its time.
+ * Derives from the frames about leases who held which seat when (`tenures.ts`), and has that judged (`lease-rules.ts`). When a
+ * client is told that a lease has ended, it also checks whether that was too early.
  */
 import type { ServerFrame } from '../../protocol/index.ts';
 import type { EndMap } from '../history.ts';
@@ -36,7 +36,7 @@ export class Grants implements Judge {
   readonly #faults: Faults;
   readonly #findings: Findings;
   readonly #tenures = new Tenures();
-  /** Sockets of a session: with a second one the first owns nothing any more. */
+  /** The sockets of each session. Once there is a second one, the first owns nothing any more. */
   readonly #sockets = new Map<string, Set<Client>>();
   readonly #early: EarlyEnd[] = [];
   readonly #requests = new Set<string>();
@@ -83,14 +83,14 @@ export class Grants implements Judge {
       const told = (run: Run) => describePush(client, frame, ms, run);
       if (frame.reason === 'booked_elsewhere') this.#elsewhere.push({ seat, ms, told });
       else this.#endsEarly([seat], [tenure], ms, told);
-      // Told to be over, it is: whoever gets the seat next is no second holder.
+      // Ended now, so that the next holder of the seat is not taken for a second one.
       cut(tenure, ms);
     }
   }
 
   /**
-   * Judges, once all lines were read.
-   * @param ends the maps at the end
+   * Judges after all lines were read.
+   * @param ends the maps at the end of the run
    * @param bookedByOthers seats with rows that no client of the history asked for
    */
   finish(
@@ -186,7 +186,7 @@ export class Grants implements Judge {
       if (reply.type === 'pinned') {
         if (!tenure.pinned) tenure.toMs = invokedMs + reply.expiresInMs;
         tenure.pinned = true;
-        // Seats that were pinned before may end later than the earliest, which is what the reply tells.
+        // The reply has the earliest end of all its seats. Seats that were pinned before may end later.
         tenure.possiblyToMs = returnedMs + Math.max(reply.expiresInMs, client.welcome?.checkoutMs ?? 0);
       } else {
         tenure.possiblyToMs = returnedMs + Math.max(tenure.ttlMs, client.welcome?.checkoutMs ?? 0);
@@ -212,12 +212,12 @@ export class Grants implements Judge {
       }
       const tenure = leases.get(seat);
       if (tenure === undefined) return;
-      // Its guard may have stretched the lease.
+      // The guard of the confirm may have prolonged the lease.
       tenure.possiblyToMs = Math.max(tenure.possiblyToMs, returnedMs + LEFTOVER_MS);
       const isLeft = isOpen && reply.code === 'busy';
       if (reply.type === 'confirmed' || (isOpen && !isLeft)) cut(tenure, invokedMs);
     });
-    // All of them should have run until after the reply: then none was lost.
+    // `lease_lost` is wrong if all leases should have been running when it came.
     if (isLost && isFirst && hadAll && tenures.every(({ closed }) => !closed))
       this.#endsEarly(seats, tenures, returnedMs, (run) => describe(operation, run));
   }
@@ -225,16 +225,16 @@ export class Grants implements Judge {
   #joined(operation: OperationOf<'hello'>, reply: ReplyFrame): void {
     const { client, frame, returnedMs } = operation;
     if (reply.type !== 'welcome') {
-      // It may have adopted them nevertheless, which renews them.
+      // The server may have adopted the leases all the same, which renews them.
       if (frame.session !== undefined) this.#tenures.mayGoOn(frame.session, returnedMs + LEFTOVER_MS);
       return;
     }
     const session = sessionOf(client);
-    // Of a session from before the history nothing is known.
+    // Nothing is known about sessions from before the history.
     const isKnown = this.#sockets.has(session);
     this.#sockets.set(session, (this.#sockets.get(session) ?? new Set()).add(client));
     for (const { showId, seatIds, expiresInMs } of reply.leases) {
-      // How long its own TTL is, only the client before knew; checkouts are the longest.
+      // The lease may have a TTL of its own that is not in this reply. None is longer than a checkout or the default.
       const longestMs = Math.max(reply.leaseTtlMs, reply.checkoutMs);
       for (const seatId of seatIds) {
         const seat = this.#tenures.seat(showId, seatId);
@@ -244,18 +244,18 @@ export class Grants implements Judge {
     }
   }
 
-  /** The server says that this session has the seat, or had it until now: is that so as far as we know? */
+  /** The server says that this session has the seat, or had it until now. Noted to be judged, unless that is known to be so. */
   #claim(operation: Operation, seat: Seat, what: Claim['what']): void {
     const { client, invokedMs } = operation;
     const tenure = this.#tenures.of(client).get(seat);
-    // Asked for, a release closes it.
+    // The request for a release has closed the lease, so for `freed` that is no contradiction.
     const isGone = tenure?.closed && what !== 'freed';
     if (tenure !== undefined && !isGone && !isOver(tenure, invokedMs)) return;
     if (isBeingHeld(client, seat.showId, seat.seatId)) return;
     this.#claims.push({ seat, session: sessionOf(client), operation, what });
   }
 
-  /** One of these is told to be over. */
+  /** A client was told that one of these leases has ended. */
   #endsEarly(seats: readonly Seat[], tenures: readonly Tenure[], ms: number, told: Told): void {
     const tenure = tenures.toSorted((a, b) => a.toMs - b.toMs)[0];
     if (tenure === undefined || tenure.closed || ms > tenure.toMs - CLOCK_SLACK_MS) return;
@@ -266,7 +266,7 @@ export class Grants implements Judge {
 
 const isOver = ({ possiblyToMs }: Tenure, ms: number): boolean => possiblyToMs + END_SLACK_MS < ms;
 
-/** A hold of this seat is under way: a reply that speaks of a lease may speak of that one. */
+/** Whether a hold of this seat is under way: then a reply about a lease of the seat may be about the new one. */
 function isBeingHeld({ pending }: Client, showId: string, seatId: string): boolean {
   for (const { frame } of pending.values())
     if (frame.type === 'hold' && frame.showId === showId && frame.seatIds.includes(seatId)) return true;

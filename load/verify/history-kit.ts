@@ -5,7 +5,7 @@ import type { ClientFrame, SeatState, ServerFrame } from '../../protocol/index.t
 import type { EndMap, FaultLine, HistoryLine } from '../history.ts';
 import { type Verdict, verify } from './verify.ts';
 
-/** Of a client with this number. */
+/** The user id of the client with this number. */
 export const userOf = (client: number): string =>
   `00000000-0000-4000-8000-${String(client).padStart(12, '0')}`;
 export const requestIdOf = (request: number): string =>
@@ -19,7 +19,7 @@ export const SHOW = 'show';
 export type Sent = ClientFrame extends infer F ? (F extends ClientFrame ? Omit<F, 'id'> : never) : never;
 export type Reply = ServerFrame extends infer F ? (F extends ServerFrame ? Omit<F, 'id'> : never) : never;
 
-/** A made-up history, times in ms as given. */
+/** Builds a history for a test. Times are in ms. */
 export class Story {
   lines: HistoryLine[] = [];
   #ids = 0;
@@ -29,7 +29,7 @@ export class Story {
     return this;
   }
 
-  /** A client that said hello at this time. */
+  /** A client connects and says hello. */
   join(
     client: number,
     ms: number,
@@ -49,7 +49,7 @@ export class Story {
     );
   }
 
-  /** A frame and, if it came, its reply. */
+  /** A frame and, if there was one, its reply. */
   ask(client: number, fromMs: number, toMs: number, frame: Sent, reply?: Reply): this {
     const id = `f${++this.#ids}`;
     const name = `c${client}`;
@@ -110,13 +110,13 @@ export class Story {
     return this;
   }
 
-  /** Something happened that may harm this much. */
+  /** A fault that touches these things. */
   struck(ms: number, untilMs: number, touches: FaultLine['touches'] & {}): this {
     this.lines.push({ kind: 'fault', ms, untilMs, name: 'strike', forgets: false, touches });
     return this;
   }
 
-  /** A clock was wrong by so much. */
+  /** A fault that may have prolonged leases. */
   prolonged(ms: number, untilMs: number, prolongsMs: number): this {
     this.lines.push({ kind: 'fault', ms, untilMs, name: 'clock', forgets: false, prolongsMs });
     return this;
@@ -128,7 +128,7 @@ export class Story {
     return this;
   }
 
-  /** What the checker says of it: each client in a file of its own. */
+  /** Writes the history, each client in a file of its own, and has it checked. */
   async judge(databaseUrl?: string): Promise<Verdict> {
     const dir = mkdtempSync(join(tmpdir(), 'rowlock-story-'));
     mkdirSync(dir, { recursive: true });
@@ -169,7 +169,7 @@ export const renewed = (seatIds: string[], expiresInMs = 1_000, lost: string[] =
     lost: lost.length > 0 ? [{ showId: SHOW, seatIds: lost }] : [],
   }) as Reply;
 
-/** Two clients that said hello. */
+/** Two clients that have said hello. */
 export const two = () => new Story().join(1, 1).join(2, 2);
 /** The kinds of violations that the checker finds. */
 export const kindsOf = async (story: Story) => Object.keys((await story.judge()).kinds);

@@ -1,13 +1,13 @@
-/** Times between which something may have been so; `toMs` may be Infinity. */
+/** A span of time. `toMs` may be Infinity. */
 export interface Interval {
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-/** Answers whether any of many intervals touches a given one, in O(log n) after one sort. */
+/** Tells whether any of many intervals touches a given one: in O(log n), after sorting them once. */
 export class IntervalIndex {
   readonly #fromMs: number[] = [];
-  /** The latest end of all intervals up to this one. */
+  /** For each interval, the latest end of all intervals up to it. */
   readonly #latestMs: number[] = [];
 
   constructor(intervals: readonly Interval[]) {

@@ -13,9 +13,7 @@ import {
   userOf,
 } from './history-kit.ts';
 
-/*
- * What the server says of leases that it should not: of another's, of none, of too long ones.
- */
+/* Wrong replies about leases: about leases of others, leases that do not exist, and leases that last too long. */
 
 const beat: Sent = { type: 'heartbeat' };
 const checkout: Sent = { type: 'checkout', showId: SHOW, seatIds: ['A1'] };

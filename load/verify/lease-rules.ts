@@ -8,23 +8,23 @@ export interface Run {
   readonly firstMs: number;
 }
 
-/** How somebody was told. */
+/** Describes the frame that said so. */
 export type Told = (run: Run) => string;
 
-/** A lease that was told to be over, or not to be there, while it should have been running. */
+/** A client was told that a lease has ended, or does not exist, although it should have been running. */
 export interface EarlyEnd {
   readonly tenure: Tenure;
-  /** One of these was lost. */
+  /** The lease of one of these seats has ended; the frame does not say which. */
   readonly seats: readonly Seat[];
-  /** When the first of them may have been taken. */
+  /** The earliest time at which the first of the leases may have begun. */
   readonly sinceMs: number;
   readonly ms: number;
-  /** When it should have been over at the earliest. */
+  /** The earliest time at which the lease may have ended by itself. */
   readonly dueMs: number;
   readonly told: Told;
 }
 
-/** A reply by which a session has, or had until now, a seat that it is not known to hold. */
+/** A reply says that a session has, or had until now, a seat that it is not known to hold. */
 export interface Claim {
   readonly seat: Seat;
   readonly session: string;
@@ -32,26 +32,26 @@ export interface Claim {
   readonly what: 'freed' | 'renewed' | 'pinned' | 'adopted';
 }
 
-/** A lease that was told to be over because its seat was booked. */
+/** A client was told that its lease has ended because somebody else has booked the seat. */
 export interface BookedElsewhere {
   readonly seat: Seat;
   readonly ms: number;
   readonly told: Told;
 }
 
-/** Whether a seat has rows that no client of the history asked for. */
+/** Tells whether a seat has bookings that no client of the history asked for. */
 export type BookedByOthers = (showId: string, seatId: string) => boolean;
 
-/** Redis counts whole milliseconds. */
+/** Redis counts in whole milliseconds, so times may differ by a few. */
 export const CLOCK_SLACK_MS = 5;
-/** A map is as late as this at the most. */
+/** How late a map may be at most. */
 const MAP_SLACK_MS = 2_000;
-/** A lease's end is noticed this much later at the most, by whoever is refused for it. */
+/** How long after its end a lease may still be the reason of a refusal. */
 export const END_SLACK_MS = 250;
 
 /**
- * What leases must keep, judged once all lines were read. Two sessions whose certain times overlap broke the mutual
- * exclusion; a refusal during which nobody possibly had the seat had no reason. What is reported did happen.
+ * The rules for leases, judged after all lines were read. Mutual exclusion is broken if the certain times of two sessions overlap.
+ * A refusal is without reason if nobody can possibly have had the seat meanwhile. So what is reported has certainly happened.
  */
 export class LeaseRules {
   readonly #faults: Faults;
@@ -85,7 +85,7 @@ export class LeaseRules {
     const booked = new IntervalIndex(seat.bookings);
     const had = new IntervalIndex([...this.#possibly(seat.tenures), ...seat.maybe, ...seat.bookings]);
     for (const { operation, state } of seat.refusals) {
-      // Without the tables nobody knows what was booked before the run.
+      // Without the tables it is not known what was booked before the run.
       if (state === 'booked' && bookedByOthers === undefined) continue;
       const possible = state === 'booked' ? booked : had;
       if (possible.touches(operation.invokedMs, operation.returnedMs)) continue;
@@ -117,14 +117,14 @@ export class LeaseRules {
     { seat, ms, told }: BookedElsewhere,
     bookedByOthers: BookedByOthers | undefined,
   ): void {
-    // Without the tables nobody knows what was booked by others.
+    // Without the tables it is not known what others have booked.
     if (bookedByOthers === undefined || bookedByOthers(seat.showId, seat.seatId)) return;
     if (seat.bookings.some(({ fromMs }) => fromMs <= ms)) return;
     const what = `a lease of ${nameOf(seat)} was told to be booked by another, and nobody has booked it`;
     this.#findings.add('booked_by_nobody', { rule: 'I6', what, operations: [told(this.#run)] });
   }
 
-  /** The map shows it as held, and the time of everybody who had it is over. */
+  /** For a seat that the final map shows as held: somebody must possibly still have it. */
   judgeHeldAtEnd(seat: Seat, endMs: number): void {
     const had = new IntervalIndex([...this.#possibly(seat.tenures), ...seat.maybe]);
     if (had.touches(endMs - MAP_SLACK_MS, endMs)) return;
@@ -163,8 +163,8 @@ export class LeaseRules {
 }
 
 /**
- * Whether what is known already explains a refusal: nearly always it does, and then it need not be kept. What comes later cuts
- * a possible time short to a later moment than this at the most.
+ * Whether what is known already explains a refusal. It nearly always does, and then the refusal need not be kept: what is read
+ * later may shorten possible times, but never to before this refusal.
  */
 export function isExplained(
   { tenures, bookings }: Seat,

@@ -6,10 +6,10 @@ interface Reading {
   next: number;
 }
 
-/** A fault is written down when it is over. */
+/** The time at which a line was written. Faults are written when they are over. */
 const writtenMs = (line: HistoryLine): number => (line.kind === 'fault' ? line.untilMs : line.ms);
 
-/** The lines of all files of a run in the order of time, some at a time; each file is read once, in slices. */
+/** The lines of all files of a run in the order of their times, in parts. Each file is read once, piece by piece. */
 export async function* mergedHistory(dir: string): AsyncGenerator<HistoryLine[]> {
   const readings: Reading[] = [];
   for (const file of await historyFiles(dir)) {
@@ -27,7 +27,7 @@ export async function* mergedHistory(dir: string): AsyncGenerator<HistoryLine[]>
   }
 }
 
-/** There are as many files as client processes: few. */
+/** A plain search, because there are only few files, one for each client process. */
 function earliest(readings: readonly Reading[]): Reading | undefined {
   let first: Reading | undefined;
   let firstMs = Number.POSITIVE_INFINITY;

@@ -3,30 +3,30 @@ import type { HistoryLine } from '../history.ts';
 import type { Faults } from './faults.ts';
 import type { Findings } from './violations.ts';
 
-/** A socket, as far as its lines have been read. */
+/** One socket of a client, by the lines that have been read so far. */
 export interface Client {
   readonly name: string;
-  /** Whether its pushed maps were written down. */
+  /** Whether its pushed snapshots and deltas were recorded. */
   readonly pushes: boolean;
   readonly openedMs: number;
   welcome: WelcomeFrame | undefined;
-  /** From here on the server may have ended it: when it said that it leaves, else its last frame before it was closed. */
+  /** From now on the server may have ended its leases. This is when it began to close, or else its last frame before the close. */
   leftMs: number;
   closedMs: number | undefined;
   lastSentMs: number;
   readonly pending: Map<string, Operation>;
-  /** Ids that have their reply: to find second replies, and replies to nothing. */
+  /** Ids that were answered, to tell a second reply from a reply to no frame. */
   readonly answered: Set<string>;
 }
 
 export type ReplyFrame = ServerFrame;
 
-/** A frame that a client sent, with its reply. */
+/** A frame that a client has sent, with its reply. */
 export interface Operation<Frame extends ClientFrame = ClientFrame> {
   readonly client: Client;
   readonly frame: Frame;
   readonly invokedMs: number;
-  /** Infinity: there was no reply. */
+  /** Infinity: there is no reply. */
   returnedMs: number;
   reply: ReplyFrame | undefined;
 }
@@ -38,7 +38,7 @@ export const isOperation = <Type extends ClientFrame['type']>(
   type: Type,
 ): operation is OperationOf<Type> => operation.frame.type === type;
 
-/** What the judges of a history are told, in the order of time. */
+/** A judge of a history. It is told what happened, in the order of time. */
 export interface Judge {
   invoked?(operation: Operation): void;
   returned?(operation: Operation, reply: ReplyFrame): void;
@@ -46,10 +46,10 @@ export interface Judge {
   closed?(client: Client, ms: number): void;
 }
 
-/** A reply that takes longer than every deadline of the server is none. Clients wait a little longer before they leave. */
+/** A frame without a reply for so long counts as unanswered. Longer than every deadline of the server; clients wait even longer. */
 const PATIENCE_MS = 9_000;
 
-/** Ids that a client is remembered to have had its reply to: a second one comes soon or never. */
+/** How many answered ids are remembered for each client. That is enough, because a second reply would come soon. */
 const MAX_ANSWERED = 1_000;
 
 function dropOldest(ids: Set<string>): void {
@@ -59,7 +59,7 @@ function dropOldest(ids: Set<string>): void {
   }
 }
 
-/** Pairs every frame with its reply, and hands what happened to the judges. */
+/** Pairs each frame with its reply, and passes everything that happened to the judges. */
 export class Operations {
   readonly clients = new Map<string, Client>();
   readonly counts: Record<string, number> = {};
@@ -105,7 +105,7 @@ export class Operations {
     }
   }
 
-  /** Once all lines were read: what never got its reply, though its socket was open for long enough. */
+  /** Reports, after all lines were read, frames that never got a reply although their socket was open for long enough. */
   finish(faults: Faults): void {
     for (const client of this.clients.values())
       if (client.closedMs === undefined) this.#noteOverdue(client, this.lastMs);
@@ -116,7 +116,7 @@ export class Operations {
     }
   }
 
-  /** The socket is about to be closed, or was: what has waited for too long by now. */
+  /** Notes what has waited too long when the socket begins to close or is closed. */
   #noteOverdue(client: Client, ms: number): void {
     if (client.leftMs !== Number.POSITIVE_INFINITY) return;
     for (const operation of client.pending.values())
@@ -182,11 +182,11 @@ export class Operations {
   }
 }
 
-/** Seconds since the run began, to the tenth of a millisecond. */
+/** Seconds since the beginning of the run. */
 const since = (ms: number, { firstMs }: { readonly firstMs: number }): string =>
   `${((ms - firstMs) / 1_000).toFixed(4)} s`;
 
-/** One line: who, when, what, and what came of it. */
+/** One line that says who sent what when, and what the reply was. */
 export function describe(operation: Operation, run: { readonly firstMs: number }): string {
   const { client, frame, invokedMs, returnedMs, reply } = operation;
   const user = client.welcome === undefined ? '' : ` (user ${client.welcome.userId})`;

@@ -16,7 +16,7 @@ let apps: TestApp[];
 let backdoor: Backdoor;
 let dir: string;
 const crowd = new Crowd();
-/** More frames, so that watchers of both servers stand at one position more often. */
+/** A short tick makes more frames, so that watchers of both servers are at the same position more often. */
 const variables = { BROADCAST_TICK_MS: '5' };
 
 beforeAll(async () => {
@@ -36,13 +36,13 @@ let clients = 0;
 const enter = (recorder: HistoryRecorder): Promise<Guest> =>
   enterRecorded(crowd, recorder, apps[++clients % 2]?.url ?? '');
 
-/** Takes what it can get of a few seats, as quickly as it can, in every way that there is. */
+/** Uses every kind of request on a few seats, as fast as it can. */
 async function play(client: Guest, round: number): Promise<void> {
   const seatIds = [`A${1 + (round % 5)}`, `A${1 + ((round + 2) % 5)}`];
   const reply = await client.reply(client.send({ type: 'hold', showId: 'real', seatIds, ttlMs: 500 }));
   if (reply.type !== 'held') return;
   await client.request<'renewed'>({ type: 'heartbeat' });
-  // Asked for with everybody else's: what is not its own is passed over.
+  // Also names seats of others, which the server must ignore.
   const all = ['A1', 'A2', 'A3', 'A4', 'A5'];
   if (round % 3 === 0) await client.request<'released'>({ type: 'release', showId: 'real', seatIds: all });
   else if (round % 3 === 1) await client.reply(client.send({ type: 'checkout', showId: 'real', seatIds }));
@@ -52,7 +52,7 @@ async function play(client: Guest, round: number): Promise<void> {
 
 async function sell(): Promise<void> {
   const recorder = new HistoryRecorder(dir, 'clients');
-  // Two of them on one server: those stand at the same positions.
+  // Two of them are on one server, so that they are at the same positions.
   const watchers = await Promise.all([enter(recorder), enter(recorder), enter(recorder)]);
   for (const watcher of watchers) await watcher.request<'snapshot'>({ type: 'watch', showId: 'real' });
   const buyers = await Promise.all(Array.from({ length: 6 }, () => enter(recorder)));
@@ -60,7 +60,7 @@ async function sell(): Promise<void> {
     for (let round = b; round < 150 + b; round += 1) await play(buyer, round);
     if (b % 2 === 0) await buyer.close();
   });
-  // A liar lets Redis forget, and says so.
+  // Meanwhile locks are deleted in Redis, which is recorded as a fault.
   const lies = (async () => {
     for (let i = 0; i < 5; i++) {
       const ms = machineMs();
@@ -113,11 +113,11 @@ it('two who both believe to hold one seat, and confirm it at once: one booking',
   await first.request<'held'>({ type: 'hold', showId: 'race', seatIds });
   const confirms = [first.send(confirmOf('race', seatIds))];
   await gate.reached();
-  // The first's lease was found good and its transaction has begun. Now Redis forgets it and grants the seat again.
+  // The lease of the first client was checked and its transaction has begun. Now Redis forgets the lease and grants the seat again.
   await backdoor.forgetLocks('race', ...seatIds);
   await second.request<'held'>({ type: 'hold', showId: 'race', seatIds });
   confirms.push(second.send(confirmOf('race', seatIds)));
-  // The second must not get this far; its wish is let into the database all the same, well within the lock's timeout.
+  // The second client should not get this far. If it does, it is let into the database too, well within the lock timeout.
   await Promise.race([gate.reached(2).catch(() => {}), pause(250)]);
   await gate.open();
   const outcomes = await Promise.all([first.reply(confirms[0] ?? ''), second.reply(confirms[1] ?? '')]);

@@ -4,7 +4,7 @@ import type { HistoryRecorder } from '../history.ts';
 
 let clients = 0;
 
-/** A client whose every frame is written down. */
+/** A client that records all its frames. */
 export async function enterRecorded(
   crowd: Crowd,
   recorder: HistoryRecorder,

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { kindsOf, renewed, type Sent, type Story, two } from './history-kit.ts';
 
 const beat: Sent = { type: 'heartbeat' };
-/** A frame at 100 ms that nobody answers. */
+/** A frame at 100 ms that is never answered. */
 const unanswered = () => two().ask(1, 100, 0, beat);
 
 describe('a reply must come', () => {

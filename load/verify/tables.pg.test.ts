@@ -21,7 +21,7 @@ beforeAll(async () => {
   database = await createDatabase();
   const limits = { statementTimeoutMs: 10_000, lockTimeoutMs: 10_000 };
   sql = await PostgresConnection.open({ url: database.url, ...limits }, 10_000);
-  // What is tested is what happens without it.
+  // With the index there could be no double booking to find.
   await run('DROP INDEX uq_booking_live_seat');
 });
 afterAll(async () => {

@@ -1,4 +1,4 @@
-/** The tables, read as they are, and what must hold of them whoever wrote them. */
+/** Reads the tables, and checks what must hold in them whoever has written them. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -36,9 +36,9 @@ export interface RequestRow {
 export interface Tables {
   readonly requests: ReadonlyMap<string, RequestRow>;
   readonly bookings: number;
-  /** By show: what is booked now. */
+  /** For each show, the seats that are booked now. */
   readonly booked: ReadonlyMap<string, ReadonlySet<string>>;
-  /** `show seat`: how many bookings it had that were cancelled. */
+  /** How many bookings of each seat were cancelled. Keys: `show seat`. */
   readonly cancelled: ReadonlyMap<string, number>;
 }
 
@@ -74,7 +74,7 @@ const seatRows = z.array(
 );
 const bookedRows = z.array(z.object({ show_id: z.string(), seat_ids: z.array(z.string()) }));
 
-/** Reads all tables (of one show, if given), page by page, and judges them for themselves. */
+/** Reads all tables (or what they have of one show) page by page, and checks that they are consistent. */
 export async function readTables(
   connection: PostgresConnection,
   showId: string | undefined,
@@ -83,7 +83,7 @@ export async function readTables(
   const reader = new TableReader(findings);
   const ask = (text: string, ...more: SqlParameter[]) =>
     connection.query(text, [showId ?? null, ...more], DEADLINE_MS);
-  // One snapshot, so that the server may go on selling meanwhile.
+  // A single snapshot, so that the server may go on selling meanwhile.
   await connection.script('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY', DEADLINE_MS);
   let after = FIRST_ID;
   for (;;) {

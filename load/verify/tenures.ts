@@ -1,19 +1,18 @@
 import type { Interval } from './intervals.ts';
 import { type Client, isOperation, type Operation, type OperationOf } from './operations.ts';
 
-/** One lease of one session, from its grant on. */
+/** One lease of one session. `fromMs` to `toMs` is the time in which it certainly existed. */
 export interface Tenure {
   readonly session: string;
   readonly client: Client;
   readonly grant: Operation;
   readonly fromMs: number;
-  /** Certain end. */
   toMs: number;
   readonly possiblyFromMs: number;
   possiblyToMs: number;
   ttlMs: number;
   pinned: boolean;
-  /** Asked to be over, or told to be: nothing extends it any more. */
+  /** Its end was requested or reported, so nothing prolongs it any more. */
   closed: boolean;
 }
 
@@ -26,22 +25,22 @@ export interface Seat {
   readonly showId: string;
   readonly seatId: string;
   readonly tenures: Tenure[];
-  /** When somebody may have had it for other reasons: holds and confirms whose outcome nobody knows. */
+  /** When somebody may have had the seat because of holds and confirms whose outcome is not known. */
   readonly maybe: Interval[];
   readonly bookings: Interval[];
   readonly refusals: Refusal[];
 }
 
 export const FOREVER_MS = Number.POSITIVE_INFINITY;
-/** A guard, a deadline and a sweep: what a confirm, or a hold without an answer, may leave behind for a while. */
+/** How long a confirm, or a hold without an answer, may still have an effect: a guard, a deadline and a sweep. */
 export const LEFTOVER_MS = 10_000;
 
 export const sessionOf = ({ welcome, name }: Client): string => welcome?.session ?? name;
 
 /**
- * Who held which seat, as far as the clients can know. A `held` that was asked for at i and arrived at r, good for e ms:
- * the lease was taken somewhere between, so it certainly ran from r to i + e and possibly from i to r + e. In doubt a
- * certain time is cut short and a possible one stretched.
+ * Who held which seat when, as far as the clients can know. If a hold was sent at i, and its `held` arrived at r with e ms to
+ * go, the lease began between i and r. So it certainly existed from r to i + e, and possibly from i to r + e. In doubt certain
+ * times are shortened and possible times prolonged.
  */
 export class Tenures {
   readonly #seats = new Map<string, Seat>();
@@ -66,7 +65,7 @@ export class Tenures {
     return seat;
   }
 
-  /** The leases of the client's session, whichever socket took them. */
+  /** The leases of the client's session, including those of its earlier sockets. */
   of(client: Client): Map<Seat, Tenure> {
     const session = sessionOf(client);
     const known = this.#sessions.get(session);
@@ -80,7 +79,7 @@ export class Tenures {
     return this.#sessions.get(session)?.values() ?? [];
   }
 
-  /** The leases that a release or a checkout speaks of. */
+  /** The leases that a release or a checkout asks for. */
   asked({ client, frame }: OperationOf<'release' | 'checkout'>): [Seat, Tenure][] {
     const leases = this.of(client);
     if (frame.seatIds === undefined) return [...leases].filter(([seat]) => seat.showId === frame.showId);
@@ -91,7 +90,7 @@ export class Tenures {
     });
   }
 
-  /** Extends the lease that certainly runs, or begins another. */
+  /** Prolongs the lease if it certainly still runs; otherwise begins another. */
   grant(operation: Operation, seat: Seat, expiresInMs: number, ttlMs: number): void {
     const { client, invokedMs, returnedMs } = operation;
     const leases = this.of(client);
@@ -118,18 +117,18 @@ export class Tenures {
     leases.set(seat, tenure);
   }
 
-  /** Somebody may have had these seats: nobody knows what came of it. */
+  /** Somebody may have had these seats: the outcome of the request is not known. */
   maybe(showId: string, seatIds: readonly string[], fromMs: number, toMs: number): void {
     for (const seatId of seatIds) this.seat(showId, seatId).maybe.push({ fromMs, toMs });
   }
 
-  /** The leases of this session may have been renewed until then. */
+  /** The leases of this session may have been renewed until `untilMs`. */
   mayGoOn(session: string, untilMs: number): void {
     for (const tenure of this.ofSession(session))
       tenure.possiblyToMs = Math.max(tenure.possiblyToMs, untilMs + tenure.ttlMs);
   }
 
-  /** It may have happened, until its socket was gone and a while longer. */
+  /** The request may have had an effect at any time until its socket was closed, and a while longer. */
   unanswered(operation: Operation): void {
     const { client, invokedMs } = operation;
     const untilMs = (client.closedMs ?? FOREVER_MS) + LEFTOVER_MS;
@@ -152,7 +151,7 @@ export class Tenures {
   }
 }
 
-/** From now on it may be over, and nothing extends it. */
+/** From now on the lease may have ended, and nothing prolongs it. */
 export function cut(tenure: Tenure, ms: number): void {
   tenure.toMs = Math.min(tenure.toMs, ms);
   tenure.closed = true;

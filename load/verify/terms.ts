@@ -1,4 +1,4 @@
-/** How long a lease may last: no longer than the TTL that was asked for, and however often it is renewed until its deadline. */
+/** Checks how long leases last: not longer than the TTL that was requested and, however often they are renewed, not beyond the deadline. */
 import type { Faults } from './faults.ts';
 import { CLOCK_SLACK_MS } from './lease-rules.ts';
 import {
@@ -12,16 +12,16 @@ import {
 import { FOREVER_MS, sessionOf } from './tenures.ts';
 import type { Findings } from './violations.ts';
 
-/** What a session was told of its leases of a seat. */
+/** What is known about the leases that a session has had of a seat. */
 interface Term {
   readonly showId: string;
   readonly seatId: string;
   readonly sinceMs: number;
-  /** The longest that it asked for. */
+  /** The longest TTL that was requested. */
   ttlMs: number;
-  /** The latest that it can be; while a hold is under way it may be any. */
+  /** The latest possible deadline; Infinity while a hold is under way. */
   deadlineMs: number;
-  /** Maybe: its end is another one then, even past the deadline. */
+  /** There was a checkout, so the lease may last beyond its deadline. */
   pinned: boolean;
   granted: boolean;
 }
@@ -34,7 +34,7 @@ interface Suspicion {
 
 export class LeaseTerms implements Judge {
   readonly #sessions = new Map<string, Map<string, Term>>();
-  /** Unless a fault explains them. */
+  /** Violations, unless a fault explains them. */
   readonly #suspicions: Suspicion[] = [];
 
   invoked(operation: Operation): void {
@@ -66,7 +66,7 @@ export class LeaseTerms implements Judge {
 
   #held(operation: OperationOf<'hold'>, reply: Extract<ReplyFrame, { type: 'held' }>): void {
     const terms = this.#termsOf(operation, operation.frame);
-    // Of seats that were granted at different times the reply tells the earliest deadline.
+    // The reply has the earliest deadline of all its seats. If some were granted earlier, those of the others may be later.
     const isOne = terms.every(({ granted }) => !granted);
     const latestMs = isOne ? reply.deadlineInMs : (operation.client.welcome?.maxHoldMs ?? FOREVER_MS);
     for (const term of terms) {
@@ -89,7 +89,7 @@ export class LeaseTerms implements Judge {
     }
   }
 
-  /** Of leases from before the history nothing is known. */
+  /** The TTL of leases from before the history is not known. */
   #adopted(operation: Operation, { showId, seatIds }: { showId: string; seatIds: readonly string[] }): void {
     for (const term of this.#termsOf(operation, { showId, seatIds }))
       if (term.ttlMs === 0) term.ttlMs = FOREVER_MS;

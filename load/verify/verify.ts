@@ -15,30 +15,30 @@ import { Findings, type Rule, type Violation } from './violations.ts';
 import { type FinalMap, finalOf, Watchers } from './watchers.ts';
 
 export interface VerifyOptions {
-  /** Of `HistoryRecorder`s. */
+  /** The directory with the files of the `HistoryRecorder`s. */
   readonly historyDir?: string | undefined;
   readonly databaseUrl?: string | undefined;
   readonly redisUrl?: string | undefined;
-  /** This show alone; otherwise all that the database has. */
+  /** Only this show; undefined: all shows of the database. */
   readonly showId?: string | undefined;
 }
 
 export interface Verdict {
-  /** The first ones of each kind. */
+  /** The first violations of each kind. */
   readonly violations: readonly Violation[];
-  /** How many cases of each kind there are. */
+  /** How many violations of each kind there are. */
   readonly kinds: Readonly<Record<string, { readonly rule: Rule; readonly count: number }>>;
   readonly ok: boolean;
-  /** What was looked at: a verdict on nothing says nothing. */
+  /** How much was checked: without violations, this shows that there was something to check. */
   readonly looked: Readonly<Record<string, number>>;
-  /** Replies by request and outcome (`hold seat_unavailable`), pushes by type. */
+  /** The number of replies by request and outcome (`hold seat_unavailable`), and of pushes by type. */
   readonly outcomes: Readonly<Record<string, number>>;
 }
 
 const DEADLINE_MS = 30_000;
 const ALL_SEATS = 1_000_000;
 
-/** Judges the tables, a history, or both. Rejects when one of them cannot be read. */
+/** Checks the tables, a history, or both. Rejects if one of them cannot be read. */
 export async function verify(options: VerifyOptions): Promise<Verdict> {
   const { historyDir, databaseUrl, showId } = options;
   const findings = new Findings();
@@ -116,7 +116,7 @@ async function judgeHistory(
   return { looked, outcomes: operations.counts };
 }
 
-/** Seats with a booking, or a status, that no confirm of the history explains: made before the run, or by hand. */
+/** Seats with a booking or a status that no confirm of the history explains, because it is older than the run or made by hand. */
 function bookedByOthers(tables: Tables, confirms: Confirms) {
   const seats = new Set<string>();
   const explained = new Set<string>();
@@ -129,7 +129,7 @@ function bookedByOthers(tables: Tables, confirms: Confirms) {
   return (showId: string, seatId: string): boolean => seats.has(`${showId} ${seatId}`);
 }
 
-/** Postgres on what is booked; on what is held Redis, if it may be asked. */
+/** The final maps: what is booked from PostgreSQL, and what is held from Redis, if its URL is known. */
 async function storesSay(
   showIds: readonly string[],
   tables: Tables,
@@ -151,9 +151,9 @@ async function storesSay(
 }
 
 async function withLeases(steps: Steps, final: FinalMap): Promise<FinalMap> {
-  // What is held alone, all of it in one slice, so that it is what was at one position.
+  // Only the held seats, and all of them in one slice, so that they belong to one position.
   const loaded = await steps.load(final.showId, { held: '0', announced: '' }, ALL_SEATS);
-  // Redis began anew and no server has noticed: it has nothing to say.
+  // Redis has begun anew and no server has noticed yet, so there is nothing to read.
   if (loaded.stale) return final;
   const { epoch, seq } = loaded.position;
   const held = new Set(loaded.held.filter((seatId) => !final.booked.has(seatId)));

@@ -1,4 +1,4 @@
-/** The invariants of a run, by the names under which a violation is reported. */
+/** The invariants of a run. Violations are reported under these names. */
 export const rules = {
   I1: 'at most one live booking per seat',
   I2: 'one requestId has one final outcome, and every repeat equals it',
@@ -12,21 +12,21 @@ export type Rule = keyof typeof rules;
 
 export interface Violation {
   readonly rule: Rule;
-  /** What went wrong, in one sentence that names the seats. */
+  /** One sentence that says what went wrong and names the seats. */
   readonly what: string;
-  /** The operations involved, or the rows. */
+  /** The operations or rows that are involved. */
   readonly operations: readonly string[];
 }
 
-/** Of one broken rule there may be millions of cases: the first ones tell, the rest is counted. */
+/** A broken rule may have millions of cases. Only the first ones are kept, the others are counted. */
 const KEPT_PER_KIND = 20;
 
-/** Gathers violations. Bounded. */
+/** Collects violations, in bounded memory. */
 export class Findings {
   readonly violations: Violation[] = [];
   readonly #counts = new Map<string, { rule: Rule; count: number }>();
 
-  /** @param kind a name for all cases of this sort, such as `double_booking` */
+  /** @param kind the name of this kind of violation, such as `double_booking` */
   add(kind: string, violation: Violation): void {
     const { rule } = violation;
     const known = this.#counts.get(kind) ?? { rule, count: 0 };
@@ -35,12 +35,12 @@ export class Findings {
     if (known.count <= KEPT_PER_KIND) this.violations.push(violation);
   }
 
-  /** Whether a case of this kind would still be kept: describing millions of them takes longer than finding them. */
+  /** Whether another case of this kind would be kept. If not, it need not be described, which takes longer than finding it. */
   keeps(kind: string): boolean {
     return (this.#counts.get(kind)?.count ?? 0) < KEPT_PER_KIND;
   }
 
-  /** Cases by kind, those that were not kept included. */
+  /** The number of cases of each kind, including those that were not kept. */
   get kinds(): Record<string, { rule: Rule; count: number }> {
     return Object.fromEntries(this.#counts);
   }

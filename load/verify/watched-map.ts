@@ -1,10 +1,10 @@
 import type { DeltaFrame, SeatState, SnapshotFrame } from '../../protocol/index.ts';
 
-/** The seats of a show by number, in the order in which the history names them. */
+/** Numbers the seats of a show in the order in which the history names them. */
 export class SeatNumbers {
   readonly ids: string[] = [];
   readonly #numbers = new Map<string, number>();
-  /** For each seat and state a random number: the maps' fingerprints are made of them. */
+  /** Random numbers for each seat and state, from which the fingerprints of maps are made. */
   readonly marks: number[] = [];
 
   of(seatId: string): number {
@@ -20,19 +20,19 @@ export class SeatNumbers {
 
 const CODES = { available: 0, held: 1, booked: 2 } as const satisfies Record<SeatState, number>;
 const STATES = ['available', 'held', 'booked'] as const;
-/** Two for held, two for booked: together 64 bits, so that no two maps of a run look alike by chance. */
+/** Two for held, two for booked. Each pair has 64 bits, so that no two different maps of a run have one fingerprint by chance. */
 const MARKS_PER_SEAT = 4;
 
-/** What a frame did to a map: followed on, was old, or left a gap before it. */
+/** What a frame did to a map: it was applied, it was old, or there was a gap before it. */
 export type Folded = 'applied' | 'old' | 'gap';
 
-/** The map of one show as one watcher folds it, by the protocol's rules. */
+/** The map that one watcher makes of what it was told about a show, by the rules of the protocol. */
 export class WatchedMap {
   epoch = '';
   seq = -1;
-  /** The watcher missed something and was not given a new start yet. */
+  /** Since when there is a gap that no snapshot has closed yet. */
   gapMs: number | undefined;
-  /** It asked again after the gap. */
+  /** The watcher has asked again after the gap. */
   asked = false;
   readonly #numbers: SeatNumbers;
   readonly #turnedBack: (seatId: string) => void;
@@ -50,7 +50,7 @@ export class WatchedMap {
     this.#seenBooked = tell.seenBooked;
   }
 
-  /** Equal maps have equal fingerprints, others hardly ever. */
+  /** Equal maps have equal fingerprints, and different maps almost certainly different ones. */
   get fingerprint(): string {
     return `${this.#high}:${this.#low}`;
   }
@@ -99,7 +99,7 @@ export class WatchedMap {
     if (code === CODES.booked) this.#seenBooked(seat);
   }
 
-  /** Adds a state to the fingerprint, or takes it out again. */
+  /** Adds a state to the fingerprint, or removes it: the operation is its own inverse. */
   #mark(seat: number, code: number): void {
     if (code === CODES.available) return;
     const at = seat * MARKS_PER_SEAT + (code - 1) * 2;

@@ -5,7 +5,7 @@ const lostPush: Reply = { type: 'lease_lost', showId: SHOW, seatIds: ['A1'], rea
 
 describe('maps', () => {
   const late = 10_000;
-  /** In the end somebody holds what the maps show. */
+  /** At the end the maps show a seat that somebody really holds. */
   const begun = () =>
     two()
       .join(3, 3)

@@ -1,6 +1,6 @@
 /**
- * Folds what every watcher was told into its map. Watchers of one show that stand at one position must see one map, at any
- * time; at the end every map must be that of the stores.
+ * Makes for each watcher the map that follows from what it was told. At any time, watchers of one show at the same position must
+ * have the same map. At the end every map must agree with the stores.
  */
 import type { ServerFrame } from '../../protocol/index.ts';
 import type { EndMap } from '../history.ts';
@@ -17,7 +17,7 @@ import type { Tables } from './tables.ts';
 import type { Findings } from './violations.ts';
 import { SeatNumbers, WatchedMap } from './watched-map.ts';
 
-/** What the stores say at the end; what is not known is left out. */
+/** What the stores say at the end. What is not known is left out. */
 export interface FinalMap {
   readonly showId: string;
   readonly source: string;
@@ -25,7 +25,7 @@ export interface FinalMap {
   readonly seq?: number | undefined;
   readonly held?: ReadonlySet<string> | undefined;
   readonly booked: ReadonlySet<string>;
-  /** Read after the run: leases may have ended since, so a map is held against it at the same position alone. */
+  /** It was read after the run, when leases may have ended. So only maps at the same position can be compared with it. */
   readonly movesOn?: boolean;
 }
 
@@ -40,15 +40,15 @@ interface Show {
   readonly showId: string;
   readonly numbers: SeatNumbers;
   readonly maps: Map<Client, WatchedMap>;
-  /** By position: the first watcher that stood there. */
+  /** For each position, the first watcher that was there. */
   readonly seen: Map<string, Seen>;
   readonly everBooked: Map<number, string>;
   readonly turnedBack: Map<string, string>;
 }
 
-/** After this time a watcher that missed something must have asked, and every map must have converged. */
+/** Within this a watcher with a gap must have asked again, and every map must have the last changes. */
 const CONVERGED_MS = 2_000;
-/** Positions that are remembered for comparison, of each show: watchers of one moment stand close together. */
+/** How many positions of each show are remembered for comparison. Enough, because at any time all watchers are close together. */
 const MAX_POSITIONS = 20_000;
 
 export class Watchers implements Judge {
@@ -57,7 +57,7 @@ export class Watchers implements Judge {
   #run: { readonly firstMs: number } = { firstMs: 0 };
   #compared = 0;
   #endMs: number | undefined;
-  /** Says which frame is being folded. */
+  /** Describes the frame that is being applied. */
   #told: () => string = () => '';
 
   constructor(findings: Findings) {
@@ -74,12 +74,12 @@ export class Watchers implements Judge {
     return count;
   }
 
-  /** Maps that were held against another watcher's at the same position. */
+  /** How many maps were compared with that of another watcher at the same position. */
   get compared(): number {
     return this.#compared;
   }
 
-  /** So that what is found on the way can say when. */
+  /** Violations name times relative to the beginning of the run. */
   begin(run: { readonly firstMs: number }): void {
     this.#run = run;
   }
@@ -107,19 +107,19 @@ export class Watchers implements Judge {
       const map = show.maps.get(client);
       if (map === undefined) continue;
       this.#judgeGap(show, client, map, ms);
-      // Kept when an end is yet to be judged: see `finish`.
+      // After the final maps were recorded the map is kept, to be compared with them in `finish`.
       if (this.#endMs === undefined) show.maps.delete(client);
     }
   }
 
-  /** The history told the final maps: watchers that were there until then are judged, even if they leave now. */
+  /** The final maps were recorded. Watchers that are still there are compared with them, even if they leave from now on. */
   ended(ms: number): void {
     this.#endMs = ms;
   }
 
   /**
-   * Judges, once all lines were read.
-   * @param quietMs when the last change was asked for: a map that was there long enough after it must have converged
+   * Judges after all lines were read.
+   * @param quietMs when the last change was requested: maps that existed long enough after it must have converged
    */
   finish(
     end: { lastMs: number; quietMs: number },
@@ -141,7 +141,7 @@ export class Watchers implements Judge {
     const show = this.#show(frame.showId);
     let map = show.maps.get(client);
     if (map === undefined) {
-      // Of a show that it does not watch (any more) a watcher may still be told the last.
+      // Deltas that were on their way when the watcher unwatched the show.
       if (frame.type === 'delta') return;
       map = new WatchedMap(show.numbers, this.#tell(show, client));
       show.maps.set(client, map);
@@ -200,7 +200,7 @@ export class Watchers implements Judge {
       const isLater = map.epoch === epoch && seq !== undefined && map.seq > seq;
       const stands = `it stands at ${map.epoch} ${map.seq}, ${final.source} at ${epoch ?? '?'} ${seq ?? '?'}`;
       const wrong = difference('booked', map.seatsIn('booked'), final.booked);
-      // What happened after the end was written down is not known, but what was booked stays so.
+      // What was held may have changed after the final map was recorded; what was booked may not.
       if (final.held !== undefined && (isSame || !(isLater || final.movesOn)))
         wrong.push(...difference('held', map.seatsIn('held'), final.held));
       if (wrong.length === 0) continue;
