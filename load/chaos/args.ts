@@ -6,14 +6,14 @@ export interface Order {
   readonly seconds: number;
   readonly seed: number;
   readonly quick: boolean;
-  /** A fault that cannot be injected here is an error. */
+  /** If a fault cannot be injected here, that is an error. */
   readonly mustFire: boolean;
-  /** Nothing is played: only said which of them can be injected here. */
+  /** Plays nothing, and only says which faults can be injected here. */
   readonly can: boolean;
 }
 type Parsed = { ok: true; order: Order } | { ok: false; problem: string };
 
-/** Of load for each fault. */
+/** The default length of the load for each fault. */
 const SECONDS = 15;
 const QUICK_SECONDS = 1.5;
 
@@ -36,7 +36,7 @@ export const usage = (faults: readonly { name: string; row: string }[]): string 
     '  --can        names those that can be injected here, one a line; of the others the reason, on stderr',
   ].join('\n');
 
-/** Never throws: a problem is one line that names the flag, or how to call it. */
+/** Never throws. A problem is one line that names the flag, or the usage. */
 export function parseOrder(
   args: readonly string[],
   faults: readonly { name: string; row: string }[],

@@ -1,4 +1,4 @@
-/** npm run chaos -- [fault … | all] [--seconds n] [--seed n] [--quick] [--must-fire] [--can]: load, a fault in it, recovery, and the judge. */
+/** npm run chaos -- [fault … | all] [--seconds n] [--seed n] [--quick] [--must-fire] [--can]: injects faults under load, and checks. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { describeMachine } from '../bench/kit/machine.ts';
@@ -73,7 +73,7 @@ async function playAll(order: Order, faults: readonly Fault[], command: Command)
   return results;
 }
 
-/** While it goes on: what is known of a row as soon as it is over. */
+/** The result of a row in one line, shown as soon as the row is over. */
 function lineOf(result: RowResult): string {
   const { name, fired, strikes, tally, recoveryMs, tookMs, problems, verdict } = result;
   const state = stateOf(result);
@@ -113,7 +113,7 @@ const nothing = ({ name, row }: Fault): RowResult => ({
 
 const notHere = (fault: Fault, missing: string): RowResult => ({ ...nothing(fault), missing });
 
-/** It could not be played to its end: nothing is proved, and something is wrong. */
+/** The result of a row that could not be played to its end: it proves nothing, and has a problem. */
 const failed = (fault: Fault, error: unknown): RowResult => ({
   ...nothing(fault),
   problems: [error instanceof Error ? (error.stack ?? error.message) : String(error)],

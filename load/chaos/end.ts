@@ -3,26 +3,26 @@ import { showSeatsResponse } from '../../protocol/index.ts';
 import type { EndMap, HistoryRecorder } from '../history.ts';
 import { times } from './ground/server-stand.ts';
 
-/** From the last change on maps have this long to be right. */
+/** How long after the last change all maps must be right. */
 const CONVERGES_WITHIN_MS = 2_000;
-/** Sweeps, and a busy machine. */
+/** For sweeps, and for a busy machine. */
 const SLACK_MS = 1_500;
-/** The longest that a lease of players who have gone may last: pinned, or under a confirm whose outcome nobody knows. */
+/** How long a lease may last after its player has gone: it may be pinned, or guarded by a confirm whose outcome is not known. */
 export const LEASES_END_WITHIN_MS = times.checkoutMs + times.guardMs + SLACK_MS;
 const LOOK_EVERY_MS = 50;
 
-/** What is looked at. */
+/** What the end of a row is read from. */
 interface Ground {
   readonly servers: readonly [{ readonly ws: string }, { readonly ws: string }];
   readonly postgres: { query(text: string): Promise<readonly Record<string, unknown>[]> };
 }
 
 /**
- * Nobody asks for anything any more. Waits until both servers show one and the same map of each show, with what Postgres has
- * as booked, at the latest until every map must have converged; then, if they do, until no seat is held any more, at the
- * latest until every lease must be over. Writes down what they show: the judge holds every watcher against it, and every
- * lease that is still there against those who may have it.
- * @returns how many seats are held all the same
+ * To be called when no player sends anything any more. First waits until both servers show the same map of each show, with the
+ * bookings that PostgreSQL has, but not longer than maps may take to converge. Then, if they do, waits until no seat is held, but
+ * not longer than leases may last. Records what the servers show: the judge compares every watcher with it, and checks that every
+ * lease that is left has an owner.
+ * @returns how many seats are still held
  */
 export async function writeEnd(
   ground: Ground,
@@ -38,7 +38,7 @@ export async function writeEnd(
         async (now) => heldIn(now) === 0 && (await agree(ground, now)),
       )
     : converged;
-  // What was published last is on its way to the watchers for a tick.
+  // The last changes reach watchers only with the next tick.
   await pause(2 * LOOK_EVERY_MS);
   recorder.end(maps.flat());
   return heldIn(maps);
@@ -46,7 +46,7 @@ export async function writeEnd(
 
 type Maps = [EndMap[], EndMap[]];
 
-/** Looks again and again, until what is seen is so, or the time is over. */
+/** Repeats `look` until `isSo` accepts the result, or the time is over. */
 async function lookUntil(ms: number, look: () => Promise<Maps>, isSo: (maps: Maps) => Promise<boolean>) {
   const untilMs = performance.now() + ms;
   for (;;) {
@@ -57,7 +57,7 @@ async function lookUntil(ms: number, look: () => Promise<Maps>, isSo: (maps: Map
   }
 }
 
-/** In that map in which there are most. */
+/** The number of held seats, on the server that shows more of them. */
 const heldIn = (maps: Maps): number =>
   Math.max(...maps.map((ofOne) => ofOne.reduce((sum, { held }) => sum + held.length, 0)));
 

@@ -14,13 +14,13 @@ import { times } from './ground/server-stand.ts';
 import { type Players, startPlayers } from './players/start.ts';
 
 /*
- * Redis fails over in the middle of a sale at two servers: the players of the chaos runs buy and watch, and the judge reads
- * their histories, the tables, and what Redis says in the end.
+ * Redis fails over during a sale on two servers. The players of the chaos runs buy and watch. The checker reads their histories,
+ * the tables, and the final state of Redis.
  */
 
 const SEATS = 3_000;
 const BUYERS = 16;
-/** What a failover loses of the last writes: a lease that was released, or renewed to an earlier end, is there again. */
+/** A failover loses the last writes, so a lease that was released or shortened may be back for so long. */
 const prolongsMs = times.checkoutMs + times.guardMs;
 const variables = {
   LEASE_TTL_MS: String(times.leaseTtlMs),
@@ -89,7 +89,7 @@ class Sale {
     return this.#apps.map(({ url }) => `${url.replace(/^http/, 'ws')}/ws`);
   }
 
-  /** Seats are booked, and both servers say that they are ready. */
+  /** Waits until seats are booked and both servers are ready. */
   async goesOn(): Promise<void> {
     const { confirmed } = await players.call('tally');
     await expect
@@ -99,12 +99,12 @@ class Sale {
       await expect.poll(async () => (await fetch(`${url}/readyz`)).status, { timeout: 60_000 }).toBe(200);
   }
 
-  /** @param forgets what may have been lost: of this show, or undefined: nothing at all */
+  /** @param forgets the show whose leases may be lost; undefined: no leases may be lost */
   async struck(name: string, strike: () => Promise<unknown>, forgets?: string): Promise<void> {
     const ms = machineMs();
     await strike();
     await this.goesOn();
-    // Longer than a lease lives: one that nobody ended would be seen to outlive its owner.
+    // As long as a lease lasts, so that one that was never ended is seen to outlive its owner.
     await pause(times.leaseTtlMs);
     const lost = forgets === undefined ? { forgets: false } : { forgets: true, showId: forgets, prolongsMs };
     this.recorder.fault({ ms, name, ...lost });
@@ -134,7 +134,7 @@ it('a cluster hands over, loses a master, and moves a slot', async () => {
     const sale = await Sale.begin(cluster.url, showIds);
     await sale.struck('a replica takes over in good order', () => cluster.handOver(0));
     await sale.struck('a master dies', () => cluster.failOver(1), showIds[1]);
-    // Seats are sold while it stands half-way, with its keys at the one side and at the other.
+    // Seats are sold while the slot is moved half-way, with keys on both sides.
     await sale.struck('a slot is moved', () =>
       cluster.moveSlot(showIds[2] ?? '', [2, 0], () => sale.goesOn()),
     );

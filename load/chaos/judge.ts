@@ -4,15 +4,15 @@ import { times } from './ground/server-stand.ts';
 import type { Paces } from './players/pace.ts';
 import type { Asked, Tally } from './players/tally.ts';
 
-/** What a row is held to that no history shows: a problem, a reason why nothing can be said, or nothing. */
+/** The result of a check that no history allows: a problem, a reason why it could not be judged, or undefined if all is well. */
 export type Judged = { readonly problem: string } | { readonly notJudged: string } | undefined;
 
 const { redisTimeoutMs, statementTimeoutMs } = times;
 const { helloMs, holdMs, confirmMs, watchMs, unknownShowMs: catalogueMs } = replyTimes(times);
-/** When Redis has forgotten a show somebody begins its next epoch first: what Postgres knows, laid aside and put in place. */
+/** If Redis has forgotten a show, its next epoch comes first: the bookings are read from PostgreSQL and written to Redis in two steps. */
 const rotationMs = statementTimeoutMs + 2 * redisTimeoutMs + holdMs;
 
-/** By when the configuration of the servers says that a frame is answered. */
+/** Within what time each frame must be answered, by the configuration of the servers. */
 export const bounds = ({
   forgets,
 }: {
@@ -29,10 +29,10 @@ export const bounds = ({
   };
 };
 
-/** Sending, the way of a frame and writing it down, three processes of them on a machine that does all of this at once. */
+/** For sending a frame, its way, and recording it, by three processes that share a busy machine. */
 const SLACK_MS = 250;
 const PROCESSES = 3;
-/** With a clock this late the machine had no time for anybody. */
+/** If timers are this late, the machine is too busy for any judgement. */
 const MAX_STALL_MS = 250;
 
 const busy = (stallMs: number): Judged =>
@@ -44,7 +44,7 @@ const asked = Object.keys(bounds({})) as Asked[];
 
 /**
  * @param pausedMs how long the servers themselves were stopped
- * @param stallMs by how much the players' own clock was late at the most
+ * @param stallMs how late a timer of the players was at most
  */
 export function judgeBounds(
   fault: { readonly forgets?: boolean | undefined },
@@ -63,18 +63,18 @@ export function judgeBounds(
   return busy(stallMs) ?? { problem: `${told.join(', ')} and ${Math.round(spareMs)} to spare` };
 }
 
-/** `readyz` must tell the truth within this. */
+/** Within this `readyz` must say that a store is away. */
 const TRUTH_WITHIN_MS = 2_000;
 
-/** @param tookMs from when a store was away until `readyz` said so */
+/** @param tookMs from the moment at which a store went away until `readyz` said so */
 export function judgeTruth(tookMs: number, stallMs: number): Judged {
   if (tookMs <= TRUTH_WITHIN_MS + SLACK_MS + PROCESSES * stallMs) return undefined;
   return busy(stallMs) ?? { problem: `${Math.round(tookMs)} ms instead of ${TRUTH_WITHIN_MS}` };
 }
 
 /**
- * @param tookMs from when clients were cut off until others saw the last of their seats free
- * @param livesMs what their leases had left at the most
+ * @param tookMs from the moment at which clients were cut off until others saw the last of their seats free
+ * @param livesMs how long their leases could still last
  */
 export function judgeFreed(tookMs: number, livesMs: number, stallMs: number): Judged {
   const allowedMs = livesMs + times.sweepMs;
@@ -83,12 +83,12 @@ export function judgeFreed(tookMs: number, livesMs: number, stallMs: number): Ju
   return busy(stallMs) ?? { problem: told };
 }
 
-/** Fewer say nothing about a tail. */
+/** With fewer samples a p95 means nothing. */
 const MIN_SAMPLES = 30;
-/** What the others may be slower by, in ms. */
+/** By how much the others may be slower. */
 const OTHERS_MS = 100;
 
-/** Those who have nothing to do with the fault are served as before: their p95 beside that of the same run without it. */
+/** Clients that the fault does not concern must be served as before: compares their p95 with that of the same run before the fault. */
 export function judgeOthers(what: 'holdMs' | 'confirmedMs', normal: Paces, struck: Paces): Judged {
   const samples = Math.min(normal[what].length, struck[what].length);
   if (samples < MIN_SAMPLES) return { notJudged: `only ${samples} replies to compare` };

@@ -5,10 +5,10 @@ import { postgresFaults } from './faults/postgres.ts';
 import { redisFaults } from './faults/redis.ts';
 import { serverFaults } from './faults/servers.ts';
 
-/** Postgres knows of no lease: whatever happens to it, none may end before its time. */
+/** PostgreSQL has no leases. So whatever happens to it, no lease may end too early. */
 const sparingLeases = (fault: Fault): Fault => ({ ...fault, touches: [] });
 
-/** Every row of the matrix, in its order: stores, servers, clients. */
+/** All rows of the matrix, in its order: stores, servers, clients. */
 export const matrix: readonly Fault[] = [
   ...redisFaults,
   ...clusterFaults,

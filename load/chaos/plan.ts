@@ -1,30 +1,30 @@
 import { Random } from './random.ts';
 
-/** When a fault strikes, whom, and for how long. */
+/** When a fault strikes, what it hits, and for how long. */
 export interface Moment {
-  /** After the load began. */
+  /** Since the load began. */
   readonly atMs: number;
-  /** Which of the two servers, where the fault is of one. */
+  /** Which of the two servers it hits, if it hits only one. */
   readonly target: 0 | 1;
   readonly lengthMs: number;
-  /** For whatever else the fault leaves to chance. */
+  /** For everything else that the fault leaves to chance. */
   readonly seed: number;
 }
 
 export interface Span {
-  /** How long one strike lasts: at least, at the most. */
+  /** How long one strike lasts: the shortest and the longest. */
   readonly lengthMs: readonly [number, number];
-  /** Between the end of one and the next, at least. */
+  /** The shortest time between two strikes. */
   readonly restMs: number;
-  /** Every strike lasts the most that there is time for, not anything between. */
+  /** Every strike lasts as long as there is time for. */
   readonly longest?: boolean;
-  /** The two servers take turns. */
+  /** The strikes hit the two servers in turn. */
   readonly alternates?: boolean;
 }
 
 const WARM_UP_MS = 700;
 
-/** The same seed, fault and duration give the same moments. At least one. */
+/** The same seed, fault and duration give the same moments. There is at least one. */
 export function planOf(
   seed: number,
   fault: string,
@@ -33,7 +33,7 @@ export function planOf(
 ): Moment[] {
   const random = Random.of(seed, fault);
   const least = lengthMs[0];
-  // A long one may be cut to what there is time for.
+  // A long strike is shortened if there is less time.
   const most = Math.max(least, Math.min(lengthMs[1], seconds * 1_000 + WARM_UP_MS));
   const slotMs = most + restMs;
   const slots = Math.max(1, Math.floor((seconds * 1_000 - WARM_UP_MS) / slotMs));
@@ -52,12 +52,12 @@ export function planOf(
     : moments;
 }
 
-/** One strike as it was. The plan says what was meant: one that takes longer, or is recovered from late, delays the next. */
+/** A strike as it has happened. It may be later than planned, if an earlier strike or the recovery from it took longer. */
 export interface Strike {
   readonly moment: Moment;
-  /** After the load began. */
+  /** Since the load began. */
   readonly atMs: number;
-  /** Until it was over: what it waited for included. */
+  /** From its beginning to its end, including what it waited for. */
   readonly tookMs: number;
   readonly recoveryMs: number;
   readonly fired: boolean;

@@ -1,4 +1,4 @@
-/** Random numbers that a seed replays (mulberry32). */
+/** Random numbers that are the same for the same seed (mulberry32). */
 export class Random {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** In [0, 1). */
+  /** A number in [0, 1). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = this.#state;
@@ -34,7 +34,7 @@ export class Random {
     return picked;
   }
 
-  /** Another one that depends on this seed and a name alone. */
+  /** A generator that depends only on this seed and a name. */
   static of(seed: number, name: string): Random {
     let hash = seed >>> 0;
     for (const char of name) hash = (Math.imul(hash, 31) + (char.codePointAt(0) ?? 0)) >>> 0;

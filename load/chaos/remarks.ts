@@ -1,9 +1,9 @@
 import type { Judged } from './judge.ts';
 
-/** What a row is to say beside what its histories show. */
+/** What the result of a row must contain beside what its histories show. */
 export class Remarks {
   readonly problems: string[] = [];
-  /** What could not be judged here, and why. */
+  /** What could not be judged, and why. */
   readonly notJudged: string[] = [];
 
   problem(what: string): void {

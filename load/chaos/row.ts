@@ -14,10 +14,10 @@ import { type Stage, strikeAll } from './strikes.ts';
 
 const SHOWS = 3;
 const BUYERS = 40;
-/** Whose program is the client. */
+/** How many players use the client library. */
 const REGULARS = 8;
 const WATCHERS = 2;
-/** More than all buyers together take, so that there is something to sell until the last strike. */
+/** More than all buyers together can buy, so that there are free seats until the last strike. */
 const SEATS_PER_S = 400;
 const LEAST_SEATS = 6_000;
 const PROBE_SEATS = 4_000;
@@ -33,26 +33,26 @@ export interface RowOptions {
   readonly say: (what: string) => void;
 }
 
-/** What came of one row of the matrix. */
+/** The result of one row of the matrix. */
 export interface RowResult {
   readonly name: string;
   readonly row: string;
   readonly strikes: readonly Strike[];
-  /** Why it was not injected. */
+  /** The reason why the fault was not injected. */
   readonly missing?: string | undefined;
   readonly fired: number;
   readonly tally: Tally;
-  /** Worst of all strikes. */
+  /** The longest recovery of all strikes. */
   readonly recoveryMs: number;
   readonly problems: readonly string[];
-  /** What could not be judged here, and why. */
+  /** What could not be judged, and why. */
   readonly notJudged: readonly string[];
   readonly verdict: Verdict;
   readonly violations: number;
   readonly tookMs: number;
 }
 
-/** One fault from an empty show to the judgement; the stores and servers were there before and are there afterwards. */
+/** Plays one fault, from new shows to the verdict. Stores and servers exist before and afterwards. */
 export async function playRow(options: RowOptions): Promise<RowResult> {
   const { fault, seed, seconds, ground } = options;
   const fromMs = performance.now();
@@ -106,7 +106,7 @@ async function beginLoad({ seed }: RowOptions, stage: Stage & { seats: number })
   });
 }
 
-/** Everybody has got an answer, and what the maps show in the end is written down. */
+/** Waits until all outcomes are known, and records the final maps. */
 async function endLoad(stage: Stage, deadlocksBefore: number): Promise<Tally> {
   const { fault, ground, players, showIds, recorder, remarks, say } = stage;
   say('ending the load');
@@ -119,12 +119,12 @@ async function endLoad(stage: Stage, deadlocksBefore: number): Promise<Tally> {
   return tally;
 }
 
-/** What was confirmed must be on the disk: the tables are those of a Postgres that died and came back. */
+/** Kills PostgreSQL before its tables are read, because what was confirmed must be on the disk. */
 async function judgeAll({ ground, historyDir, say }: Stage): Promise<Verdict> {
   say('killing PostgreSQL, and verifying');
   await ground.postgres.dieAndReturn();
   const { databaseUrl } = ground.stores;
-  // Asked for now: after a failover the ground's Redis is another one than in the beginning.
+  // Read only now, because after a failover the ground has another Redis.
   const redisUrl = ground.servers[0].otherRedisUrl ?? ground.redis.url;
   return verify({ historyDir, databaseUrl, redisUrl });
 }
@@ -149,19 +149,19 @@ function resultOf(
   };
 }
 
-/** Every reply came by when the configuration says. */
+/** Checks that all replies came within the times that follow from the configuration. */
 function judgeRow({ forgets, stops, span }: Fault, { slowestMs, stallMs }: Tally): Judged {
   return judgeBounds({ forgets }, slowestMs, { pausedMs: stops ? span.lengthMs[1] : 0, stallMs });
 }
 
-/** Everybody has gone: no seat may be held, unless a clock was so wrong that it would take too long to wait. */
+/** After all players have gone no seat may be held, unless a clock was so wrong that waiting for the end would take too long. */
 const judgeLeft = (left: number, { prolongsMs = 0 }: Fault): string[] =>
   left === 0 || prolongsMs > LEASES_END_WITHIN_MS ? [] : [`${left} seats are held, and nobody is there`];
 
-/** What the stores and servers themselves must say afterwards. */
+/** Checks what the stores and servers themselves say afterwards. */
 async function checkGround(ground: Ground, deadlocksBefore: number): Promise<string[]> {
   const problems: string[] = [];
-  // A Postgres that died has begun to count anew.
+  // After PostgreSQL has died it counts from 0 again.
   const deadlocks = await deadlocksOf(ground);
   if (deadlocks > deadlocksBefore) problems.push(`${deadlocks - deadlocksBefore} deadlocks`);
   for (const server of ground.servers) {

@@ -7,10 +7,10 @@ import type { Players } from './players/start.ts';
 import { Random } from './random.ts';
 import type { Remarks } from './remarks.ts';
 
-/** The load goes on this long after the last recovery. */
+/** How long the load goes on after the last recovery. */
 const GOES_ON_MS = 500;
 
-/** Where a fault strikes. */
+/** What the strikes of one fault need. */
 export interface Stage {
   readonly fault: Fault;
   readonly seconds: number;
@@ -24,7 +24,7 @@ export interface Stage {
   readonly say: (what: string) => void;
 }
 
-/** The load goes on already. A strike whose moment comes while the one before is not yet recovered from waits for that. */
+/** To be called when the load has begun. Each strike waits until the servers have recovered from the previous one. */
 export async function strikeAll(stage: Stage, plan: readonly Moment[]): Promise<Strike[]> {
   const { players, seconds, say } = stage;
   const beganMs = performance.now();
@@ -67,7 +67,7 @@ const sceneOf = (
   judged: (verdict) => remarks.judged(verdict),
 });
 
-/** For the judge: what a strike that began at `ms` may have done to leases and sockets, until now. */
+/** Records what a strike that began at `ms` may have done to leases and sockets until now. */
 function note({ fault, recorder }: Stage, ms: number): void {
   const { name, forgets = false, prolongsMs, touches = ['leases'] } = fault;
   const prolongs = prolongsMs === undefined ? {} : { prolongsMs };

@@ -13,7 +13,7 @@ const most = (rows: readonly RowResult[], of: (row: RowResult) => number): numbe
   rows.reduce((max, row) => Math.max(max, of(row)), 0);
 const slowest = (asked: Asked, { tally }: RowResult): number => tally.slowestMs[asked] ?? 0;
 
-/** Why nothing is proved, though nothing was found wrong; undefined: something is. */
+/** The reason why a row without violations proves nothing; undefined: it proves something. */
 export function whyVoid({ fired, tally, verdict }: RowResult): string | undefined {
   if (fired === 0) return 'the fault did not fire';
   if (tally.confirmed === 0) return 'nothing was confirmed';
@@ -27,7 +27,7 @@ export function stateOf(row: RowResult): 'missing' | 'void' | 'broken' | 'clean'
   return whyVoid(row) === undefined ? 'clean' : 'void';
 }
 
-/** As Markdown, so that it can be kept as it is. */
+/** The results as a Markdown table. */
 export function tableOf(rows: readonly RowResult[]): string {
   const lines = rows.map((row) => cellsOf(row));
   if (rows.length > 1) lines.push(sumOf(rows));

@@ -1,12 +1,12 @@
 import { run } from '../../../server/dev/process.ts';
 
-/** Two ends of a cable: one here, one in a room that has no other way out. */
+/** A virtual cable: one end is here, the other in a network namespace that has no other connection. */
 export class Cable {
   readonly #name: string;
   readonly here: string;
   readonly #there: string;
 
-  /** @param name of at most 14 letters: one more makes the longest name of a device */
+  /** @param name at most 14 letters: names of devices, which have one more, may have 15 */
   constructor(name: string, net: number) {
     this.#name = name;
     this.here = `10.217.${net}.1`;
@@ -38,7 +38,7 @@ export class Cable {
   }
 
   async remove(): Promise<void> {
-    // The cable goes with its end.
+    // Deleting one end deletes the cable.
     await run('ip', ['link', 'del', `${this.#name}h`]).catch(() => undefined);
     await run('ip', ['netns', 'del', this.#name]).catch(() => undefined);
   }

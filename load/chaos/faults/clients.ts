@@ -9,7 +9,7 @@ const MAP_LOADS = 'rowlock_map_loads_total';
 const DROPS = 'rowlock_slow_reader_drops_total';
 const LARGE = 4_000;
 
-/** Of both servers together. */
+/** The sum of a metric over both servers. */
 async function sum({ ground }: Scene, metric: string): Promise<number> {
   const [first, second] = await Promise.all(ground.servers.map((server) => server.metric(metric)));
   return (first ?? 0) + (second ?? 0);
@@ -70,7 +70,7 @@ export const clientFaults: readonly Fault[] = [
     name: 'crossed-seats',
     row: 'crossed seats A,B / B,A',
     span: { lengthMs: [900, 1_400], restMs: 300 },
-    // Those that are deleted are told one by one.
+    // The leases that this fault ends are recorded one by one.
     touches: [],
     strike: async ({ players, ground, moment }) =>
       (await players.call('cross', { redisUrl: ground.redis.url, forMs: moment.lengthMs })) > 0,

@@ -6,11 +6,11 @@ import { expectDown, type Fault } from './fault.ts';
 
 interface Stage {
   readonly cluster: TestCluster;
-  /** The place of the master that was killed last. */
+  /** The index of the master that was killed last. */
   dead: number | undefined;
 }
 
-/** For as long as a row lasts both servers are on a cluster of its own. */
+/** During a row both servers use a cluster that was started for it. */
 const stages = new WeakMap<Ground, Stage>();
 let formed = 0;
 
@@ -38,10 +38,10 @@ export const clusterFaults: readonly Fault[] = [
   {
     name: 'cluster-failover',
     row: 'a master of a cluster dies, and its replica is elected',
-    // The cluster takes its time: to take the dead one back, until it is sure, and to vote.
+    // A failover takes long: the cluster must be sure that the master is dead, vote, and take the dead one back.
     span: { lengthMs: [6_000, 6_000], restMs: 2_500 },
     forgets: true,
-    // What was released in the last moment of its life is held again, until its time is over.
+    // Seats that were released just before the master died may be held again, until the end of their leases.
     prolongsMs: times.checkoutMs + times.guardMs,
     prepare: moveToCluster,
     strike: async (scene) => {

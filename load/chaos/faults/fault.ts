@@ -7,7 +7,7 @@ import { Pace } from '../players/pace.ts';
 import type { Players } from '../players/start.ts';
 import type { Random } from '../random.ts';
 
-/** What a strike has at hand. */
+/** What a strike has to work with. */
 export interface Scene {
   readonly ground: Ground;
   readonly players: Players;
@@ -16,7 +16,7 @@ export interface Scene {
   readonly random: Random;
   readonly recorder: HistoryRecorder;
   readonly historyDir: string;
-  /** Something is wrong that no history shows. */
+  /** Reports a problem that no history shows. */
   problem(what: string): void;
   judged(verdict: Judged): void;
 }
@@ -24,32 +24,32 @@ export interface Scene {
 /** One row of the matrix. */
 export interface Fault {
   readonly name: string;
-  /** As the matrix calls it. */
+  /** Its name in the matrix. */
   readonly row: string;
   readonly span: Span;
   /** Leases may be lost. */
   readonly forgets?: boolean;
-  /** Leases may last so much longer: a clock is wrong, or their ends are forgotten. */
+  /** Leases may last so much longer, because a clock is wrong or their ends are forgotten. */
   readonly prolongsMs?: number;
-  /** What it may harm beside stores and servers: leases may end before their time, frames may never arrive. Absent: leases. */
+  /** What else it may cause: leases that end too early, frames that never arrive. Absent: leases. */
   readonly touches?: FaultLine['touches'];
   readonly twinsPercent?: number;
-  /** A server itself is stopped for as long as a strike lasts. */
+  /** A server itself is stopped during each strike. */
   readonly stops?: boolean;
-  /** Resolves to why it cannot be injected here, found out by trying; undefined: it can. */
+  /** Resolves with the reason why it cannot be injected here, found by trying; undefined: it can. */
   readonly missing?: () => Promise<string | undefined>;
-  /** What it needs before the load begins; gives back how that ends. When it rejects, all is as before. */
+  /** Called before the load begins. Resolves with a function that undoes it. If it rejects, nothing has changed. */
   readonly prepare?: (ground: Ground) => Promise<() => Promise<void>>;
-  /** Strikes, and heals; resolves to whether it really happened. */
+  /** Injects the fault and ends it. Resolves with whether it has really happened. */
   readonly strike: (scene: Scene) => Promise<boolean>;
 }
 
 export const target = ({ ground, moment }: Scene): ServerStand => ground.servers[moment.target];
 
-/** A lie that lasts longer is one, however busy the machine. */
+/** If `readyz` is wrong for so long, it is wrong, however busy the machine is. */
 const GIVE_UP_MS = 6_000;
 
-/** Its `readyz` must say that this store is down, soon after it is. */
+/** Expects `readyz` of the server to say soon that this store is down. */
 export async function expectDown(
   scene: Scene,
   servers: readonly ServerStand[],

@@ -4,9 +4,9 @@ import type { ServerFrame } from '../../../protocol/index.ts';
 import { Connection, openSocket, type Request } from '../../flows/connection.ts';
 import type { HistoryRecorder } from '../../history.ts';
 
-/** A client of a fault's own, beside the players: what it sees is in the history too. */
+/** A client that belongs to a fault and not to the players. It records its history, too. */
 export class Guest {
-  /** Of the show that it watches. */
+  /** The map of the show that it watches. */
   readonly map = new SeatMap();
   readonly #recorder: HistoryRecorder;
   readonly #name: string;
@@ -17,7 +17,7 @@ export class Guest {
     this.#name = name;
   }
 
-  /** Rejects when the server does not let it in. @param name unique over all clients of a row */
+  /** Rejects if the server refuses it. @param name unique among all clients of a row */
   static async join(recorder: HistoryRecorder, ws: string, name: string): Promise<Guest> {
     const socket = await openSocket(ws);
     if (socket === undefined) throw new Error(`${ws} lets ${name} not in`);
@@ -29,7 +29,7 @@ export class Guest {
     return guest;
   }
 
-  /** Resolves to undefined when no reply came. */
+  /** Resolves with undefined if there was no reply. */
   async ask(request: Request): Promise<ServerFrame | undefined> {
     return this.#connection?.ask(request);
   }

@@ -12,25 +12,25 @@ import { Guest } from './guest.ts';
 
 const SEATS = 1_000;
 const BUYERS = 20;
-/** What was on its way when the cable was pulled has arrived, and been broadcast. */
+/** After so long, what was on its way when the cable was pulled has arrived and been broadcast. */
 const SETTLED_MS = 200;
-/** Seats that are held for longer are never free again. */
+/** If seats are still held after so long, they will never be free. */
 const GIVE_UP_MS = 10_000;
-/** Of the seats that were freed. */
+/** How many of the freed seats the onlooker holds, to check that they are really free. */
 const WANTED = 10;
 
-/** Buyers behind a cable, at a server and in a show of their own; the cable is unplugged, and neither end is told. */
+/** Unplugs the cable of some buyers, so that neither end is told. They have a server and a show of their own. */
 export async function unplug(scene: Scene): Promise<boolean> {
   const { ground, historyDir, moment, random, recorder } = scene;
   const closers = new Closers();
   const showId = `behind-${moment.seed}`;
   const name = `rw${moment.seed.toString(36).slice(0, 7)}`;
-  // Whatever of it was laid is removed, also when the rest fails.
+  // Added before it is laid, so that it is removed even if laying it fails half-way.
   const cable = closers.opened(new Cable(name, random.below(250)), (it) => it.remove());
   try {
     await createShow(ground, showId, SEATS);
     await cable.lay();
-    // A failover has led everybody to another Redis.
+    // The current Redis: an earlier failover may have moved all servers to another one.
     const stores = { ...ground.stores, redisUrl: ground.redis.url };
     const server = closers.opened(await ServerStand.start(stores, cable.here), (it) => it.stop());
     const behind = closers.opened(startPlayers(cable.within), (it) => it.stop());
@@ -64,11 +64,11 @@ export async function unplug(scene: Scene): Promise<boolean> {
 
 interface Cut {
   readonly atMs: number;
-  /** What others see as held by those who are cut off. */
+  /** The seats of those who are cut off, as others see them. */
   readonly seatIds: readonly string[];
 }
 
-/** Buyers hold seats for moments: the cable is pulled until it hits one. */
+/** Pulls the cable again and again, until it happens while buyers hold seats, which they do only for moments. */
 async function pullWhileHolding(cable: Cable, onlooker: Guest): Promise<Cut | undefined> {
   for (let turn = 0; turn < 20; turn++) {
     await cable.down();
@@ -82,7 +82,7 @@ async function pullWhileHolding(cable: Cable, onlooker: Guest): Promise<Cut | un
   return undefined;
 }
 
-/** Others must see the seats free as soon as the leases end, and must get them. */
+/** Expects that others see the seats free as soon as the leases end, and can hold them. */
 async function seeThemFreed(scene: Scene, showId: string, onlooker: Guest, { atMs, seatIds }: Cut) {
   const clock = new Pace();
   const livesMs = await longestLife(scene.ground, showId, seatIds);
@@ -91,7 +91,7 @@ async function seeThemFreed(scene: Scene, showId: string, onlooker: Guest, { atM
   const left = onlooker.map.count('held');
   if (left > 0) scene.problem(`${left} seats of clients that are cut off are still held`);
   else scene.judged(judgeFreed(performance.now() - atMs, livesMs, clock.worstMs));
-  // Some were about to be booked.
+  // Some of the seats may have been booked meanwhile.
   const free = seatIds.filter((seatId) => onlooker.map.stateOf(seatId) === 'available').slice(0, WANTED);
   if (free.length === 0)
     return scene.judged({ notJudged: 'all seats of clients that are cut off were booked' });
@@ -100,7 +100,7 @@ async function seeThemFreed(scene: Scene, showId: string, onlooker: Guest, { atM
     scene.problem(`seats of clients that are cut off are shown as free and cannot be held: ${free}`);
 }
 
-/** How long the leases of these seats live at the most, as they are now: nobody renews them any more. */
+/** How long the leases of these seats may still last. They are not renewed any more. */
 async function longestLife({ redis }: Ground, showId: string, seatIds: readonly string[]): Promise<number> {
   const has = async (field: string, seatId: string) =>
     (await redis.command(`HEXISTS ${lockKey(showId, seatId)} ${field}`)) === ':1';

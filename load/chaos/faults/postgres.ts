@@ -7,13 +7,13 @@ import { inTime } from './wait.ts';
 import { fillWalDisk, walOnSmallDisk } from './wal-disk.ts';
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
-/** A call that books: it names requests. */
+/** Only the calls that book name requests. */
 const isConfirm = (request: Buffer): boolean => UUID.test(request.toString('latin1'));
 
 const DEADLINE_MS = 5_000;
 const SLOTS = 30;
 
-/** Kills backends that are in the middle of a confirm, for a while. @returns how many */
+/** For a while, kills backends that are in the middle of a confirm. @returns how many */
 async function killBackends({ ground, moment }: Scene): Promise<number> {
   const stranger = await ground.postgres.connect();
   const untilMs = performance.now() + moment.lengthMs;
@@ -31,7 +31,7 @@ async function killBackends({ ground, moment }: Scene): Promise<number> {
   return killed;
 }
 
-/** Takes every connection that there is, and each that becomes free, for a while. */
+/** For a while, takes all free connections, and each that becomes free. */
 async function takeSlots({ ground, moment }: Scene): Promise<number> {
   const taken: PostgresConnection[] = [];
   const untilMs = performance.now() + moment.lengthMs;

@@ -15,7 +15,7 @@ it('who may not mount a disk or lay a cable is told why', async () => {
     expect(why ?? 'we can').toMatch(/^we can(not (mount a disk|lay a cable) here: \S.*)?$/);
 });
 
-/** As in any ordinary container: to be root is not enough. */
+/** In ordinary containers root lacks the rights, too. */
 it.runIf(mayGiveUpRights)('root without the rights is not taken for one who has them', async () => {
   const chaos = fileURLToPath(new URL('../chaos.ts', import.meta.url));
   const asked = ['--can', 'wal-disk-full', 'half-open', 'redis-killed'];

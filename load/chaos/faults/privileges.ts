@@ -1,14 +1,14 @@
-/** What this machine lets us do. Found out by doing it: in a container root is often not allowed to. */
+/* Whether this machine allows what some faults need. It is found out by trying, because in containers even root is often not allowed to. */
 import { mkdtemp, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '../../../server/dev/process.ts';
 import { Cable } from './cable.ts';
 
-/** Faults' own are below. */
+/** Networks of the faults have smaller numbers. */
 const PROBE_NET = 250;
 
-/** Resolves to why no disk can be mounted; undefined: one can. */
+/** Resolves with the reason why no disk can be mounted; undefined: one can. */
 export const cannotMount = (): Promise<string | undefined> =>
   whyNot('mount a disk', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'rowlock-probe-'));
@@ -20,7 +20,7 @@ export const cannotMount = (): Promise<string | undefined> =>
     }
   });
 
-/** Resolves to why no cable can be laid; undefined: one can. */
+/** Resolves with the reason why no cable can be laid; undefined: one can. */
 export const cannotLayCable = (): Promise<string | undefined> =>
   whyNot('lay a cable', async () => {
     const cable = new Cable(`rwp${process.pid.toString(36)}`, PROBE_NET);
@@ -44,7 +44,7 @@ async function whyNot(what: string, probe: () => Promise<void>): Promise<string 
   }
 }
 
-/** The first line of what the program said, or why it could not be run. */
+/** The first line of what the program wrote to stderr, or the reason why it could not be run. */
 function reasonOf(error: unknown): string {
   const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
   return said.split('\n')[0] || (error instanceof Error ? error.message : String(error));

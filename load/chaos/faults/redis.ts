@@ -20,7 +20,7 @@ async function forAWhile(lengthMs: number, meanwhile: Promise<unknown>): Promise
 
 const both = ({ ground }: Scene): FaultProxy[] => ground.servers.map(({ toRedis }) => toRedis);
 
-/** Seats that are held now, of one show. */
+/** Some seats of one show that are held now. */
 async function heldSeats({ ground, showIds, random }: Scene): Promise<{ showId: string; seatIds: string[] }> {
   const showId = random.pick(showIds);
   const reply = await ground.redis.command(`ZRANGE due:{${showId}} 0 9`);
@@ -69,7 +69,7 @@ export const redisFaults: readonly Fault[] = [
     name: 'redis-lies',
     row: 'Redis lies: two owners of a seat (DEL)',
     span: { lengthMs: [500, 1_000], restMs: 500 },
-    // Those that are deleted are told one by one.
+    // The leases that this fault ends are recorded one by one.
     touches: [],
     strike: async (scene) => {
       const { ground, recorder, moment } = scene;
@@ -95,7 +95,7 @@ export const redisFaults: readonly Fault[] = [
     row: 'failover to a replica that lags',
     span: { lengthMs: [200, 600], restMs: 2_500 },
     forgets: true,
-    // What was released while the replica lagged is held again, until its time is over.
+    // Seats that were released while the replica lagged may be held again, until the end of their leases.
     prolongsMs: times.checkoutMs + times.guardMs,
     strike: async ({ ground, moment, showIds }) => {
       const { redis } = ground;
@@ -107,7 +107,7 @@ export const redisFaults: readonly Fault[] = [
       for (let i = 0; i < 200 && !(await isLinked()); i++) await pause(25);
       const linked = await isLinked();
       await admin.command('REPLICAOF NO ONE');
-      // Writes that the replica never gets.
+      // These writes never reach the replica.
       await pause(moment.lengthMs);
       const seqs = (ask: (line: string) => Promise<string>) =>
         Promise.all(showIds.map((showId) => ask(`HGET pos:{${showId}} seq`)));
@@ -160,7 +160,7 @@ export const redisFaults: readonly Fault[] = [
       const clock = fakeClock(ground);
       writeFileSync(clock, '+0');
       const environment = {
-        // With libc's malloc: jemalloc asks for the time before the library is ready to tell it.
+        // With the malloc of libc, because jemalloc asks for the time before libfaketime is ready.
         ...{
           LD_PRELOAD: `${FAKETIME} libc.so.6`,
           FAKETIME_TIMESTAMP_FILE: clock,

@@ -10,8 +10,9 @@ const SEATS = ['S0', 'S1'];
 const ASK_AGAIN_MS = 20;
 
 /**
- * Somebody holds seats at a server, which then is stopped for longer than they last; a rival books them at the other one. What the
- * owner asks for meanwhile is the first that the server reads when it wakes: it must neither renew nor confirm what is lost.
+ * Somebody holds seats on one server, which is then paused for longer than the leases last. A rival books the seats on the other
+ * server. When the first server goes on, the first frames that it reads are those that the owner has sent meanwhile: it must
+ * neither renew nor confirm what is lost.
  * @returns whether the rival has booked
  */
 export async function robWhilePaused(
@@ -39,7 +40,7 @@ export async function robWhilePaused(
   return robbed;
 }
 
-/** As soon as the seats are free. */
+/** Books the seats as soon as they are free. */
 async function book(rival: Guest, showId: string, untilMs: number): Promise<boolean> {
   while (performance.now() < untilMs) {
     const reply = await rival.ask({ type: 'hold', showId, seatIds: SEATS });

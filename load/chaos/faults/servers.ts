@@ -3,10 +3,10 @@ import { times } from '../ground/server-stand.ts';
 import { type Fault, type Scene, target } from './fault.ts';
 import { robWhilePaused } from './rival.ts';
 
-/** So long its confirms get no answer before it is killed: at any other moment there may be none under way. */
+/** For so long before the kill the server gets no answers from PostgreSQL, so that confirms are certainly under way. */
 const PENDING_MS = 250;
 
-/** Some have been committed then, some never arrive or arrive after its death. @returns whether there were any */
+/** Some of the confirms are committed when the server dies, others never arrive, or arrive later. @returns whether there were any */
 async function killInMidConfirm(scene: Scene): Promise<boolean> {
   const { players, random, moment } = scene;
   const server = target(scene);
@@ -24,7 +24,7 @@ export const serverFaults: readonly Fault[] = [
   {
     name: 'server-killed',
     row: 'server killed in mid-confirm',
-    // Buyers leave a dead server and stay where they are: at the same one nobody would be confirming the next time.
+    // Buyers of the dead server move to the other one and stay there. So the next strike must hit that one, where they confirm.
     span: { lengthMs: [300, 1_000], restMs: 2_000, alternates: true },
     strike: killInMidConfirm,
   },

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Resolves to whether it came in time. */
+/** Resolves with whether it happened in time. */
 export async function inTime(happens: Promise<unknown>, withinMs: number): Promise<boolean> {
   const abort = new AbortController();
   const late = pause(withinMs, false, { signal: abort.signal }).catch(() => false);

@@ -14,7 +14,7 @@ const placesOf = ({ postgres }: Ground) => ({
   disk: join(postgres.dataDir, '..', 'wal-disk'),
 });
 
-/** The write-ahead log moves to a small disk of its own; gives back how it moves home. Nothing has moved when it rejects. */
+/** Moves the write-ahead log to a small disk. Resolves with a function that moves it back. If it rejects, nothing has moved. */
 export async function walOnSmallDisk(ground: Ground): Promise<() => Promise<void>> {
   const moves = new Closers();
   try {
@@ -26,7 +26,7 @@ export async function walOnSmallDisk(ground: Ground): Promise<() => Promise<void
   }
 }
 
-/** After each move how it is taken back, however far the next ones come. */
+/** Registers after each step how to undo it, so that the whole can be undone if a later step fails. */
 async function moveOut(ground: Ground, moves: Closers): Promise<void> {
   const { postgres } = ground;
   const { wal, disk } = placesOf(ground);
@@ -46,27 +46,27 @@ async function moveOut(ground: Ground, moves: Closers): Promise<void> {
     await run('rm', ['-r', link, home]);
     await run('cp', ['-a', onDisk, home]);
   });
-  // One that did not come up may be halted too.
+  // Registered first: it may also be halted if it does not start.
   moves.opened(postgres, (it) => it.halt());
   await postgres.startAgain(smallWal);
 }
 
-/** Fills the disk until Postgres cannot write; resolves to whether it could not. Then there is room again. */
+/** Fills the disk until PostgreSQL cannot write, and then frees it again. Resolves with whether PostgreSQL could not write. */
 export async function fillWalDisk({ ground, moment }: Scene): Promise<boolean> {
   const { postgres } = ground;
   const filler = join(placesOf(ground).disk, 'filler');
-  // Ends when nothing more fits.
+  // Ends when the disk is full.
   await run('dd', ['if=/dev/zero', `of=${filler}`, 'bs=1M']).catch(() => undefined);
   const wrote = await writesOn(postgres);
   const died = await inTime(postgres.exited, moment.lengthMs);
   await run('rm', ['-f', filler]);
-  // In the middle of a recovery that failed it is deaf to a friendly word for ten seconds.
+  // Killed, because after a recovery that failed it would ignore a normal shutdown for ten seconds.
   if (died || !(await succeeds(postgres.query('SELECT 1')))) await postgres.dieAndReturn();
   await postgres.query('DROP TABLE IF EXISTS disk_probe');
   return !wrote;
 }
 
-/** What was laid out beforehand is used up first. */
+/** Writes until the space that PostgreSQL has already allocated is used up. */
 async function writesOn(postgres: Ground['postgres']): Promise<boolean> {
   const write = async () => {
     await postgres.query('CREATE TABLE IF NOT EXISTS disk_probe (n int)');

@@ -9,7 +9,7 @@ import { RedisStand } from './redis-stand.ts';
 import { seatIdsOf } from './seats.ts';
 import { ServerStand, type Stores } from './server-stand.ts';
 
-/** What all faults of a run strike: two stores, and two servers in processes of their own. */
+/** What the faults of a run are injected into: two stores, and two servers in processes of their own. */
 export interface Ground {
   readonly dir: string;
   readonly redis: RedisStand;
@@ -41,7 +41,7 @@ export async function createShow({ servers }: Ground, id: string, seats: number)
   if (status !== 201) throw new Error(`the show ${id} was not created: ${status}`);
 }
 
-/** Somebody buys a seat, again and again, until every server sells: that is what recovered means. */
+/** Measures recovery: servers have recovered when a seat can be bought at each of them, which is tried again and again. */
 export class Recovery {
   readonly #showId: string;
   readonly #seats: number;
@@ -52,7 +52,7 @@ export class Recovery {
     this.#seats = seats;
   }
 
-  /** How long it took, in ms; undefined: it did not come back in time. */
+  /** How long the recovery took, in ms; undefined: too long. */
   async of(servers: readonly ServerStand[]): Promise<number | undefined> {
     const fromMs = performance.now();
     const all = await Promise.all(servers.map((server) => this.#sells(server, fromMs)));

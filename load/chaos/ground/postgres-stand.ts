@@ -6,17 +6,17 @@ import { PostgresConnection } from '../../../server/stores/postgres-connection.t
 import { familyOf, signalAll } from './processes.ts';
 
 const DEADLINE_MS = 5_000;
-/** A stranger may wait for as long as it likes. */
+/** Sessions of faults have no timeouts. */
 const patience = { statementTimeoutMs: 0, lockTimeoutMs: 0 };
 
-/** Nothing is laid out beforehand: however much was sold, what is left of the log at a halt fits on the small disk of a fault. */
+/** Without recycled WAL files, what is left of the log at a halt always fits on the small disk of a fault. */
 const ours = { wal_recycle: 'off' };
 
-/** The PostgreSQL behind the servers' proxies: its address stays, whatever is done to its processes. */
+/** The PostgreSQL behind the servers' proxies. It keeps its address, whatever is done to its processes. */
 export class PostgresStand {
   #service: PostgresService;
   #frozen: number[] = [];
-  /** It was started with them last. */
+  /** The settings with which it was last started. */
   #settings: Readonly<Record<string, string>> = {};
 
   private constructor(service: PostgresService) {
@@ -41,12 +41,12 @@ export class PostgresStand {
     return this.#service.dataDir;
   }
 
-  /** Resolves when it has ended, for whatever reason. */
+  /** Resolves when its process has ended, for whatever reason. */
   get exited(): Promise<void> {
     return this.#service.exited;
   }
 
-  /** A session of somebody who is no server of ours. */
+  /** A session that belongs to no server. */
   connect(): Promise<PostgresConnection> {
     return PostgresConnection.open({ url: this.url, ...patience }, DEADLINE_MS);
   }
@@ -60,7 +60,7 @@ export class PostgresStand {
     }
   }
 
-  /** Every process of it at once: a postmaster alone would be survived by its backends. */
+  /** Kills all its processes at once: if only the postmaster were killed, its backends would go on for a while. */
   async kill(): Promise<void> {
     signalAll(familyOf(this.#service.pid), 'SIGKILL');
     await this.#service.exited;
@@ -75,14 +75,14 @@ export class PostgresStand {
     signalAll(this.#frozen.splice(0), 'SIGCONT');
   }
 
-  /** On the same data, at the same address. */
+  /** Starts it with the same data at the same address. */
   async startAgain(settings: Readonly<Record<string, string>> = {}): Promise<void> {
     const { dataDir, port } = this.#service;
     this.#settings = settings;
     this.#service = await startPostgres({ dataDir, port, settings: { ...ours, ...settings } });
   }
 
-  /** By kill -9, and again as it was: what it has then is what was on the disk. */
+  /** Kills it with -9 and starts it again. Then it has only what was on the disk. */
   async dieAndReturn(): Promise<void> {
     await this.kill();
     await this.startAgain(this.#settings);
@@ -92,7 +92,7 @@ export class PostgresStand {
     await this.#service.stop();
   }
 
-  /** When it does not start with these settings it is started without, so that the next one finds it. */
+  /** If it does not start with these settings, it is started without them, so that it is there for the next fault. */
   async restart(settings: Readonly<Record<string, string>> = {}): Promise<void> {
     await this.halt();
     await this.startAgain(settings).catch(async (error: unknown) => {
@@ -104,7 +104,7 @@ export class PostgresStand {
   async stop(): Promise<void> {
     this.thaw();
     await this.halt();
-    // Where the temporary folder is out of reach for its user, the data is elsewhere.
+    // The data is not always in `dir`: PostgreSQL's user may have no access to the temporary folder.
     await rm(this.dataDir, { recursive: true, force: true });
   }
 }

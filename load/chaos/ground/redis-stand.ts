@@ -6,7 +6,7 @@ import { RedisSocket } from '../../run/redis-socket.ts';
 
 type Conditions = Pick<RedisOptions, 'settings' | 'environment'>;
 
-/** The Redis behind the servers' proxies: it can be killed, frozen, and replaced by another one. */
+/** The Redis behind the servers' proxies. It can be killed, frozen, and replaced by another one. */
 export class RedisStand {
   readonly #dir: string;
   readonly #proxies: FaultProxy[] = [];
@@ -56,13 +56,13 @@ export class RedisStand {
     await this.#service.exited;
   }
 
-  /** An empty one at the same address. */
+  /** Starts an empty one at the same address. */
   async startAgain(conditions: Conditions = {}): Promise<void> {
     const { port, dir } = this.#service;
     this.#service = await startRedis({ port, dir, ...conditions });
   }
 
-  /** When it does not start under these conditions it is started without, so that the next one finds it. */
+  /** If it does not start under these conditions, it is started without them, so that it is there for the next fault. */
   async restart(conditions: Conditions = {}): Promise<void> {
     await this.#service.stop();
     await this.startAgain(conditions).catch(async (error: unknown) => {
@@ -71,12 +71,12 @@ export class RedisStand {
     });
   }
 
-  /** Another one beside it, which serves nobody yet. */
+  /** Starts another one, which no server uses yet. */
   async another(): Promise<RedisService> {
     return startRedis({ dir: join(this.#dir, String(++this.#count)), port: await freePort() });
   }
 
-  /** The servers are led to the other one; the one before is gone. */
+  /** Leads the servers to the other one, and ends the previous one. */
   async failOverTo(other: RedisService): Promise<void> {
     const before = this.#service;
     this.#service = other;

@@ -4,7 +4,7 @@ import { FaultProxy } from '../../../server/test/harness/proxy.ts';
 import { type Child, startChild } from '../../bench/kit/child.ts';
 import type { UsageHandlers } from '../../bench/kit/usage.ts';
 
-/** Short, so that a run sees each deadline pass many times; each of the size that a busy machine needs. */
+/** Short, so that each deadline passes many times in a run, but long enough for a busy machine. */
 export const times = {
   leaseTtlMs: 1_500,
   redisTimeoutMs: 300,
@@ -30,7 +30,7 @@ const settings = {
   DRAIN_MS: String(times.drainMs),
   SWEEP_MS: String(times.sweepMs),
   BROADCAST_TICK_MS: '50',
-  // One user at one address is everybody here, and in a hurry.
+  // All players have one address, and send as fast as they can.
   MAX_SEATS_PER_HOLD: '400',
   MAX_LEASES_PER_SESSION: '0',
   MAX_SESSIONS_PER_USER: '0',
@@ -48,14 +48,14 @@ const readyBody = z.object({ ready: z.boolean(), redis: z.boolean(), postgres: z
 export type Ready = z.infer<typeof readyBody>;
 const ANSWER_WITHIN_MS = 5_000;
 
-/** A server in a process of its own, at an address that stays, with a proxy on its way to each store. */
+/** A server in a process of its own, with a fixed address. It reaches each store through a proxy. */
 export class ServerStand {
   readonly toRedis: FaultProxy;
   readonly toPostgres: FaultProxy;
   readonly #host: string;
   readonly #port: number;
   readonly #stores: Stores;
-  /** Undefined: the ground's, by way of the proxy. */
+  /** The Redis that it uses instead of the ground's; undefined: the ground's, through the proxy. */
   #otherRedisUrl: string | undefined;
   #process: Child<UsageHandlers> | undefined;
 
@@ -91,12 +91,12 @@ export class ServerStand {
     return this.#process?.pid ?? 0;
   }
 
-  /** Where its leases are, when not on the ground's Redis. */
+  /** The Redis that has its leases, if that is not the ground's. */
   get otherRedisUrl(): string | undefined {
     return this.#otherRedisUrl;
   }
 
-  /** Ends it in good order and starts it on another Redis; undefined: on the ground's. */
+  /** Ends the server in order and starts it with another Redis; undefined: with the ground's. */
   async moveTo(redisUrl: string | undefined): Promise<void> {
     await this.end({ kill: false });
     this.#otherRedisUrl = redisUrl;
@@ -124,18 +124,18 @@ export class ServerStand {
     process.kill(this.pid, signal);
   }
 
-  /** Resolves when its process is gone. @param kill at once, by -9; otherwise as a deploy does it */
+  /** Resolves when its process has ended. @param kill whether to kill it with -9, instead of ending it as a deploy does */
   async end({ kill }: { kill: boolean }): Promise<void> {
     if (kill) this.signal('SIGKILL');
     await this.#process?.stop(times.drainMs + 1_000);
   }
 
-  /** In KiB. */
+  /** Resident memory in KiB. */
   async resident(): Promise<number> {
     return (await this.#process?.call('usage'))?.residentKib ?? 0;
   }
 
-  /** Undefined: no answer. */
+  /** The answer of `readyz`; undefined: there was none. */
   async ready(): Promise<Ready | undefined> {
     const answer = await this.#fetch('/readyz');
     return answer && readyBody.safeParse(await answer.json().catch(() => undefined)).data;
@@ -147,7 +147,7 @@ export class ServerStand {
     return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1] ?? Number.NaN);
   }
 
-  /** The status; undefined: no answer. */
+  /** The status of the answer; undefined: there was none. */
   async post(path: string, body: unknown): Promise<number | undefined> {
     const headers = {
       'content-type': 'application/json',
@@ -177,6 +177,6 @@ function signalIfThere(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // It has ended.
+    // The process has ended.
   }
 }

@@ -8,10 +8,10 @@ import { confirmTwice } from './twin.ts';
 import type { World } from './world.ts';
 
 const REFUND_WITHIN_MS = 5_000;
-/** Inline; what is open afterwards is asked for again at the end. */
+/** How often a buyer repeats a confirm at once. If its outcome is still open then, it is asked for again at the end of the run. */
 const REPEATS = 4;
 
-/** One user who buys, hesitates, gives up, vanishes, comes back and is given money back, until the world ends. */
+/** A user who buys, hesitates, gives up, disconnects, comes back and gets refunds, until the run ends. */
 export class Buyer {
   readonly #world: World;
   readonly #promises: Promises;
@@ -80,7 +80,7 @@ export class Buyer {
       await this.#buy(line, stock, seatIds);
     } else if (whim < 0.83) await line.vanish();
     else if (whim < 0.86) await line.close();
-    // Else they are kept, and wanted again.
+    // Otherwise the seats are kept, and may be wanted again.
   }
 
   async #hesitate(line: Line): Promise<void> {
@@ -117,7 +117,7 @@ export class Buyer {
     if (random.chance(0.15)) await this.#refund(order);
   }
 
-  /** An attempt without an outcome is repeated, mostly; one that did nothing, every second time. */
+  /** Usually repeats an attempt with an open outcome, and every second one that has done nothing. */
   async #insist(stock: Stock, order: Order, first: Outcome): Promise<void> {
     const { random } = this.#world;
     let outcome = first;
@@ -130,7 +130,7 @@ export class Buyer {
 
   async #repeat(stock: Stock, order: Order): Promise<Outcome> {
     const line = await this.#connected();
-    // Before anything was sent nothing has changed.
+    // Nothing was sent now, so the outcome is what it was before.
     if (line === undefined) return this.#promises.isOpen(order) ? 'open' : 'nothing';
     return this.#heard(stock, order, await line.ask(order));
   }
@@ -144,11 +144,11 @@ export class Buyer {
     return outcome;
   }
 
-  /** One of the two booked, the other one was told so. */
+  /** If both were confirmed, exactly one of them must be a replay. */
   async #compare(order: Order, reply: ServerFrame | undefined, twin: { replayed: boolean } | undefined) {
     if (reply?.type !== 'confirmed' || twin === undefined) return;
     this.#world.tally.twins += 1;
-    // Two that met in one server share one answer: those have the same word for it.
+    // Two that meet in one server share one answer, and so are both replays or both not. These two were on different servers.
     if (reply.replayed === twin.replayed)
       this.#world.tally.problems.push(`${order.requestId} on two servers: replayed ${reply.replayed}, twice`);
   }
@@ -164,7 +164,7 @@ export class Buyer {
 
   #hears(frame: ServerFrame): void {
     if (frame.type === 'lease_lost') this.#forget(frame.showId, frame.seatIds);
-    // Elsewhere, with its seats.
+    // It will reconnect to the other server and resume its leases there.
     if (frame.type === 'draining') this.#server = (this.#server + 1) % this.#world.servers.length;
   }
 

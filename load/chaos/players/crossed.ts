@@ -7,13 +7,13 @@ import { orderOf, outcomeOf, type Promises } from './promises.ts';
 import type { Stock } from './stock.ts';
 import type { World } from './world.ts';
 
-/** Everybody of a circle believes to hold the same seats, each in another order, and all confirm at once, on both servers. */
+/** A circle: so many users believe that they hold the same seats, each in another order, and all confirm at once, on both servers. */
 const CIRCLE = 6;
 const SEATS = 4;
-/** Until one has come to something. */
+/** How much longer to go on if no circle has succeeded yet. */
 const MORE_MS = 5_000;
 
-/** @returns circles in which one booked and the others learned that they had not */
+/** @returns the number of circles in which one user booked and the others were told that they had not */
 export async function crossConfirms(
   world: World,
   promises: Promises,
@@ -32,7 +32,7 @@ export async function crossConfirms(
       performance.now() < untilMs || (circles === 0 && performance.now() < untilMs + MORE_MS);
     for (let turn = 0; isTime() && !world.ending; turn++) {
       const stock = world.random.pick(world.stocks);
-      // Every second one is for seats that all others want too, and may well come to nothing.
+      // Every second circle is about seats that other buyers want too, so it may have no winner.
       const seatIds = turn % 2 === 0 ? stock.reserve(SEATS) : stock.pick(SEATS, world.random);
       if (await circle(world, promises, redis, there, { stock, seatIds })) circles += 1;
     }

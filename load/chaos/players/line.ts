@@ -14,12 +14,12 @@ export interface Hello {
 }
 
 interface Hearing {
-  /** Pushed frames and maps. */
+  /** Called with pushes, and with the frames of maps. */
   readonly hears?: (frame: ServerFrame) => void;
   readonly pushes?: boolean;
 }
 
-/** One socket of a player that was welcomed. */
+/** One socket of a player, after its hello. */
 export class Line {
   readonly server: number;
   readonly welcome: WelcomeFrame;
@@ -41,7 +41,7 @@ export class Line {
     this.welcome = welcome;
   }
 
-  /** Resolves to undefined when the server lets nobody in. */
+  /** Resolves with undefined if the server does not accept it. */
   static async open(
     world: World,
     server: number,
@@ -78,7 +78,7 @@ export class Line {
     return timed(this.#world, this.#connection, request);
   }
 
-  /** As `ask`, of somebody who reads nothing for a while: how long it takes is not the server's doing. */
+  /** The same for a player that does not read for a while. The time is not measured, because it says nothing about the server. */
   askWithoutReading(request: Request): void {
     this.#world.tally.operations += 1;
     void this.#connection.ask(request);
@@ -108,7 +108,7 @@ export class Line {
   }
 }
 
-/** Notes how long the reply took; one that does not come while the socket is open is a problem. */
+/** Notes how long the reply took. It is a problem if there is none while the socket is open. */
 async function timed(
   { tally, pace }: World,
   connection: Connection,

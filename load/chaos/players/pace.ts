@@ -1,13 +1,13 @@
-/** How fast replies came since the last look, and by how much this process' own clock was late: that is not the server's. */
+/** How fast replies came since the last look. `stallMs` is how late timers of this process were: the server is not to blame for that. */
 export interface Paces {
   readonly holdMs: readonly number[];
-  /** Of those that were confirmed: others may have had to wait for a row. */
+  /** Only of confirms that succeeded: others may have waited for a locked row. */
   readonly confirmedMs: readonly number[];
   readonly stallMs: number;
 }
 
 const TICK_MS = 20;
-/** More than enough for a percentile. */
+/** More samples are not needed for a percentile. */
 const MOST = 50_000;
 
 export class Pace {
@@ -27,7 +27,7 @@ export class Pace {
     }, TICK_MS);
   }
 
-  /** Since the begin. */
+  /** The longest stall since the beginning. */
   get worstMs(): number {
     return this.#worstMs;
   }

@@ -1,4 +1,4 @@
-/** The process of the players: it is told by its parent what to play, and by whom to be told when to end. */
+/* The process of the players. Its parent tells it what to play, and when to end. */
 
 import { serve } from '../../bench/kit/served.ts';
 import { HistoryRecorder } from '../../history.ts';
@@ -18,15 +18,15 @@ export interface Play {
   readonly servers: readonly string[];
   readonly adminToken: string;
   readonly showIds: readonly string[];
-  /** Of each show. */
+  /** The number of seats of each show. */
   readonly seats: number;
   readonly historyDir: string;
   readonly prefix: string;
   readonly seed: number;
   readonly buyers: number;
-  /** Whose program is the client. */
+  /** How many players use the client library. */
   readonly regulars: number;
-  /** At each server. */
+  /** The number of watchers at each server. */
   readonly watchers: number;
   readonly twinsPercent: number;
 }
@@ -47,7 +47,7 @@ const now = (): Playing => {
 };
 
 function begin(play: Play): void {
-  // A row that failed half-way has left its players behind.
+  // If the previous row failed half-way, its players are still there.
   if (playing !== undefined) playing.world.ending = true;
   playing?.world.pace.end();
   for (const watcher of playing?.watchers ?? []) watcher.leave();
@@ -82,7 +82,7 @@ function begin(play: Play): void {
   };
 }
 
-/** Nobody wants anything more, and what was open is asked for until it is known. */
+/** Ends the buying, and asks for the outcomes that are open until all are known. */
 async function settle(): Promise<Tally> {
   const { world, promises, buying } = now();
   world.ending = true;
@@ -93,7 +93,7 @@ async function settle(): Promise<Tally> {
   return world.tally;
 }
 
-/** The watchers go home. */
+/** Ends the watchers. */
 async function end(): Promise<void> {
   const { world, watchers, watching } = now();
   for (const watcher of watchers) watcher.leave();
@@ -103,7 +103,7 @@ async function end(): Promise<void> {
   playing = undefined;
 }
 
-/** All sockets at once, without a word. @returns how many there were */
+/** Cuts all sockets at once, without a close frame. @returns how many there were */
 async function storm(): Promise<number> {
   const lines = [...now().world.lines];
   await Promise.all(lines.map((line) => line.vanish()));
@@ -116,7 +116,7 @@ const handlers = {
   end,
   storm,
   tally: () => now().world.tally,
-  /** Since it was asked last. */
+  /** The paces since the last call. */
   paces: () => now().world.pace.take(),
   cross: ({ redisUrl, forMs }: { redisUrl: string; forMs: number }) =>
     crossConfirms(now().world, now().promises, redisUrl, forMs),

@@ -10,7 +10,7 @@ export const orderOf = (showId: string, seatIds: string[]): Order => ({
   ...{ type: 'confirm', showId, seatIds, requestId: randomUUID() },
 });
 
-/** `open`: nobody knows yet. `nothing`: this attempt did nothing, and the same id may be tried again. */
+/** `open`: not known yet. `nothing`: the attempt has done nothing, and the same id may be tried again. */
 export type Outcome = 'confirmed' | 'refused' | 'nothing' | 'open';
 
 export function outcomeOf(reply: ServerFrame | undefined): Outcome {
@@ -23,7 +23,7 @@ export function outcomeOf(reply: ServerFrame | undefined): Outcome {
 
 const RESOLVES_WITHIN_MS = 10_000;
 
-/** Confirms whose outcome is not known: each is repeated until it is. */
+/** Keeps the confirms whose outcome is not known, to repeat each until it is. */
 export class Promises {
   readonly #world: World;
   readonly #open = new Map<string, { readonly userId: string; readonly order: Order }>();
@@ -33,7 +33,7 @@ export class Promises {
     this.#world = world;
   }
 
-  /** After every reply to a confirm, or none. */
+  /** Must be called after every reply to a confirm, and after every confirm without a reply. */
   heard(userId: string, order: Order, outcome: Outcome): void {
     const { tally } = this.#world;
     const { requestId } = order;
@@ -53,7 +53,7 @@ export class Promises {
     return this.#open.has(requestId);
   }
 
-  /** Once the faults are over: asks until every one is known. */
+  /** To be called after the faults: repeats all of them until every outcome is known. */
   async resolve(): Promise<void> {
     const untilMs = performance.now() + RESOLVES_WITHIN_MS;
     const open = [...this.#open.values()];

@@ -7,17 +7,17 @@ import { type Order, type Outcome, orderOf, type Promises } from './promises.ts'
 import type { Stock } from './stock.ts';
 import type { World } from './world.ts';
 
-/** Longer than the judge waits for a reply, so that he sees each that never comes: the client mends what it can by itself. */
+/** Longer than the checker allows for a reply, so that it sees each reply that is missing. Otherwise the client would repeat first. */
 const REQUEST_WITHIN_MS = 11_000;
 const CONFIRM_WITHIN_MS = 13_000;
 /**
- * Once the faults are over: until its maps are right, and it knows of every lease what became of it. A client that met four
- * dead servers in a row waits for up to 15 s before it tries again (`PAUSES` of the client's connector).
+ * How long after the faults its maps may take to be right, and it may take to know what became of every lease. A client that
+ * failed to connect four times in a row waits up to 15 s before it tries again (`PAUSES` of the client's connector).
  */
 const RIGHT_WITHIN_MS = 15_000 + 6_000;
 const CALL_WITHIN_MS = 2_000;
 
-/** How a hold, release or checkout may end while stores and servers go away. Nothing else may ever happen to a shop. */
+/** How a hold, release or checkout may fail while stores and servers go away. Any other failure is a problem. */
 const MAY_END_WITH: ReadonlySet<string> = new Set<ErrorCode>([
   ...(['seat_unavailable', 'lease_lost', 'busy', 'unavailable', 'rate_limited'] as const),
   ...(['disconnected', 'no_reply', 'outcome_unknown'] as const),
@@ -25,8 +25,8 @@ const MAY_END_WITH: ReadonlySet<string> = new Set<ErrorCode>([
 const NOTHING: ReadonlySet<string> = new Set<ErrorCode>(['busy', 'unavailable', 'rate_limited']);
 
 /**
- * A user whose shop is written with the client, which beats, comes back, repeats and mends its maps by itself. In the end its maps
- * and leases must be the server's.
+ * A user of the client library, which by itself sends heartbeats, reconnects, repeats requests and mends its maps. At the end its
+ * maps and leases must agree with the server.
  */
 export class Regular {
   readonly #world: World;
@@ -35,7 +35,7 @@ export class Regular {
   readonly #userId = randomUUID();
   readonly #client: Client;
   readonly #maps: readonly Watch[];
-  /** How often its connection was lost, and whether it is now. */
+  /** How often the connection was lost. */
   #losses = 0;
   #isLive = false;
 
@@ -106,7 +106,7 @@ export class Regular {
     return (await this.#codeOf(what, call)) === undefined;
   }
 
-  /** How it failed; undefined: it did not. A connection that stands has an answer to everything. */
+  /** How the call failed; undefined: it succeeded. While the connection is open, every call must be answered. */
   async #codeOf(what: string, call: Promise<unknown>): Promise<ErrorCode | 'strange' | undefined> {
     const losses = this.#losses;
     const wasLive = this.#isLive;
@@ -141,7 +141,7 @@ export class Regular {
     return isHere && same('held', held) && same('booked', booked);
   }
 
-  /** What it believes to hold is what the server takes back; of the rest it hears by itself. */
+  /** Releases all leases. The server must release every one that the client believes to have, or have told it that it is lost. */
   async #giveAllBack(showId: string): Promise<void> {
     const mine = () => [...(this.#client.leases.get(showId)?.keys() ?? [])];
     if (mine().length > 0) await this.#try('the last release', this.#client.release(showId, mine()));

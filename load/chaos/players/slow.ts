@@ -6,16 +6,16 @@ import type { Paces } from './pace.ts';
 import type { World } from './world.ts';
 
 const READERS = 4;
-/** So many whole maps wait for a reader that the kernel has no room for more. */
+/** More snapshots than the buffers of the kernel can hold. */
 const MAPS = 400;
 const HELD_AT_ONCE = 400;
 const ASKING_MS = 500;
 const HELD_MS = 60_000;
 
 /**
- * Some watchers of a large show, full of leases, ask for its map again and again and read nothing; after a while they read
- * on. They are clients like any other: what they are told in the end must be the truth.
- * @returns how fast the others were served while they read nothing
+ * Some watchers of a large show with many leases ask for its map again and again without reading. After a while they read again.
+ * Like all other watchers, they must have the right map at the end.
+ * @returns how fast the other players were served meanwhile
  */
 export async function readSlowly(
   world: World,
@@ -35,7 +35,7 @@ export async function readSlowly(
       reader.readNothing();
       for (let i = 0; i < MAPS; i++) reader.askWithoutReading({ type: 'watch', showId: show.id });
     }
-    // What it takes to ask for all of that is the players' own.
+    // Asking for all of that takes time of the players' own process, which must not be measured.
     await pause(ASKING_MS);
     world.pace.take();
     await pause(forMs);

@@ -4,7 +4,7 @@ import { Stock } from './stock.ts';
 
 const random = new Random(7);
 
-/** Everything that is in demand, by asking often enough. */
+/** All seats that are in demand, found by asking often enough. */
 const wanted = (stock: Stock): Set<string> =>
   new Set(Array.from({ length: 5_000 }, () => stock.pick(3, random)).flat());
 
@@ -17,7 +17,7 @@ describe('a stock', () => {
 
   it('goes on to another seat for each that was sold, whatever is kept', () => {
     const stock = new Stock('show', 1_000);
-    // The first one stays with whoever keeps it.
+    // All but the first seat are sold: somebody keeps that one.
     for (let seat = 1; seat < 800; seat++) stock.sold(`S${seat}`);
     const left = wanted(stock);
     expect(left).toContain('S0');

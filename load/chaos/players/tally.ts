@@ -4,22 +4,22 @@ export type Asked = ClientFrame['type'];
 
 /** What the players of a run have seen so far. */
 export interface Tally {
-  /** Frames that were sent. */
+  /** The number of frames that were sent. */
   operations: number;
   granted: number;
   confirmed: number;
-  /** Confirms that once had no known outcome, and what came of them in the end. */
+  /** Confirms whose outcome was open at some time, and what became of them. */
   unknown: number;
   unknownConfirmed: number;
   unknownRefused: number;
   unknownOpen: number;
-  /** Confirms that were answered by both servers. */
+  /** Confirms that both servers have answered. */
   twins: number;
   /** The slowest reply to each type of frame. */
   readonly slowestMs: Partial<Record<Asked, number>>;
-  /** By how much the players' own clock was late at the most. */
+  /** How late a timer of the players was at most. */
   stallMs: number;
-  /** What is wrong and is in no history. */
+  /** Problems that no history shows. */
   readonly problems: string[];
 }
 

@@ -6,12 +6,12 @@ import type { World } from './world.ts';
 
 const ANSWER_WITHIN_MS = 10_000;
 
-/** `undefined`: it was refused, or came to nothing. */
+/** Undefined: it was refused, or has done nothing. */
 export type TwinAnswer = { readonly replayed: boolean } | undefined;
 
 /**
- * The shop's backend sends the same confirm, for the same session, to the other server. The history holds it as a client
- * that left before it had an answer: what HTTP says has no bookings to compare.
+ * Sends the same confirm, for the same session, to the other server over HTTP, as a shop's backend would. In the history it is
+ * a client that left before it got an answer, because answers over HTTP have no bookings that could be compared.
  */
 export async function confirmTwice(world: World, line: Line, order: Order): Promise<TwinAnswer> {
   const { servers, recorder, prefix, tally } = world;

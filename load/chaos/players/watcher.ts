@@ -5,7 +5,7 @@ import type { ServerFrame } from '../../../protocol/index.ts';
 import { Line } from './line.ts';
 import type { World } from './world.ts';
 
-/** Watches all shows at one server and has every frame written down; comes back whenever it is cut off. */
+/** Watches all shows at one server and records every frame. Reconnects whenever it is cut off. */
 export class Watcher {
   readonly #world: World;
   readonly #server: number;
@@ -14,7 +14,7 @@ export class Watcher {
   #line: Line | undefined;
   #left = false;
 
-  /** @param isRestless leaves by itself now and then */
+  /** @param isRestless whether it disconnects by itself now and then */
   constructor(world: World, server: number, isRestless: boolean) {
     this.#world = world;
     this.#server = server;
@@ -35,14 +35,14 @@ export class Watcher {
     this.#left = true;
   }
 
-  /** Whether it watches everything. */
+  /** Whether it is watching all shows. */
   get isThere(): boolean {
     return (this.#line?.isOpen ?? false) && this.#maps.size === this.#world.stocks.length;
   }
 
   async #join(): Promise<void> {
     const { random, stocks } = this.#world;
-    // Who comes back may tell where it stood; the history's judge takes up its map at the first snapshot.
+    // Usually it forgets its maps, otherwise it tells the server its positions. The checker only judges maps from a snapshot on.
     if (random.chance(0.7)) this.#maps.clear();
     const before = new Map(this.#maps);
     const hears = (frame: ServerFrame) => this.#hears(frame);
@@ -72,7 +72,7 @@ export class Watcher {
     const map = this.#maps.get(frame.showId) ?? new SeatMap();
     this.#maps.set(frame.showId, map);
     const line = this.#line;
-    // A gap; while it is joining it asks anyway.
+    // After a gap it must ask again. While it is joining, it asks anyway.
     if (map.fold(frame) === 'gap' && line !== undefined && this.isThere)
       void this.#watch(line, frame.showId, map);
   }

@@ -6,7 +6,7 @@ import type { Tally } from './tally.ts';
 
 /** What all players of a process share. */
 export interface World {
-  /** ws://… of each server. */
+  /** The WebSocket URL of each server. */
   readonly servers: readonly string[];
   readonly adminToken: string;
   readonly stocks: readonly Stock[];
@@ -14,11 +14,11 @@ export interface World {
   readonly random: Random;
   readonly tally: Tally;
   readonly pace: Pace;
-  /** Of the process: names of sockets are unique over all of them. */
+  /** Belongs to the process, so that the names of sockets are unique among all processes. */
   readonly prefix: string;
-  /** Sockets that are open. */
+  /** The open sockets. */
   readonly lines: Set<{ vanish(): Promise<void> }>;
-  /** How many of a hundred confirms are sent to both servers at once. */
+  /** The percentage of confirms that are sent to both servers at once. */
   readonly twinsPercent: number;
   sockets: number;
   ending: boolean;
