@@ -1,6 +1,6 @@
 /**
- * What stands beside the server under test: uWebSockets.js alone, set up alike. It sends the bytes it is given, to the same
- * number of sockets and at the same moments, and knows nothing of shows.
+ * The server to compare with: uWebSockets.js alone, with the same settings. It sends the bytes that it is given, to the same number
+ * of sockets and at the same moments, and knows nothing about shows.
  */
 import { App, us_socket_local_port, type WebSocket } from 'uWebSockets.js';
 import { limits } from '../../protocol/index.ts';
@@ -14,19 +14,19 @@ interface SocketData {
 }
 
 const TOPIC = 'show';
-/** Answers without their id. As text, like the real server's: memory then has the same shape. */
+/** Answers without their id. They are text, as in the real server, so that memory is used in the same way. */
 let welcome = '}';
 let snapshot = '}';
 
 const app = App();
 
-/** Hello and watch are answered with what the real server answered; what comes later is published as it is. */
+/** Answers hello and watch with what the real server answered, and publishes everything that comes later as it is. */
 function message(ws: WebSocket<SocketData>, data: ArrayBuffer): void {
   const turn = ++ws.getUserData().messages;
   const id = /"id":"(\w+)"/.exec(Buffer.from(data).toString())?.[1];
   if (turn === 1) ws.send(withId(welcome, id), false);
   else if (id !== undefined) {
-    // In this order: to a socket that has never subscribed, large messages go straight from where they are.
+    // In this order, because uWebSockets.js does not copy large messages to a socket that has never subscribed.
     ws.send(withId(snapshot, id), false);
     ws.subscribe(TOPIC);
   } else app.publish(TOPIC, data, false);
@@ -62,7 +62,7 @@ function answerWith(answers: { welcome: string; snapshot: string }): void {
   snapshot = withoutId(answers.snapshot);
 }
 
-/** Publishes each at its moment; resolves after the last. */
+/** Publishes each frame at its time. Resolves after the last. */
 function replay({ frames }: { frames: readonly Frame[] }): Promise<void> {
   const fromMs = performance.now();
   return new Promise((resolve) => {

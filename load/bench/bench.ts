@@ -58,7 +58,7 @@ async function main({ closers, say: sayIt }: Command): Promise<number> {
     sayIt(`bench ${name}, ${Math.round((performance.now() - fromMs) / 1000)} s: ${what}`);
   const result = await bench.run({ quick, profile, closers, say });
   progress('');
-  // What is too small to mean anything is not held against a bar.
+  // The figures of a quick run mean nothing, so they are not compared with bars.
   const rows = quick ? result.rows.map(({ bar: _, ...row }) => row) : result.rows;
   await report(quick ? `${name}.quick` : name, machine, { ...result, rows });
   return 0;

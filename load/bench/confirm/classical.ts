@@ -1,6 +1,6 @@
 /**
- * The transaction that most people would write: the seat's row locked, the request looked up, the seat marked, the booking
- * written, one statement after the other. It has the table to itself, no network and no leases, and asks for one seat.
+ * The transaction that most people would write: lock the seat's row, look up the request, mark the seat, write the booking, one
+ * statement after the other. It books one seat, without network and leases, and nothing else uses the table.
  */
 import { randomUUID } from 'node:crypto';
 import { PostgresConnection } from '../../../server/stores/postgres-connection.ts';
@@ -11,7 +11,7 @@ const DEADLINE_MS = 10_000;
 const LOCK = 'SELECT status FROM seats WHERE show_id = $1 AND id = $2 FOR UPDATE';
 const KNOWN = 'SELECT outcome FROM booking_requests WHERE request_id = $1';
 const MARK = "UPDATE seats SET status = 'BOOKED' WHERE show_id = $1 AND id = $2";
-/** Both rows at once: one round trip less than most would take. */
+/** Writes both rows with one statement: one round trip less than most people would need. */
 const RECORD = `WITH request AS (
   INSERT INTO booking_requests (request_id, user_id, show_id, seat_ids) VALUES ($1, $2, $3, ARRAY[$4])
 ) INSERT INTO bookings (show_id, seat_id, user_id, request_id) VALUES ($3, $4, $2, $1)`;

@@ -1,4 +1,4 @@
-/** A process that books without the server: as people usually do it, and as fast as the confirm function goes. */
+/* A process that books without the server: by the classical transaction, and by the confirm function alone. */
 import { randomUUID } from 'node:crypto';
 import { ConfirmCall, type ConfirmRequest } from '../../../server/bookings/confirm-call.ts';
 import { monotonicMs } from '../../../server/clock.ts';
@@ -15,7 +15,7 @@ import { Classical } from './classical.ts';
 export interface DirectWindow extends SeatOrder {
   readonly databaseUrl: string;
   readonly showId: string;
-  /** Seats that were booked before. */
+  /** The first seat that is not booked yet. */
   readonly from: number;
   readonly leadMs: number;
   readonly forMs: number;
@@ -23,7 +23,7 @@ export interface DirectWindow extends SeatOrder {
 
 export interface DirectCounts {
   readonly perS: number;
-  /** Seats in all, the lead and the end included. */
+  /** All seats that were booked, including those before and after the window. */
   readonly booked: number;
   readonly exhausted: boolean;
 }
@@ -50,7 +50,7 @@ async function batches(window: DirectWindow & { inFlight: number; batch: number 
   return repeat(window, { lanes: window.inFlight, batch: window.batch }, book).finally(() => pool.close());
 }
 
-/** Through the server's own call. */
+/** Books through the server's own call. */
 function bookingDirectly(
   { databaseUrl: url, showId }: { databaseUrl: string; showId: string },
   size: number,
@@ -103,7 +103,7 @@ async function repeat(
   return { perS: ((after - before) / wallMs) * 1000, booked, exhausted: loop.exhausted };
 }
 
-/** What one call to a store takes, one after the other, in milliseconds. */
+/** Makes the calls one after the other. @returns the milliseconds that each took */
 async function oneByOne(count: number, call: (i: number) => Promise<unknown>): Promise<number[]> {
   const tookMs: number[] = [];
   for (let i = 0; i < count; i++) {
@@ -120,7 +120,7 @@ async function pings({ redisUrl, count }: { redisUrl: string; count: number }): 
   return oneByOne(count, () => store.ping()).finally(() => store.close());
 }
 
-/** The step of a hold by the server's own code, each of a seat of its own: what is left of a hold without the server. */
+/** Runs the step of a hold by the server's own code, each for another seat: what a hold takes without the server around it. */
 async function holds({ redisUrl, showId, from, count }: DirectHolds): Promise<number[]> {
   const store = openRedis({ url: redisUrl, timeoutMs: DEADLINE_MS, log: createLog('silent') });
   await store.connect();
@@ -135,7 +135,7 @@ async function holds({ redisUrl, showId, from, count }: DirectHolds): Promise<nu
   });
 }
 
-/** Of one request each. */
+/** Calls the confirm function with one request each. */
 async function commits(options: {
   databaseUrl: string;
   showId: string;

@@ -4,10 +4,10 @@ import type { Row } from '../kit/table.ts';
 import type { Beside, Cell, RoundResult } from './round.ts';
 import { callsInFlight, classical, type Size } from './size.ts';
 
-/** Of the classical transaction. */
+/** Times the rate of the classical transaction. */
 export const bars = { classical: 4 } as const;
 
-/** Medians of all rounds; ratios are of one round each. */
+/** Medians of all rounds. Ratios are taken within each round before their median. */
 export function rowsOf(rounds: readonly RoundResult[], { batch }: Size): Row[] {
   const measured = rounds[0]?.cells.map((_, i) => measure(rounds, i)) ?? [];
   const best = measured.reduce((a, b) => (b.ratio > a.ratio ? b : a));

@@ -10,7 +10,7 @@ import { callsInFlight, classical, type Size } from './size.ts';
 export interface Cell {
   readonly connections: number;
   readonly depth: number;
-  /** Held and confirmed. */
+  /** Seats that were held and confirmed per second. */
   readonly perS: number;
   readonly counts: ConfirmCounts;
   readonly shares: Shares;
@@ -24,9 +24,9 @@ export interface Beside {
 export interface RoundResult {
   readonly cells: readonly Cell[];
   readonly classical: Beside;
-  /** By the calls at the same time. */
+  /** One entry for each number of calls under way. */
   readonly batches: readonly Beside[];
-  /** Seats booked, for the check of the tables. */
+  /** The number of booked seats, for the check of the tables. */
   readonly booked: number;
 }
 
@@ -35,7 +35,7 @@ interface Stage extends Base {
   readonly direct: Child<Direct>;
 }
 
-/** One server, from its start to its end, and shows of its own. */
+/** Plays one round, with a new server and new shows. */
 export async function round(context: RoundContext, size: Size): Promise<RoundResult> {
   const { services, n, own, flags, say } = context;
   const showId = `arena-${n}`;
@@ -89,7 +89,7 @@ async function window(
   return { connections, depth, perS: (confirmed / wallMs) * 1000, counts, shares };
 }
 
-/** Without the server: it has nothing to do meanwhile. */
+/** The measurements without the server, which is idle meanwhile. */
 async function besideOf(
   { services, parts, direct }: Stage,
   { directSeats: seats, windowMs, batch }: Size,
@@ -101,7 +101,7 @@ async function besideOf(
   const processes = { postgres, client: [direct.pid] };
   let from = 0;
   const measured = async (call: (options: DirectWindow) => Promise<DirectCounts>) => {
-    // Fresh connections and statements: they warm up longer than the server, which has.
+    // A longer lead, because connections and statements are new, while the server is warmed up already.
     const options = { databaseUrl, showId, seats, from, leadMs: windowMs / 2, forMs: windowMs };
     const { result: counts, shares } = await sharesWhile(processes, () => call(options));
     from += counts.booked;

@@ -1,16 +1,16 @@
-/** How large a run is. Everything that a figure depends on stands in the results beside it. */
+/** How large a run is. It is written to the results, because the figures depend on it. */
 export interface Size {
   readonly rounds: number;
-  /** Of each round's show. */
+  /** Seats of each round's show. */
   readonly seats: number;
-  /** Of the show beside it. */
+  /** Seats of the show that is booked without the server. */
   readonly directSeats: number;
   readonly connections: readonly number[];
   readonly depths: readonly number[];
   readonly warmUpMs: number;
   readonly leadMs: number;
   readonly windowMs: number;
-  /** One call for so many. */
+  /** Requests in one call of the confirm function. */
   readonly batch: number;
 }
 
@@ -37,7 +37,7 @@ export const quick: Size = {
   batch: 64,
 };
 
-/** What most people have: a pool of this size, and more callers than it has connections. */
+/** A usual setup: a pool of this size, and more callers than connections. */
 export const classical = { pool: 16, inFlight: 64 } as const;
-/** Calls of the confirm function at the same time; the better one is the ceiling. */
+/** How many calls of the confirm function are under way. The better one is the ceiling. */
 export const callsInFlight = [1, 2] as const;

@@ -5,7 +5,7 @@ import { bars, rowsOf } from './report.ts';
 import { round } from './round.ts';
 import { full, quick, type Size } from './size.ts';
 
-/** What becomes of those who want what everybody wants. */
+/** Measures how requests are served when many want the same few seats. */
 async function contention(context: BenchContext): Promise<BenchResult> {
   const size: Size = context.quick ? quick : full;
   const { services, results } = await rounds(context, size.rounds, (each) => round(each, size));

@@ -5,15 +5,15 @@ import type { Cell, RoundResult } from './round.ts';
 import { offers, type Size, seatCounts } from './size.ts';
 
 export const bars = {
-  /** Losers' p99 by winners' p50, on the fewest seats. */
+  /** The losers' p99, times the winners' p50, with the fewest seats. */
   losers: 3,
   deadlocks: 0,
-  /** Of the maximum, when twice as much is offered. What two runs differ by is allowed for. */
+  /** The share of the maximum that is answered when twice as much is offered. It allows for the difference between two runs. */
   throughput: 0.9,
   strangerMs: 100,
 } as const;
 
-/** Medians of all rounds, ratios of one round each; of what must never happen the worst. */
+/** Medians of all rounds; of what must never happen, the worst round. Ratios are taken within each round before their median. */
 export function rowsOf(rounds: readonly RoundResult[], size: Size, deadlocks: number): Row[] {
   return [
     ...seatCounts.flatMap((seats, i) =>

@@ -6,10 +6,10 @@ import type { ContentionCounts } from '../sockets/contention-loop.ts';
 import { offers, type Size, seatCounts } from './size.ts';
 import { type StrangerResult, strangers } from './stranger.ts';
 
-/** What of the counts is kept: not every latency. */
+/** The part of the counts that is written to the results. Not all latencies are. */
 export interface Cell {
   readonly seats: number;
-  /** Requests per second; undefined: as many as were answered. */
+  /** Offered requests per second; undefined: in a closed loop. */
   readonly offeredPerS: number | undefined;
   readonly answeredPerS: number;
   readonly wonShare: number;
@@ -29,10 +29,10 @@ export interface RoundResult {
   readonly booked: number;
 }
 
-/** May become of a hold, a confirm or a release when two of one session meet at a seat, or when more is asked than can be done. */
+/** Refusals that are expected when two requests of one session want the same seat, or when there is more load than can be served. */
 const EXPECTED = new Set(['busy', 'lease_lost', 'seat_unavailable']);
 
-/** One server, from its start to its end, and shows of its own. */
+/** Plays one round, with a new server and new shows. */
 export async function round(context: RoundContext, size: Size): Promise<RoundResult> {
   const { services, n, own, flags, say } = context;
   const showOf = (seats: number) => `few-${seats}-${n}`;

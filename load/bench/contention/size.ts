@@ -1,13 +1,13 @@
-/** How large a run is. Everything that a figure depends on stands in the results beside it. */
+/** How large a run is. It is written to the results, because the figures depend on it. */
 export interface Size {
   readonly rounds: number;
   readonly connections: number;
   readonly warmUpMs: number;
   readonly leadMs: number;
   readonly windowMs: number;
-  /** Confirms of one burst: a batch. */
+  /** Confirms of one burst, which make one batch. */
   readonly burst: number;
-  /** Bursts with a stranger, and as many without. */
+  /** How many bursts meet a stranger's lock. There are as many without one. */
   readonly strangers: number;
 }
 
@@ -30,7 +30,7 @@ export const quick: Size = {
   strangers: 1,
 };
 
-/** Seats that everybody wants; the bars are for the first. */
+/** Numbers of seats that all requests are for. The bars are for the first. */
 export const seatCounts = [10, 100, 1_000] as const;
-/** Times the maximum. */
+/** Offered load, times the maximum. */
 export const offers = [1, 2] as const;

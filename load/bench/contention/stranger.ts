@@ -1,4 +1,4 @@
-/** Somebody at the database has a row locked that one request of a batch wants. */
+/* Measures batches in which one request wants a row that somebody else has locked in the database. */
 import { PostgresConnection } from '../../../server/stores/postgres-connection.ts';
 import type { RoundContext } from '../kit/rounds.ts';
 import type { Stage } from '../kit/stage.ts';
@@ -6,9 +6,9 @@ import { named } from '../sockets/frames.ts';
 import type { Size } from './size.ts';
 
 export interface StrangerResult {
-  /** Milliseconds until the last answer of each batch, and of each batch after it. */
+  /** Milliseconds until the last answer of each batch, and of the batch after it, without a stranger. */
   readonly alone: readonly [batchMs: number, nextMs: number][];
-  /** Of those that want other rows. */
+  /** The same with a stranger, for the requests that do not want the locked row. */
   readonly beside: readonly [batchMs: number, nextMs: number][];
 }
 
@@ -34,7 +34,7 @@ export async function strangers(
   };
   const alone: [number, number][] = [];
   const beside: [number, number][] = [];
-  // Once more, to warm up.
+  // One more than counted, to warm up.
   for (let i = 0; i <= times; i++) {
     alone.push([await burst(), await burst()]);
     const locked = from + Math.floor(count / 2);

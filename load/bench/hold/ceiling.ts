@@ -1,4 +1,4 @@
-/** What Redis alone reaches: `redis-benchmark` with the very command that the server sends for one hold. */
+/* Measures what Redis alone reaches: `redis-benchmark` with the very command that the server sends for one hold. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { askRedis, commandsWhile, numberFromRedis } from '../kit/redis-telnet.ts';
@@ -6,13 +6,13 @@ import { named } from '../sockets/frames.ts';
 
 const run = promisify(execFile);
 const WITHIN_MS = 60_000;
-/** Twelve digits, like the names of the seats. */
+/** `redis-benchmark` replaces it with twelve digits, as many as the names of seats have. */
 const RANDOM = '__rand_int__';
-/** So many that hardly any seat comes twice. */
+/** So large that hardly any seat is wanted twice. */
 const RANGE = 1_000_000_000;
 const PIPELINE = 16;
 const LEASE_ID = /^[\w-]{12}\.\w+$/;
-/** Of a granted hold: those that found their seat taken would be cheaper. */
+/** At least this share must be granted: holds of a taken seat would be cheaper, and the ceiling too high. */
 const MIN_GRANTED = 0.98;
 const CLEARED_AT_ONCE = 5_000;
 
@@ -22,13 +22,13 @@ export interface Ceiling {
 }
 
 export interface CeilingKind {
-  /** As the server sent it. */
+  /** The command as the server has sent it. */
   readonly command: readonly string[];
   readonly contended: boolean;
   readonly holds: number;
 }
 
-/** The one command that names a lock of the seat, while `hold` makes the server send it. */
+/** Finds the command that names the seat's lock, among those that the server sends while `hold` runs. */
 export async function commandOf(
   { redisPort, showId }: Ceiling,
   seat: number,
@@ -46,8 +46,8 @@ export async function commandOf(
 }
 
 /**
- * Calls per second on a show of its own, which no server follows, in the state that the server's show is in: its epoch and,
- * when contended, the lock. Random are the seats, unless they are contended, and the ids of the leases.
+ * Calls per second on a show that no server follows. It has the same state as the server's show: its epoch and, if contended, the
+ * lock. The ids of leases are random, and so are the seats unless contended.
  */
 export async function measureCeiling(
   { redisPort, showId }: Ceiling,
@@ -87,7 +87,7 @@ export async function measureCeiling(
   return perS;
 }
 
-/** In slices, so that nobody else waits for long. */
+/** Deletes the keys of the show in slices, so that Redis is never blocked for long. */
 async function clear(redisPort: number, showId: string): Promise<void> {
   const script =
     "local s = redis.call('ZPOPMIN', KEYS[1], ARGV[1]) for i = 1, #s, 2 do redis.call('UNLINK', ARGV[2] .. s[i]) end return #s";

@@ -3,10 +3,10 @@ import { median, short } from '../kit/numbers.ts';
 import type { Row } from '../kit/table.ts';
 import type { Cell, KindResult, RoundResult } from './round.ts';
 
-/** Of Redis' own ceiling. */
+/** Shares of the ceiling of Redis alone. */
 export const bars = { spread: 0.4, contended: 0.4 } as const;
 
-/** Medians of all rounds; ratios are of one round each. */
+/** Medians of all rounds. Ratios are taken within each round before their median. */
 export function rowsOf(rounds: readonly RoundResult[]): Row[] {
   const kinds = rounds[0]?.kinds.map((_, i) => rounds.flatMap(({ kinds }) => kinds[i] ?? [])) ?? [];
   return [

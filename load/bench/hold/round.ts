@@ -9,7 +9,7 @@ import { type Kind, kinds, type Size } from './size.ts';
 export interface Cell {
   readonly connections: number;
   readonly depth: number;
-  /** Answered per second: granted, or refused when contended. */
+  /** Holds that were answered per second: granted or, if contended, refused. */
   readonly holdsPerS: number;
   readonly counts: HoldCounts;
   readonly shares: Shares;
@@ -23,7 +23,7 @@ export interface KindResult {
 
 export interface RoundResult {
   readonly kinds: readonly KindResult[];
-  /** Seats per second, of the giving back between the windows. */
+  /** Seats that were released per second between the windows. */
   readonly releasedPerS: number;
 }
 
@@ -32,10 +32,10 @@ interface Stage extends Base {
   readonly released: { seats: number; ms: number };
 }
 
-/** Holds the contended seats: one that no window uses. */
+/** The session that holds the contended seats. No window uses it. */
 const HOLDER = -1;
 
-/** One server, from its start to its end. */
+/** Plays one round, with a new server. */
 export async function round(context: RoundContext, size: Size): Promise<RoundResult> {
   const { services, n, own, flags, say } = context;
   const showId = `arena-${n}`;
@@ -95,7 +95,7 @@ async function window(stage: Stage, options: HoldWindow, forMs = options.forMs):
   return { connections, depth, holdsPerS: (answered / counts.wallMs) * 1000, counts, shares };
 }
 
-/** Every hold came out as it had to, and Redis holds what was granted. Then the seats are given back. */
+/** Checks that every hold had the right answer and that Redis has what was granted. Then releases the seats. */
 async function check(stage: Stage, { contended }: HoldWindow, counts: HoldCounts): Promise<void> {
   const { granted, refused, seatsTaken, exhausted } = counts;
   const unwanted = Object.entries(refused).filter(([code]) => !(contended && code === 'seat_unavailable'));

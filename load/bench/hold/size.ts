@@ -1,15 +1,15 @@
-/** How large a run is. Everything that a figure depends on stands in the results beside it. */
+/** How large a run is. It is written to the results, because the figures depend on it. */
 export interface Size {
   readonly rounds: number;
   readonly seats: number;
-  /** Sessions that take turns: each holds its share of seats and is followed by the next. */
+  /** Sessions that take turns: when one holds its share of seats, the next one takes its place. */
   readonly sessions: number;
   readonly connections: readonly number[];
   readonly depths: readonly number[];
   readonly warmUpMs: number;
   readonly leadMs: number;
   readonly windowMs: number;
-  /** Calls of a ceiling; four seats take longer. */
+  /** How many calls measure the ceiling. */
   readonly ceilingHolds: number;
 }
 

@@ -8,28 +8,28 @@ const CALL_WITHIN_MS = 120_000;
 const START_WITHIN_MS = 30_000;
 const END_WITHIN_MS = 5_000;
 
-/** A process of the bench's own. */
+/** A child process that serves named calls. */
 export interface Child<H extends Handlers> {
   readonly pid: number;
-  /** Rejects when the child ends, fails, or takes longer than two minutes. */
+  /** Rejects if the child ends, fails, or takes longer than two minutes. */
   call<Name extends keyof H & string>(
     name: Name,
     ...input: Parameters<H[Name]>
   ): Promise<Awaited<ReturnType<H[Name]>>>;
-  /** Resolves to the first line of its output that matches. */
+  /** Resolves with the first line of its output that matches. */
   says(line: RegExp): Promise<RegExpExecArray>;
-  /** @param withinMs afterwards it is killed */
+  /** @param withinMs after this time it is killed */
   stop(withinMs?: number): Promise<void>;
 }
 
 export interface ChildOptions {
-  /** From the root of the project. */
+  /** Path from the top of the project. */
   readonly script: string;
-  /** Flags of Node. */
+  /** Node flags. */
   readonly flags?: readonly string[];
-  /** Settings of the server; what the person at the terminal has set does not count. */
+  /** Settings of the server. Those in the environment of this process are not passed on. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** A command that runs it: ['ip', 'netns', 'exec', name]. */
+  /** A command in which it is run, such as ['ip', 'netns', 'exec', name]. */
   readonly within?: readonly string[];
 }
 
@@ -45,7 +45,7 @@ export function startChild<H extends Handlers>({
   const child = spawn('env', [...unset, ...set, ...command], {
     cwd: projectDir,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    // In a group of its own: Ctrl-C is the parent's to hear, which then ends its children in order.
+    // In its own process group, so that Ctrl-C reaches only the parent, which then ends its children in order.
     detached: true,
   });
   return new RunningChild<H>(child, script);
@@ -86,7 +86,7 @@ class RunningChild<H extends Handlers> implements Child<H> {
       const settle = (reply: Reply) => {
         clearTimeout(timer);
         this.#waiting.delete(call);
-        // The handler's own type: see served.ts.
+        // Has the type of the handler: see served.ts.
         if (reply.ok) resolve(reply.value as Awaited<ReturnType<H[Name]>>);
         else reject(new Error(`${this.#script}: ${name}: ${reply.message}`));
       };

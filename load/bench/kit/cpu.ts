@@ -4,10 +4,10 @@ import type { Row } from './table.ts';
 
 const TICK_MS = 10;
 
-/** Of `/proc/<pid>/stat`; undefined where there is no /proc, or no such process. */
+/** The fields of `/proc/<pid>/stat` from the third on; undefined if there is no /proc, or no such process. */
 function statOf(pid: number): readonly string[] | undefined {
   try {
-    // The name in parentheses may hold anything; behind it the numbers begin with field 3.
+    // The name in parentheses may contain anything. The third field follows it.
     return readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ');
@@ -22,13 +22,13 @@ const OWN = [14, 15];
 const OF_ENDED_CHILDREN = [16, 17];
 const PARENT = 4;
 
-/** Processor time of another process, all threads; undefined where there is no /proc, or no such process. */
+/** Processor time of all threads of another process; undefined if there is no /proc, or no such process. */
 export function cpuMsOf(pid: number): number | undefined {
   const stat = statOf(pid);
   return stat && ticksOf(stat, OWN) * TICK_MS;
 }
 
-/** Of processes and their children, those that have ended included: PostgreSQL is one for each connection. */
+/** Processor time of processes with their children, including those that have ended: PostgreSQL has one for each connection. */
 function cpuMsOfFamilies(pids: ReadonlySet<number>): ReadonlyMap<number, number> {
   const ticks = new Map<number, number>();
   const add = (pid: number, more: number) => ticks.set(pid, (ticks.get(pid) ?? 0) + more);
@@ -43,10 +43,10 @@ function cpuMsOfFamilies(pids: ReadonlySet<number>): ReadonlyMap<number, number>
   return new Map([...ticks].map(([pid, sum]) => [pid, sum * TICK_MS]));
 }
 
-/** What each part of a bench used, by its name. */
+/** The processor time of each part of a bench, by its name: 1 is one core. */
 export type Shares = Readonly<Record<string, number>>;
 
-/** Processors that each of the processes kept busy while `work` ran: 1 is one core. */
+/** Measures how many cores each part kept busy while `work` ran. */
 export async function sharesWhile<T>(
   parts: Readonly<Record<string, readonly number[]>>,
   work: () => Promise<T>,
@@ -65,7 +65,7 @@ export async function sharesWhile<T>(
   return { result, shares: Object.fromEntries(shares) };
 }
 
-/** Medians of all rounds, as a table shows them. */
+/** A row of the table, with the medians of all rounds. */
 export const sharesRow = (all: readonly Shares[], what = '  cores busy'): Row => {
   const parts = Object.keys(all[0] ?? {});
   const busy = parts.map((part) => median(all.map((shares) => shares[part] ?? 0)).toFixed(2));

@@ -4,9 +4,9 @@ import type { Services } from './services.ts';
 import type { Row } from './table.ts';
 
 /**
- * What the races are judged by, on what this bench left in the database. Rejects with what it found.
- * @param booked seats that the bench was told are booked
- * @param unknown seats that may be: the outcome was not told
+ * Checks what the bench has left in the database, with the checker of the load runs. Rejects if there are violations.
+ * @param booked how many seats the server said were booked
+ * @param unknown how many more may be booked, because their outcome is not known
  */
 export async function judge({ databaseUrl }: Services, booked: number, unknown = 0): Promise<Row> {
   const verdict = await verify({ databaseUrl });

@@ -1,6 +1,6 @@
 import { percentile } from './numbers.ts';
 
-/** Every sample would be too much for the results. */
+/** A summary of latencies: all samples would be too much for the results. */
 export interface Latencies {
   readonly samples: number;
   readonly p50Ms: number;

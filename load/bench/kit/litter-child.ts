@@ -1,14 +1,14 @@
-/** For the test of `usage`: a process that makes garbage. */
+/** A process that makes garbage, for the test of `usage`. */
 import { serve } from './served.ts';
 import { usageHandlers } from './usage.ts';
 
 const kept: unknown[] = [];
 const OBJECT_BYTES = 1_024;
 const PER_MIB = (1 << 20) / OBJECT_BYTES;
-/** Alive at a time: enough to survive a collection of a small young generation, which is what makes it grow. */
+/** So many objects are alive at a time. That makes the young generation grow, because some survive each collection. */
 const ALIVE = 8 * PER_MIB;
 
-/** The first `keepMib` of it stay for good. */
+/** Makes `mib` of objects. The first `keepMib` of them stay. */
 function litter({ mib, keepMib }: { mib: number; keepMib: number }): void {
   const alive: unknown[] = [];
   for (let i = 0; i < mib * PER_MIB; i++) {

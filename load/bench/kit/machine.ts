@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 
-/** What figures must be read with. */
+/** Facts about the machine, which the figures depend on. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
@@ -11,7 +11,7 @@ export interface Machine {
   readonly node: string;
   readonly redis: string;
   readonly commit: string;
-  /** Runnable processes at the start, averaged over a minute: above 0.5, others were at work too. */
+  /** The load average over a minute at the start. Above 0.5, other work was running, too. */
   readonly load: number;
 }
 
@@ -37,10 +37,10 @@ export function describeMachine(): Machine {
   };
 }
 
-/** One line that says what to do, when this machine cannot run `sockets` connections in one process. */
+/** One line that says what to do if this machine does not allow `sockets` connections in one process. */
 export function checkLimits(sockets: number): string | undefined {
   if (process.platform !== 'linux') return 'the bench reads /proc: run it on Linux (a container will do)';
-  // Node has raised its soft limit to the hard one already.
+  // Node has already raised its soft limit to the hard limit.
   const limits = readFileSync('/proc/self/limits', 'utf8');
   const files = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
   const needed = sockets + 500;

@@ -1,11 +1,11 @@
-/** Nearest rank: the smallest value that at least this share (0..1) of them does not exceed. NaN when there are none. */
+/** Nearest rank: the smallest value that at least this share (0 to 1) of the values does not exceed. NaN if there are none. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const rank = Math.max(1, Math.ceil(share * sorted.length));
   return sorted[rank - 1] ?? Number.NaN;
 }
 
-/** Of an even number of values the mean of the two in the middle. */
+/** For an even number of values, the mean of the two in the middle. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const upper = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
@@ -13,7 +13,7 @@ export function median(values: readonly number[]): number {
   return (lower + upper) / 2;
 }
 
-/** Three significant digits, thousands apart: 1 234 567 becomes 1 230 000. */
+/** Three significant digits, with spaces between thousands: 1 234 567 becomes 1 230 000. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) return '-';
   if (value !== 0 && Math.abs(value) < 100) return String(Number(value.toPrecision(3)));

@@ -1,4 +1,4 @@
-/** Loaded into the server under test before its own main file: tells what it uses, and ends it when the bench is gone. */
+/** Loaded into the server under test before its main file. Reports what the server uses, and ends it when the bench is gone. */
 import { serve } from './served.ts';
 import { usageHandlers } from './usage.ts';
 

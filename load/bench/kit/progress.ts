@@ -1,6 +1,6 @@
 let shown = '';
 
-/** One line at the terminal that is written over; where there is no terminal, a line each. */
+/** Shows the progress in one line that is overwritten. Without a terminal, each text is a line of its own. */
 export function progress(text: string): void {
   if (text === shown) return;
   shown = text;

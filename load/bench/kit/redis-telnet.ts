@@ -1,4 +1,4 @@
-/** Redis as a person would use it with telnet: no client whose own ways would have to be known. */
+/* Talks to Redis as telnet would, so that no client library influences what is measured. */
 import { connect, type Socket } from 'node:net';
 
 const DEADLINE_MS = 30_000;
@@ -9,7 +9,7 @@ function open(port: number, greeting: string): Socket {
   return socket.setEncoding('utf8');
 }
 
-/** One command, and all that comes until Redis hangs up. */
+/** Sends one command. Resolves with everything that Redis sends until it closes the connection. */
 export function askRedis(port: number, command: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let reply = '';
@@ -21,7 +21,7 @@ export function askRedis(port: number, command: string): Promise<string> {
   });
 }
 
-/** A command whose reply is a number. Rejects with what else it is. */
+/** For a command whose reply is a number. Rejects with the reply if it is anything else. */
 export async function numberFromRedis(port: number, command: string): Promise<number> {
   const reply = await askRedis(port, command);
   const number = /^:(\d+)/.exec(reply)?.[1];
@@ -29,7 +29,7 @@ export async function numberFromRedis(port: number, command: string): Promise<nu
   return Number(number);
 }
 
-/** Every command that clients send while `work` runs, what scripts do inside left out. */
+/** All commands that clients send while `work` runs, without those inside scripts. */
 export async function commandsWhile(port: number, work: () => Promise<void>): Promise<string[][]> {
   let seen = '';
   const socket = open(port, 'MONITOR\r\n');
@@ -48,7 +48,7 @@ export async function commandsWhile(port: number, work: () => Promise<void>): Pr
   try {
     await Promise.race([until(/^\+OK$/), failed]);
     await work();
-    // What was sent before it stands before it.
+    // MONITOR shows commands in order: once it shows this one, it has shown all commands of `work`.
     const sign = `end-of-${Math.random()}`;
     await askRedis(port, `ECHO ${sign}`);
     await Promise.race([until(new RegExp(sign)), failed]);
@@ -63,7 +63,7 @@ export async function commandsWhile(port: number, work: () => Promise<void>): Pr
 
 const ESCAPED: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', a: '\x07', b: '\b' };
 
-/** As MONITOR prints them. */
+/** The arguments of a command as MONITOR prints them. */
 const argumentsOf = (command: string): string[] =>
   [...command.matchAll(/"((?:[^"\\]|\\.)*)"/gs)].map(([, text = '']) =>
     text.replaceAll(/\\(?:x([0-9a-f]{2})|(.))/gs, (_, hex: string | undefined, letter: string) =>

@@ -6,16 +6,16 @@ import { openServices, type Services } from './services.ts';
 /** What a round gets. */
 export interface RoundContext {
   readonly services: Services;
-  /** From 1 on. */
+  /** The number of the round, from 1. */
   readonly n: number;
-  /** What is opened in the round ends with it. */
+  /** What is added here is closed at the end of the round. */
   readonly own: Closers;
-  /** Flags of Node for the server under test. */
+  /** Node flags for the server under test. */
   readonly flags: readonly string[];
   readonly say: (what: string) => void;
 }
 
-/** Stores for all rounds; whatever a round opens is closed after it. */
+/** Plays all rounds on the same stores. Whatever a round opens is closed after it. */
 export async function rounds<Result>(
   { closers, profile: flags, say }: BenchContext,
   count: number,
@@ -36,7 +36,7 @@ export async function rounds<Result>(
   return { services, results };
 }
 
-/** A show whose seats are named by their numbers. */
+/** Creates a show whose seats are named by their numbers. */
 export const createNumbered = (services: Services, showId: string, seats: number): Promise<void> =>
   services.createShow(
     showId,

@@ -1,9 +1,9 @@
 /**
- * The side of a bench's child process: it serves named calls that come over its IPC channel, and ends with its parent. Both
- * sides are files of one checkout, so what travels is typed by the handlers and not checked again.
+ * The child's side of a child process: it serves named calls that come over its IPC channel, and ends with its parent. Both sides
+ * are files of one checkout, so messages have the types of the handlers and are not checked again.
  */
 
-/** What a child serves; the argument and the answer must survive structured cloning. */
+/** What a child serves. Arguments and answers must survive structured cloning. */
 export type Handlers = Readonly<Record<string, (input: never) => unknown>>;
 
 export interface Call {
@@ -17,8 +17,8 @@ export type Reply = { readonly call: number } & (
 );
 
 /**
- * @param ended runs when the parent is gone; without it the process ends at once. Ctrl-C reaches children too: they leave
- * it to the parent, which ends them in order.
+ * Ignores Ctrl-C, which may reach children too: the parent ends them in order.
+ * @param ended called when the parent is gone; by default the process ends at once
  */
 export function serve(handlers: Handlers, ended: () => void = () => process.exit(0)): void {
   process.on('disconnect', ended);
@@ -29,7 +29,7 @@ async function answer(handlers: Handlers, { call, name, input }: Call): Promise<
   try {
     const handler = handlers[name];
     if (handler === undefined) throw new Error(`nothing here is called ${name}`);
-    // The caller's type is the handler's own.
+    // The caller has the type of the handler, so the input is right.
     tell({ call, ok: true, value: await handler(input as never) });
   } catch (error) {
     tell({ call, ok: false, message: error instanceof Error ? error.message : String(error) });
@@ -37,6 +37,6 @@ async function answer(handlers: Handlers, { call, name, input }: Call): Promise<
 }
 
 function tell(reply: Reply): void {
-  // Without a channel the parent is gone, and so is whoever asked.
+  // Without a channel the parent is gone, and nobody waits for the reply.
   if (process.connected) process.send?.(reply);
 }

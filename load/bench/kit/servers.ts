@@ -9,7 +9,7 @@ export interface Address {
   readonly port: number;
 }
 
-/** The server under test: its own main file in a process of its own, with a probe beside it. */
+/** The server under test: server/main.ts in a process of its own, with the probe loaded. */
 export interface ServerUnderTest {
   readonly process: Child<UsageHandlers>;
   readonly address: Address;
@@ -19,15 +19,15 @@ const settings = {
   PORT: '0',
   HOST: '127.0.0.1',
   LOG_LEVEL: 'warn',
-  // All the load comes from one machine, and limits would measure themselves.
+  // No limits, because one machine plays all users, and the limits would be all that is measured.
   MAX_SESSIONS_PER_ADDRESS: '0',
   MAX_SESSIONS_PER_USER: '0',
   MAX_FRAMES_PER_S: '0',
 };
 
 /**
- * @param flags of Node, as for a profile
- * @param more settings of its own
+ * @param flags Node flags, for example for a profile
+ * @param more further settings
  */
 export async function startServer(
   { databaseUrl, redisUrl }: Services,
@@ -42,7 +42,7 @@ export async function startServer(
   return { process, address: await addressOf(process) };
 }
 
-/** The same as people run it: without a probe, which in a server of several workers would be in each of them. */
+/** The same server as users run it, without the probe: if it had several workers, each of them would load the probe. */
 export async function startPlainServer(
   { databaseUrl, redisUrl }: Services,
   more: Readonly<Record<string, string>> = {},

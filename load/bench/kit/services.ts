@@ -17,29 +17,29 @@ const log = createLog('silent');
 const DEADLINE_MS = 30_000;
 const patience = { statementTimeoutMs: DEADLINE_MS, lockTimeoutMs: DEADLINE_MS };
 
-/** How often the stores were asked, since they started. */
+/** How often the stores were called since they started. */
 export interface StoreCalls {
-  /** By the name of the command, those inside scripts included. */
+  /** By the name of the command, including those inside scripts. */
   readonly redis: ReadonlyMap<string, number>;
-  /** By the text of the statement, the bench's own left out. */
+  /** By the text of the statement, without those of the bench itself. */
   readonly postgres: ReadonlyMap<string, number>;
 }
 
-/** A Redis and a Postgres of the bench's own, with the schema in place. */
+/** A Redis and a PostgreSQL that were started for the bench, with the schema in place. */
 export interface Services {
   readonly redisUrl: string;
   readonly databaseUrl: string;
-  /** Of the processes; PostgreSQL's is the one that starts the others. */
+  /** The process ids. That of PostgreSQL is its first process, which starts the others. */
   readonly pids: { readonly redis: number; readonly postgres: number };
   readonly redisPort: number;
-  /** @param booked those of its seats that are booked in Postgres */
+  /** @param booked seats that are booked in PostgreSQL from the start */
   createShow(showId: string, seatIds: readonly string[], booked: readonly string[]): Promise<void>;
   calls(): Promise<StoreCalls>;
-  /** Transactions that PostgreSQL has ended because they waited for each other, since it started. */
+  /** How many deadlocks PostgreSQL has broken since it started. */
   deadlocks(): Promise<number>;
 }
 
-/** Their data is in a temporary folder that goes with them. Postgres writes to disk as it always does. */
+/** Starts both with their data in a temporary folder, which is deleted with them. PostgreSQL writes to disk as usual, with fsync. */
 export async function openServices(closers: Closers): Promise<Services> {
   const dir = await mkdtemp(join(tmpdir(), 'rowlock-bench-'));
   closers.opened(dir, (path) => rm(path, { recursive: true, force: true }));
@@ -49,7 +49,7 @@ export async function openServices(closers: Closers): Promise<Services> {
   const started = await startPostgres({ dataDir: join(dir, 'postgres'), settings });
   const postgres = closers.opened(started, async (service) => {
     await service.stop();
-    // Where the temporary folder is out of reach for its user, the data is elsewhere.
+    // The data is not always in `dir`: PostgreSQL's user may have no access to the temporary folder.
     await rm(service.dataDir, { recursive: true, force: true });
   });
   await migrate({ url: postgres.url, log });

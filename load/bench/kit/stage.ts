@@ -5,26 +5,26 @@ import { type Child, startChild } from './child.ts';
 import { type Address, startServer } from './servers.ts';
 import type { Services } from './services.ts';
 
-/** A server, its clients in a process of their own, and somebody who watches the show. */
+/** A server, its clients in a process of their own, and a watcher of the show. */
 export interface Stage {
   readonly services: Services;
   readonly address: Address;
   readonly buyers: Child<Buyers>;
-  /** The processes by what they are, for what each of them uses. */
+  /** The processes of each part, to measure its processor time. */
   readonly parts: Readonly<Record<string, readonly number[]>>;
 }
 
 export interface StageOptions {
   readonly services: Services;
-  /** What is opened is closed with it. */
+  /** What is opened is added here. */
   readonly own: Closers;
   readonly flags: readonly string[];
-  /** Somebody watches each of them. */
+  /** Each of these shows has a watcher. */
   readonly showIds: readonly string[];
   readonly sessions: number;
 }
 
-/** Of a server that nobody else can reach. */
+/** No secret: only this machine can reach the server. */
 export const adminToken = 'the-admin-of-the-bench';
 
 export async function openStage({ services, own, flags, showIds, sessions }: StageOptions): Promise<Stage> {

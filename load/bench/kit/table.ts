@@ -1,14 +1,14 @@
 export interface Row {
   readonly measure: string;
   readonly ours: string;
-  /** The same of what stands beside it; absent when nothing does. */
+  /** The same for what it is compared with; absent if there is nothing. */
   readonly beside?: string;
   readonly ratio?: string;
   readonly bar?: Bar;
 }
 
 export interface Bar {
-  /** As in "≥ 0.9". */
+  /** For example "≥ 0.9". */
   readonly text: string;
   readonly met: boolean;
 }

@@ -3,18 +3,18 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { getHeapSpaceStatistics } from 'node:v8';
 
 export interface Usage {
-  /** Of all threads of the process, user and system. */
+  /** User and system time of all threads of the process. */
   readonly cpuMs: number;
   readonly residentKib: number;
   /**
-   * Of it the young generation: it grows to its size with the first garbage, whatever the garbage is of, and stays so. Counted
-   * as somebody's, it made 2 KiB of a watcher 9.
+   * The part of the resident memory that is the young generation. It grows to its full size with the first garbage, whatever causes
+   * it, and stays there. When it was counted as memory of watchers, each seemed to take 9 KiB instead of 2.
    */
   readonly youngKib: number;
   readonly heapKib: number;
 }
 
-/** What this process has used so far. Needs Linux' /proc. */
+/** What this process has used so far. Needs /proc of Linux. */
 export function usage(): Usage {
   const { user, system } = process.cpuUsage();
   const resident = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
@@ -31,10 +31,10 @@ const youngBytes = (): number =>
     .filter(({ space_name: name }) => name === 'new_space')
     .reduce((sum, { physical_space_size: bytes }) => sum + bytes, 0);
 
-/** Resident memory that is there for what the process keeps. */
+/** Resident memory without the young generation: that is what the process needs for what it keeps. */
 export const keptKib = ({ residentKib, youngKib }: Usage): number => residentKib - youngKib;
 
-/** Collects what is garbage; the process must run with `--expose-gc`. Several times, since what is freed in one frees more. */
+/** Collects garbage several times, because what one collection frees may free more. The process must run with `--expose-gc`. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 4; i++) {
     globalThis.gc?.();

@@ -1,4 +1,4 @@
-/** The least that a request through WebSocket to Redis can take: uWebSockets.js, the server's client of Redis, one PING. */
+/** The shortest way of a request through WebSocket to Redis and back: uWebSockets.js, the server's Redis client, and one PING. */
 import { App, us_socket_local_port, type WebSocket } from 'uWebSockets.js';
 import { createLog } from '../../../server/observability/log.ts';
 import { openRedis } from '../../../server/stores/redis.ts';

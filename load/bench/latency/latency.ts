@@ -5,7 +5,7 @@ import { bars, rowsOf } from './report.ts';
 import { round } from './round.ts';
 import { full, quick, type Size } from './size.ts';
 
-/** How long a buyer waits, at rates below the maximum and with nothing else going on. */
+/** Measures how long buyers wait: one alone, and at shares of the maximum rate. */
 async function latency(context: BenchContext): Promise<BenchResult> {
   const size: Size = context.quick ? quick : full;
   const { services, results } = await rounds(context, size.rounds, (each) => round(each, size));

@@ -5,13 +5,13 @@ import type { Idle, Paced, RoundResult } from './round.ts';
 import { shares } from './size.ts';
 
 export const bars = {
-  /** Round trips to Redis. */
+  /** In round trips to Redis. */
   hold: 3,
-  /** Above the commit alone and two round trips to Redis. */
+  /** Beyond the commit alone and two round trips to Redis. */
   confirmMs: 0.5,
 } as const;
 
-/** Medians of all rounds; ratios are of one round each. */
+/** Medians of all rounds. Ratios are taken within each round before their median. */
 export function rowsOf(rounds: readonly RoundResult[]): Row[] {
   const maximum = medianOf(rounds, ({ maximumPerS }) => maximumPerS);
   return [

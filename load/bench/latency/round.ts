@@ -14,13 +14,13 @@ export interface Paced {
   readonly shares: Shares;
 }
 
-/** One connection with nothing else going on, and what it is made of. */
+/** Latencies of one connection alone, and of the parts of its requests. */
 export interface Idle {
   readonly hold: Latencies;
   readonly confirm: Latencies;
   /** One round trip to Redis. */
   readonly ping: Latencies;
-  /** The same through WebSocket, by a server that does nothing else. */
+  /** The same through a WebSocket server that does nothing else. */
   readonly hop: Latencies;
   /** The step of a hold, without the server. */
   readonly step: Latencies;
@@ -32,12 +32,12 @@ export interface RoundResult {
   readonly idle: Idle;
   /** Purchases per second. */
   readonly maximumPerS: number;
-  /** By the shares of the maximum. */
+  /** One entry for each share of the maximum. */
   readonly paced: readonly Paced[];
   readonly booked: number;
 }
 
-/** One server, from its start to its end, and shows of its own. */
+/** Plays one round, with a new server and new shows. */
 export async function round(context: RoundContext, size: Size): Promise<RoundResult> {
   const { services, n, own, flags, say } = context;
   const [showId, idleId, besideId] = [`arena-${n}`, `hall-${n}`, `beside-${n}`];
@@ -94,7 +94,7 @@ async function pace(
   return { perS: purchases.perS, counts, shares };
 }
 
-/** In turns, so that what the machine does meanwhile meets them alike. */
+/** The measurements take turns, so that other work on the machine affects all of them alike. */
 async function idleOf(
   { services, buyers }: Stage,
   { direct, bareHop }: { direct: Child<Direct>; bareHop: Child<BareHop> },

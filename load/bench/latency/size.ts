@@ -1,17 +1,17 @@
-/** How large a run is. Everything that a figure depends on stands in the results beside it. */
+/** How large a run is. It is written to the results, because the figures depend on it. */
 export interface Size {
   readonly rounds: number;
   readonly seats: number;
   readonly connections: number;
   readonly warmUpMs: number;
-  /** Of the maximum. */
+  /** How long the maximum is measured. */
   readonly maximumMs: number;
   readonly leadMs: number;
   readonly windowMs: number;
   readonly payAfterMs: number;
-  /** Purchases of one connection alone, in slices beside what they are compared with. */
+  /** Purchases of one connection alone, in slices that alternate with what they are compared with. */
   readonly slices: number;
-  /** Slices before them that are not looked at: code that ran a few hundred times is not compiled yet. */
+  /** Slices at the beginning that are discarded: code that has run only a few hundred times is not compiled yet. */
   readonly warmUpSlices: number;
   readonly slice: number;
 }
@@ -43,7 +43,7 @@ export const quick: Size = {
   slice: 20,
 };
 
-/** Of the maximum. */
+/** Shares of the maximum. */
 export const shares = [0.25, 0.5, 0.75] as const;
-/** What is under way at the maximum, for each connection. */
+/** Purchases under way for each connection when the maximum is measured. */
 export const DEPTH_AT_MAXIMUM = 4;

@@ -10,7 +10,7 @@ import type { Row } from '../kit/table.ts';
 const ROUNDS = 5;
 const HOLD = '{"type":"hold","id":"4","showId":"demo","seatIds":["A-1","A-2"]}';
 
-/** What is counted and timed on the way of a frame, beside the counters of prom-client and the parsing of a hold. */
+/** Measures what counting and timing a frame costs, compared with the counters of prom-client and with parsing a hold. */
 async function metrics({ quick, say }: BenchContext): Promise<BenchResult> {
   const times = quick ? 20_000 : 1_000_000;
   const nsOf = (name: string, work: () => void) => {
@@ -20,7 +20,7 @@ async function metrics({ quick, say }: BenchContext): Promise<BenchResult> {
       for (let i = 0; i < times; i++) work();
       return ((monotonicMs() - from) / times) * 1e6;
     });
-    // The first one is for the compiler.
+    // The first one is discarded, because code is still being compiled.
     return median(rounds.slice(1));
   };
   const ours = createMetrics();

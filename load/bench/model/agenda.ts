@@ -4,18 +4,18 @@ interface Item {
   readonly run: () => void;
 }
 
-/** What is due when: a binary heap. */
+/** The events of a simulation, in a binary heap by their times. */
 export class Agenda {
   readonly #items: Item[] = [];
   #order = 0;
-  /** In microseconds. */
+  /** The current time in microseconds. */
   now = 0;
 
   after(us: number, run: () => void): void {
     this.#push({ at: this.now + us, order: this.#order++, run });
   }
 
-  /** Runs all that is due until then, and whatever comes of it. */
+  /** Runs all events until then, including those that they add. */
   runUntil(us: number): void {
     for (let next = this.#items[0]; next !== undefined && next.at <= us; next = this.#items[0]) {
       this.#pop();
@@ -48,7 +48,7 @@ export class Agenda {
     }
   }
 
-  /** Puts the earlier one above. */
+  /** Moves the earlier one up. @returns whether they were swapped */
   #swapped(child: number, parent: number): boolean {
     if (!this.#before(child, parent)) return false;
     const [x, y] = [this.#items[child], this.#items[parent]];

@@ -1,4 +1,4 @@
-/** From what was measured to what each operation costs. */
+/* Derives the cost of each operation from what was measured. */
 import { median } from '../kit/numbers.ts';
 import type { BatchCost, Costs } from './costs.ts';
 import { batchCostOf } from './fit.ts';
@@ -7,11 +7,11 @@ import { beat, feed, joinUs, serverMib, watcherKib, watching } from './recorded.
 import { playClosed, type Simulated, seeded } from './simulation.ts';
 import { bytes } from './sizing.ts';
 
-/** A purchase is a hold, a guard with its confirm, and a settle: the server's part of a hold is about a fifth of it. */
+/** Of the server's time for a purchase (a hold, a guard with its confirm, and a settle), about a fifth is for the hold. */
 const HOLD_PART = 0.2;
 
 const FITTING_TURNS = 6;
-/** Of a closed loop: long enough for its queues to be what they will be. */
+/** How long a closed loop is simulated: until its queues no longer change. */
 export const PLAYED_S = 2;
 
 const deliveryCosts = () => {
@@ -60,8 +60,8 @@ export function costsOf(all: readonly Measured[]): Costs {
 }
 
 /**
- * The server's time for a purchase is known with few and with many under way; how many calls it made for one is not, and depends on
- * that time: found by playing.
+ * The server's time for a purchase was measured with few and with many under way. How many calls it makes for one was not, and
+ * depends on that time. So it is found by simulating, again and again.
  */
 function serverOf(all: readonly Measured[], costs: Costs): Omit<Costs['server'], 'beatUs'> {
   const [few, many] = [sampleAt(all, 0), sampleAt(all, -1)];
@@ -73,7 +73,7 @@ function serverOf(all: readonly Measured[], costs: Costs): Omit<Costs['server'],
       { calls: callsAt(few.underWay), requests: 1, us: few.serverUs },
       { calls: callsAt(many.underWay), requests: 1, us: many.serverUs },
     );
-    // Half of the way: a cost that is far off makes batches that are far off the other way.
+    // Only half-way to the new value, because a wrong cost makes batches that are wrong in the opposite direction.
     found = {
       callUs: (found.callUs + next.callUs) / 2,
       requestUs: (found.requestUs + next.requestUs) / 2,
@@ -86,7 +86,7 @@ const splitOf = ({ callUs, requestUs }: BatchCost) => ({
   ...{ callUs, holdUs: requestUs * HOLD_PART, confirmUs: requestUs * (1 - HOLD_PART) },
 });
 
-/** Medians of one number of purchases under way. */
+/** The medians for one of the numbers of purchases under way. */
 export function sampleAt(all: readonly Measured[], index: number) {
   const at = ({ closed }: Pick<Measured, 'closed'>) => closed.at(index) ?? NOTHING;
   const perS = medianOf(all, (one) => at(one).perS);
@@ -99,7 +99,7 @@ export function sampleAt(all: readonly Measured[], index: number) {
 
 const NOTHING = { underWay: 0, perS: Number.NaN, cores: Number.NaN, serverCores: Number.NaN };
 
-/** One server with its stores on one machine, as the benches have it. */
+/** The setup of the benches: one server and its stores on one machine. */
 export const single = (costs: Costs): Simulated => ({
   setting: { tickMs: 25, heartbeatMs: 10_000, maxBatch: 256, servers: 1, buyingServers: 1, lookers: 1 },
   ...{ costs, postgresCores: 1, otherLoad: 0, redisOtherLoad: 0, roundTripUs: 60, random: seeded(1) },

@@ -1,41 +1,41 @@
-/** What one operation costs, in microseconds of a processor unless it says otherwise. */
+/** What one operation costs, in microseconds of processor time unless it says otherwise. */
 export interface Costs {
-  /** One frame to one watcher: the kernel's `send` and uWebSockets.js. */
+  /** Sending one frame to one watcher, by uWebSockets.js and the kernel. */
   readonly deliveryUs: number;
-  /** Beside that, each kilobyte of it. */
+  /** In addition, for each kilobyte of the frame. */
   readonly deliveryUsPerKb: number;
-  /** A server's part: of each call of a store, of a hold, of a confirm beyond it, of a heartbeat. */
+  /** A server's time for each call of a store, for a hold, for the confirm after it, and for a heartbeat. */
   readonly server: {
     readonly callUs: number;
     readonly holdUs: number;
     readonly confirmUs: number;
     readonly beatUs: number;
   };
-  /** What a server does with a batch that the feed brings, and with each seat in it. */
+  /** A server's time for a message of the feed, and for each seat in it. */
   readonly feed: { readonly messageUs: number; readonly seatUs: number };
-  /** From the upgrade to the map, beside sending the map's bytes. */
+  /** A join, without sending the bytes of the map. */
   readonly joinUs: number;
   readonly redis: {
-    /** A step that changes seats: for the call, for each request in it, for each server that hears of it. */
+    /** A step that changes seats: for the call, for each request in it, and for each server that is told. */
     readonly step: BatchCost;
     readonly publishUsPerServer: number;
-    /** A renewal of one session's leases, in a batch of many. */
+    /** The renewal of one session's leases, in a large batch. */
     readonly beatUs: number;
   };
   readonly postgres: {
-    /** One call of the confirm function until its answer, and the processor time in it. */
+    /** How long one call of the confirm function takes, and its processor time. */
     readonly call: BatchCost;
     readonly cpu: BatchCost;
     readonly walBytesPerConfirm: number;
   };
-  /** Of a look at a show, and of asking for it. */
+  /** A look at a show, and asking whose turn it is. */
   readonly look: LookCost;
-  /** Resident memory, and that of a server beside them. */
+  /** Resident memory of a watcher, and of a server without watchers. */
   readonly watcherKib: number;
   readonly serverMib: number;
 }
 
-/** For each seat that was ever booked; but Redis' part of a question whose turn it is does not depend on them. */
+/** Costs of a look for each seat that was ever booked. `askUs` is the cost of asking whose turn it is, whatever is booked. */
 export interface LookCost {
   readonly askUs: number;
   readonly serverUs: number;

@@ -1,13 +1,13 @@
 import type { BatchCost } from './costs.ts';
 
-/** What so many calls with so many requests in them took, in all. */
+/** What so many calls with so many requests took together. */
 export interface Sample {
   readonly calls: number;
   readonly requests: number;
   readonly us: number;
 }
 
-/** The cost of a call and of each request in it, from two samples: one of small batches, one of large ones. */
+/** The cost of a call and of each request in it, from a sample with small batches and one with large batches. */
 export function batchCostOf(small: Sample, large: Sample): BatchCost {
   const determinant = small.calls * large.requests - large.calls * small.requests;
   const callUs = (small.us * large.requests - large.us * small.requests) / determinant;

@@ -1,4 +1,4 @@
-/** So many connections that hear of a show's changes, as servers do, and do nothing about them. */
+/** A process with connections that subscribe to a show's changes, as servers do, and ignore them. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { feedChannel } from '../../../server/feed/channel.ts';
@@ -15,7 +15,7 @@ async function listen({ redisPort, showId, count }: Listening): Promise<void> {
     const socket = connect(redisPort, '127.0.0.1', () =>
       socket.write(`SSUBSCRIBE ${feedChannel(showId)}\r\n`),
     );
-    // Its answer; from then on it is told.
+    // The answer to the subscription. From now on the connection is told of changes.
     await once(socket, 'data');
     socket.resume();
   }

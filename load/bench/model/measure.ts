@@ -16,19 +16,19 @@ import type { StepsHandlers } from './steps-child.ts';
 
 export interface Measured {
   readonly step: BatchCost;
-  /** Of Redis, for each connection that hears of a step, when there are `PACED` steps. */
+  /** Time of Redis for each connection that is told of a step, at the pace of `PACED`. */
   readonly hearUs: number;
-  /** Of Redis, for all of so many connections that hear of a step. */
+  /** Time of Redis for telling all of so many connections of a step. */
   readonly heardByFew: { readonly listeners: number; readonly us: number };
   readonly call: BatchCost;
   readonly cpu: BatchCost;
   readonly walBytesPerConfirm: number;
-  /** Of steps with this batch, of which nobody hears. */
+  /** Steps with the middle batch, of which nobody is told. */
   readonly stepBetween: Sample;
-  /** Of one call with this batch. */
+  /** Calls with the middle batch. */
   readonly callBetween: Sample;
   readonly look: LookCost;
-  /** Purchases under way all the time; cores of all processes, and of the server. */
+  /** Closed loops, with the cores that all processes and the server alone used. */
   readonly closed: readonly Closed[];
 }
 
@@ -40,10 +40,10 @@ export interface Closed {
 }
 
 const DEADLINE_MS = 10_000;
-/** About a thousand steps a second, as in the sale: at full speed several of them share one write to a listener. */
+/** About a thousand steps a second, as in the sale. At full speed several steps would share one write to a listener. */
 const PACED = { lanes: 8, everyMs: 8 } as const;
 
-/** All that the model is made of, from one run on this machine; and what it is checked with. */
+/** Measures on this machine what the costs are derived from, and what the model is checked against. */
 export async function measure(context: RoundContext, size: Size): Promise<Measured> {
   const steps = await measureSteps(context, size);
   const calls = await measureCalls(context, size);
@@ -138,7 +138,7 @@ async function measureLook(
     const wallUs = (performance.now() - fromMs) * 1_000;
     return (part: keyof typeof parts) => ((shares[part] ?? 0) * wallUs) / count;
   };
-  // The first one announces all of them.
+  // The first look announces all seats, which the others do not.
   await usedUs(2, false);
   const each = await usedUs(times, false);
   const ask = await usedUs(asks, true);

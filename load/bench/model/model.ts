@@ -12,7 +12,7 @@ import { full, quick } from './size.ts';
 
 const pictureFile = fileURLToPath(new URL('../../results/model.svg', import.meta.url));
 
-/** As load/bench/scale.md recommends it. */
+/** The settings that load/bench/scale.md recommends. */
 export const plan: Plan = {
   sale: stadium,
   setting: {
@@ -23,7 +23,7 @@ export const plan: Plan = {
   postgresCores: 4,
 };
 
-/** What a sale that fits no machine here would take, from what each part of it costs here. */
+/** Computes what a sale that is too large for any one machine would take, from what its parts cost on this one. */
 async function model(context: BenchContext): Promise<BenchResult> {
   const size = context.quick ? quick : full;
   const { results } = await rounds(context, size.rounds, (each) => measure(each, size));

@@ -5,7 +5,7 @@ const WIDTH = 760;
 const HEIGHT = 300;
 const PANEL = { width: 280, height: 190, top: 58 } as const;
 const LEFT = [66, 446] as const;
-/** As the configuration has it: who waits longer is told that Redis is unavailable. */
+/** The default of the setting. Whoever waits longer is answered `unavailable`. */
 const REDIS_TIMEOUT_MS = 400;
 
 const STYLE = `
@@ -67,7 +67,7 @@ function axes({ left, title, below, x, y }: Axes): string {
   ].join('');
 }
 
-/** Two panels: what a buyer waits for by the number of servers; network and cores by the tick. */
+/** Draws two panels: how long a buyer waits, by the number of servers; network and cores, by the tick. */
 export function draw({ waits, ticks }: { waits: Waits; ticks: Ticks }): string {
   const height = (from: number, to: number) => logarithmic(to, from, PANEL.top, PANEL.height);
   const across = (from: number, to: number, left: number) => logarithmic(from, to, left, PANEL.width);

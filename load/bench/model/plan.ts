@@ -1,15 +1,15 @@
-/** A sale under some settings, played: what its buyers wait for. */
+/* Simulates a sale with some settings, to find how long its buyers wait. */
 import { percentile } from '../kit/numbers.ts';
 import type { Costs } from './costs.ts';
 import { arrivalsPerS, type Sale, type Setting } from './sale.ts';
 import { type Played, playOpen, seeded } from './simulation.ts';
 import { type Machine, type Sizing, sizingOf } from './sizing.ts';
 
-/** Of an event loop: what is left must be enough for buyers. */
+/** The largest share of an event loop that other work may take in the simulation: the rest is for buyers. */
 const MOST_OTHER_LOAD = 0.8;
-/** Beyond it nothing that waits for Redis ends: the model would say how long for ever is. */
+/** Beyond this load the queues before Redis grow without end, so waiting times would mean nothing. */
 const MOST_REDIS_LOAD = 0.95;
-/** Between machines of one data centre, with what the client of Redis takes. */
+/** Between machines of one data centre, including the time that the Redis client takes. */
 const ROUND_TRIP_US = 500;
 
 export interface Plan {
@@ -24,7 +24,7 @@ export function playPlan(
   { cores, redis }: Sizing,
   costs: Costs,
 ): Played {
-  // Buyers' servers have as many watchers as the others: the rest of their loop is broadcasting.
+  // Servers with buyers have as many watchers as the others, so they broadcast as much.
   const otherLoad = Math.min(MOST_OTHER_LOAD, (cores.deliveries + cores.feed) / setting.servers);
   const simulated = {
     ...{ setting, costs, postgresCores, otherLoad, redisOtherLoad: Math.min(MOST_REDIS_LOAD, redis.other) },
@@ -38,7 +38,7 @@ export function playPlan(
   });
 }
 
-/** What a buyer waits for, by the number of servers that have to be told: with buyers at all of them, at some, and at some when telling is dear. */
+/** How long a buyer waits, by the number of servers: with buyers at all of them, at some, and the same at the higher cost of telling. */
 export function waitsBy(plan: Plan, costs: Costs, dear: Costs, servers: readonly number[]) {
   const p50 = (setting: Setting, at = costs) => {
     const sizing = sizingOf(plan.sale, setting, at, plan.machine);
@@ -56,7 +56,7 @@ export function waitsBy(plan: Plan, costs: Costs, dear: Costs, servers: readonly
 
 export type Waits = ReturnType<typeof waitsBy>;
 
-/** Gbit/s and cores by the tick. */
+/** Network and cores, by the tick. */
 export const ticksBy = (plan: Plan, costs: Costs, ticksMs: readonly number[]) =>
   ticksMs.map((tickMs) => {
     const { egressGbitPerS, cores } = sizingOf(plan.sale, { ...plan.setting, tickMs }, costs, plan.machine);

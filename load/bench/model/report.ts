@@ -8,16 +8,16 @@ import { crowds, watching, wokenUsPerServer } from './recorded.ts';
 import { type Played, playClosed } from './simulation.ts';
 import { bytes, carriedBy, type Sizing, sizingOf } from './sizing.ts';
 
-/** Of the machine that all of it was measured on. */
+/** The cores of the machine on which everything was measured. */
 const CORES = 2;
-/** Of a hundred changes a second in forty frames. */
+/** The size of a frame when a hundred changes a second are in forty frames. */
 const SMALL_FRAME_BYTES = bytes.delta + 2.5 * watching.seatBytes;
 
 const predicted = (measure: string, measured: number, said: number): Row => ({
   ...{ measure, ours: short(said), beside: short(measured), ratio: short(said / measured) },
 });
 
-/** What the costs say of places that they were not taken from. */
+/** Compares the model with measurements that no cost was derived from. */
 export function checkRows(all: readonly Measured[], costs: Costs): Row[] {
   const between = all.map(({ stepBetween }) => stepBetween);
   const stepUs = median(between.map(({ us, requests }) => us / requests));
@@ -50,7 +50,7 @@ export function checkRows(all: readonly Measured[], costs: Costs): Row[] {
   ];
 }
 
-/** The throughput of so many purchases under way: the queues, played, on a machine that all processes share. */
+/** The throughput with so many purchases under way, simulated for one machine that all processes share. */
 function closedRows(all: readonly Measured[], costs: Costs): Row[] {
   const { othersUs } = sampleAt(all, -1);
   return (all[0]?.closed ?? []).map(({ underWay }, i) => {
@@ -62,7 +62,7 @@ function closedRows(all: readonly Measured[], costs: Costs): Row[] {
   });
 }
 
-/** The sale as arithmetic has it, and as it is played. */
+/** The sale, by arithmetic and by simulation. */
 export function planRows(plan: Plan, costs: Costs): { rows: Row[]; sizing: Sizing; played: Played } {
   const sizing = sizingOf(plan.sale, plan.setting, costs, plan.machine);
   const played = playPlan(plan, sizing, costs);
@@ -72,7 +72,7 @@ export function planRows(plan: Plan, costs: Costs): { rows: Row[]; sizing: Sizin
   };
 }
 
-/** What it is at worst to tell a server of a change. */
+/** The same costs with the highest measured cost of telling a server of a change. */
 export const dearly = (costs: Costs): Costs => ({
   ...costs,
   redis: { ...costs.redis, publishUsPerServer: wokenUsPerServer },

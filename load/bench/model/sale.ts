@@ -1,45 +1,45 @@
-/** Who comes, and what they do. */
+/** A sale: its seats, its buyers and watchers, and what they do. */
 export interface Sale {
   readonly seats: number;
   readonly watchers: number;
   readonly buyers: number;
-  /** Buyers come at random, most of them at the start: their rate falls to 1/e of the first one in this time. */
+  /** Buyers come at random, most of them at the start. In this time their rate falls to 1/e. */
   readonly rushS: number;
   readonly lengthS: number;
   readonly seatsPerHold: number;
-  /** Holds that a buyer sends until one is granted. */
+  /** How many holds a buyer sends until one is granted. */
   readonly holdsPerBuyer: number;
-  /** From the hold that is granted to its confirm, at random around this. */
+  /** The average time from a granted hold to its confirm. */
   readonly thinkS: number;
 }
 
-/** As an operator sets it, and what there is of each. */
+/** What an operator sets: settings, and numbers of servers. */
 export interface Setting {
   readonly tickMs: number;
   readonly heartbeatMs: number;
   readonly maxBatch: number;
-  /** Processes that serve sockets: every one hears of every change. */
+  /** Processes that serve sockets. Each is told of every change. */
   readonly servers: number;
-  /** Of those, the ones that buyers are sent to. */
+  /** How many of them buyers are sent to. */
   readonly buyingServers: number;
-  /** Of those, the ones that look whether what was announced is what is booked: as it is built, one for all. */
+  /** How many of them compare what was announced with what is booked. In fact it is one for all. */
   readonly lookers: number;
 }
 
-/** The one that is sized here: a stadium, in its first minute. */
+/** The sale of load/bench/scale.md: a stadium, in the first minute. */
 export const stadium: Sale = {
   seats: 80_000,
   watchers: 1_000_000,
   buyers: 50_000,
   rushS: 15,
   lengthS: 60,
-  // All of them are sold.
+  // So many that all seats are sold.
   seatsPerHold: 1.6,
   holdsPerBuyer: 3,
   thinkS: 20,
 };
 
-/** Buyers a second, so long after the start. */
+/** How many buyers arrive per second, so long after the start. */
 export function arrivalsPerS({ buyers, rushS, lengthS }: Sale, atS: number): number {
   if (atS < 0 || atS >= lengthS) return 0;
   const whole = rushS * (1 - Math.exp(-lengthS / rushS));
@@ -47,8 +47,8 @@ export function arrivalsPerS({ buyers, rushS, lengthS }: Sale, atS: number): num
 }
 
 /**
- * What happens in one second of it, so long after the start, if nothing has to wait: grants follow arrivals, confirms follow grants at random
- * moments around `thinkS` later.
+ * What happens in one second of the sale, so long after the start, if nothing has to wait. Grants follow arrivals at once, and
+ * confirms follow grants after a random time with the mean `thinkS`.
  */
 export function demandAt(sale: Sale, atS: number): Demand {
   const grantsPerS = arrivalsPerS(sale, atS);
@@ -65,7 +65,7 @@ export interface Demand {
   readonly holdsPerS: number;
   readonly grantsPerS: number;
   readonly confirmsPerS: number;
-  /** Each seat that changes is told to each watcher. */
+  /** Each watcher is told of each of these. */
   readonly seatChangesPerS: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A sale, played: who comes when, the queues that form, the batches that come of them. Arithmetic knows means; what a buyer waits
- * for, and what a rush does before a mean is reached, is here. One random order, from a seed: the same run each time.
+ * Simulates a sale: the arrivals of buyers, the queues, and the batches that form in them. Arithmetic (sizing.ts) only gives means;
+ * this gives waiting times, also while a rush builds up. The random order comes from a seed, so each run is the same.
  */
 import { Agenda } from './agenda.ts';
 import { type Costs, costOf } from './costs.ts';
@@ -10,34 +10,33 @@ import { Batches, Station } from './stations.ts';
 export interface Simulated {
   readonly setting: Setting;
   readonly costs: Costs;
-  /** Processors of PostgreSQL, for all servers. */
+  /** Cores of PostgreSQL, for all servers. */
   readonly postgresCores: number;
-  /** Of each event loop, for broadcasting and whatever else goes on: the rest serves buyers. */
+  /** The share of each event loop that broadcasting and other work take. The rest is for buyers. */
   readonly otherLoad: number;
-  /** Of Redis, for renewals. */
+  /** The share of Redis that renewals take. */
   readonly redisOtherLoad: number;
-  /** Of the network between server and stores, there and back. */
+  /** The round trip on the network between servers and stores. */
   readonly roundTripUs: number;
   readonly random: () => number;
 }
 
 export interface Played {
-  /** In ms. */
   readonly holdMs: readonly number[];
   readonly confirmMs: readonly number[];
   readonly purchases: number;
-  /** Of stores, for each purchase. */
+  /** Calls of stores for each purchase. */
   readonly calls: number;
   readonly tookS: number;
   readonly batch: { readonly holds: number; readonly confirms: number };
   readonly publicationsPerS: number;
-  /** 1: one is busy all the time. */
+  /** 1: one core is busy all the time. */
   readonly busy: { readonly server: number; readonly redis: number; readonly postgres: number };
 }
 
 type Done = () => void;
 
-/** One server that buyers are at. */
+/** A server with buyers. */
 class Server {
   readonly holds: Batches<Done>;
   readonly guards: Batches<Done>;
@@ -54,7 +53,7 @@ class Server {
     const steps = (publishes: boolean) =>
       new Batches<Done>(setting.maxBatch, (batch, done) => calling(() => stage.step(batch, publishes, done)));
     this.holds = steps(true);
-    // A guard changes no seat's state.
+    // Guards change no seats, so they publish nothing.
     this.guards = steps(false);
     this.settles = steps(true);
     this.commits = new Batches<Done>(setting.maxBatch, (batch, done) =>
@@ -99,7 +98,7 @@ class Stage {
     for (const answered of batch) answered();
   }
 
-  /** A purchase from its hold to its confirm; `think`: when the buyer comes back with it. */
+  /** A purchase from its hold to its confirm, which the buyer sends `thinkUs` after the grant. */
   purchase(at: number, { refusals, thinkUs, held, confirmed }: Purchase): void {
     const server = this.servers[at % this.servers.length] as Server;
     const { costs, otherLoad } = this.simulated;
@@ -166,7 +165,7 @@ const callsOf = (servers: readonly Server[]): number =>
     .flatMap(({ holds, guards, commits, settles }) => [holds, guards, commits, settles])
     .reduce((sum, { calls }) => sum + calls, 0);
 
-/** So many purchases under way all the time, each begun as soon as one is confirmed: what a bench's closed loop does. */
+/** Simulates the closed loop of a bench: whenever a purchase is confirmed, the next one begins. */
 export function playClosed(simulated: Simulated, underWay: number, forS: number): Played {
   const [stage, notes] = [new Stage(simulated), new Notes()];
   let begun = 0;
@@ -183,7 +182,7 @@ export function playClosed(simulated: Simulated, underWay: number, forS: number)
   return notes.of(stage, forS);
 }
 
-/** Buyers who come at random moments, so many a second, whatever becomes of those before. */
+/** Simulates buyers who arrive at random moments, so many a second, regardless of what became of earlier ones. */
 export function playOpen(
   simulated: Simulated,
   {
@@ -196,7 +195,7 @@ export function playOpen(
   const [stage, notes] = [new Stage(simulated), new Notes()];
   const { random } = simulated;
   const exponential = (mean: number) => -Math.log(1 - random()) * mean;
-  // Thinning: as many as at the fastest, and each of them comes with the chance of its moment.
+  // Thinning: arrivals are drawn at the highest rate, and each is kept with the probability that its time's rate gives.
   const most = perS(0);
   let begun = 0;
   const arrive = () => {
@@ -211,7 +210,7 @@ export function playOpen(
   return notes.of(stage, forS);
 }
 
-/** Numbers that look like chance and are the same each time. */
+/** Random numbers that are the same each time. */
 export function seeded(seed: number): () => number {
   let state = seed % 2_147_483_647 || 1;
   return () => {

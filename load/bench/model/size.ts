@@ -3,19 +3,19 @@ export interface Size {
   readonly rounds: number;
   readonly forMs: number;
   readonly seats: number;
-  /** The batch that the costs are taken from, beside 1; and one between, which they are checked with. */
+  /** Costs are derived from this batch and from 1, and checked with one in between. */
   readonly batch: number;
   readonly between: number;
-  /** Seats of the show that is looked at, all of them booked; and how often. */
+  /** Seats of the show for the looks, all of them booked, and the number of looks. */
   readonly lookedAt: number;
   readonly looks: number;
-  /** Questions whose turn it is to look. */
+  /** How often it is asked whose turn the look is. */
   readonly asks: number;
-  /** Connections that hear of changes: as many as the cost is taken from, beside none; and some that it is checked with. */
+  /** Connections that are told of changes: the cost is derived from so many and from none, and checked with a few. */
   readonly listeners: number;
   readonly fewListeners: number;
   readonly connections: number;
-  /** Purchases under way on each; the last one is what the server's cost is taken from. */
+  /** Purchases under way on each connection. The server's cost is derived from the last. */
   readonly depths: readonly number[];
 }
 

@@ -1,27 +1,27 @@
-/** The arithmetic: what a sale takes in its busiest second, and which wall it meets first. */
+/* The arithmetic: what a sale takes in its busiest second, and which limit it meets first. */
 import { type Costs, costOf } from './costs.ts';
 import { type Demand, peakOf, type Sale, type Setting } from './sale.ts';
 
-/** A machine that sockets are served from. */
+/** A machine that servers run on. */
 export interface Machine {
   readonly cores: number;
   readonly gbitPerS: number;
-  /** Of a core or a network, before everything queues. */
+  /** How far a core or a network may be used before queues grow. */
   readonly load: number;
 }
 
-/** Of a delta: what stands around its seats; of a seat in it, and of one in a snapshot. */
+/** Sizes of a delta without its seats, of a seat in it, of a seat in a snapshot, and of the headers of a segment. */
 export const bytes = { delta: 112, seat: 16, seatInSnapshot: 9, segment: 66 } as const;
-/** Of a TCP segment, on a path of Ethernet. */
+/** What a TCP segment carries on Ethernet. */
 const SEGMENT_BYTES = 1_400;
 
 export interface Sizing {
   readonly peak: Demand & { readonly atS: number };
   readonly framesPerS: number;
   readonly frameBytes: number;
-  /** To one watcher, on the wire. */
+  /** Network to one watcher, including headers. */
   readonly mbitPerWatcher: number;
-  /** To all of them. */
+  /** Network to all watchers. */
   readonly egressGbitPerS: number;
   readonly deliveriesPerS: number;
   readonly cores: {
@@ -36,20 +36,20 @@ export interface Sizing {
   readonly redis: Redis;
   readonly postgres: { readonly cores: number; readonly commitsPerS: number; readonly walMbPerS: number };
   readonly memoryGib: number;
-  /** All watchers come back within a minute, in the middle of the sale. */
+  /** What it takes if all watchers reconnect within a minute, in the middle of the sale. */
   readonly comeback: { readonly egressGbitPerS: number; readonly cores: number };
 }
 
 /** The one core that a show is on. */
 export interface Redis {
-  /** The part of it that goes to renewals and looks; and the looks' alone. */
+  /** The share of the core that renewals and looks take, and that of looks alone. */
   readonly other: number;
   readonly looks: number;
-  /** Cores that it would take if each request were a call. */
+  /** How many cores it would take if each request were a call of its own. */
   readonly oneByOne: number;
-  /** What no batch takes away: 1 is a wall. */
+  /** The share of the core that is needed however large batches are: at 1 the sale is impossible. */
   readonly floor: number;
-  /** The smallest mean batch with which one core does it; what arrives while it is busy makes it so. Infinity: none does. */
+  /** The smallest mean batch with which one core is enough. Batches grow to it by themselves. Infinity: none is large enough. */
   readonly batch: number;
   readonly publicationsPerS: number;
 }
@@ -97,7 +97,7 @@ function coresOf(sale: Sale, setting: Setting, costs: Costs, flow: Flow): Sizing
   const perServer = messages * costs.feed.messageUs + peak.seatChangesPerS * costs.feed.seatUs;
   const feed = us(perServer * setting.servers);
   const { callUs, holdUs, confirmUs } = costs.server;
-  // A confirm's guard and commit publish nothing.
+  // Of a confirm's three calls, guard and commit publish nothing.
   const calls =
     (flow.messages * (peak.holdsPerS + 3 * peak.confirmsPerS)) / (peak.holdsPerS + peak.confirmsPerS);
   const buyers = us(peak.holdsPerS * holdUs + peak.confirmsPerS * confirmUs + calls * callUs);
@@ -106,22 +106,22 @@ function coresOf(sale: Sale, setting: Setting, costs: Costs, flow: Flow): Sizing
   return { deliveries, feed, buyers, beats, looks, all: deliveries + feed + buyers + beats + looks };
 }
 
-/** Whoever has a cart beats: as many as come within `thinkS` at the start. */
+/** Heartbeats come from buyers with leases: at most as many as arrive within `thinkS` at the start. */
 const beatsPerS = (sale: Sale, { heartbeatMs }: Setting): number =>
   (sale.buyers * Math.min(1, sale.thinkS / sale.lengthS) * 1_000) / heartbeatMs;
 
 const LOOK_S = 5;
-/** Of each server, from one look to the next: when it is due, and when whoever has it should be through. */
+/** How often each server asks from one look to the next: when the look is due, and when it should be done. */
 const ASKS = 2;
 
 const asksPerS = ({ servers }: Setting): number => (servers * ASKS) / LOOK_S;
 
-/** Who looks, looks at all that was ever booked: in the end, every seat. */
+/** A look reads all seats that were ever booked: in the end, all seats. */
 const seatsLookedAtPerS = ({ seats }: Sale, { lookers }: Setting): number => (seats * lookers) / LOOK_S;
 
 /**
- * Each buying server has one step under way, and what arrives meanwhile is its next batch: the busier Redis is, the larger batches get, and
- * the fewer publications there are, each of which every server is told.
+ * Each server with buyers has one step under way, and what arrives meanwhile is its next batch. So the busier Redis is, the larger
+ * the batches are, and the fewer publications there are that every server is told of.
  */
 export function redisAt(
   sale: Sale,
@@ -129,14 +129,14 @@ export function redisAt(
   { redis, look }: Pick<Costs, 'redis' | 'look'>,
   { holdsPerS, grantsPerS, confirmsPerS }: Omit<Demand, 'seatChangesPerS'>,
 ): Redis {
-  // A hold is one request; a confirm two, guard and settle.
+  // A hold is one request, a confirm two: guard and settle.
   const requestsPerS = holdsPerS + 2 * confirmsPerS;
   const looks = seatsLookedAtPerS(sale, setting) * look.redisUs + asksPerS(setting) * look.askUs;
   const other = (beatsPerS(sale, setting) * redis.beatUs + looks) / 1e6;
   const floor = other + (requestsPerS * redis.step.requestUs) / 1e6;
   const callsIfAlone = (publishing: number) =>
     (requestsPerS * redis.step.callUs + publishing * redis.publishUsPerServer * setting.servers) / 1e6;
-  // In a batch of holds one is granted, as good as always; guards publish nothing.
+  // Nearly every batch of holds has a granted one, so it is published. Guards publish nothing.
   const calls = callsIfAlone(holdsPerS + confirmsPerS);
   const needed = floor < 1 ? Math.max(1, calls / (1 - floor)) : Number.POSITIVE_INFINITY;
   const batch = needed > setting.maxBatch ? Number.POSITIVE_INFINITY : needed;
@@ -156,7 +156,7 @@ function postgresAt(
   { postgres, look }: Costs,
   { confirmsPerS }: Demand,
 ): Sizing['postgres'] {
-  // One call under way for each buying server: what comes meanwhile is its next batch.
+  // Each server with buyers has one call under way, and what arrives meanwhile is its next batch.
   const callS = costOf(postgres.call, 1) / 1e6;
   const commitsPerS = Math.min(confirmsPerS, setting.buyingServers / callS);
   const confirms = commitsPerS * postgres.cpu.callUs + confirmsPerS * postgres.cpu.requestUs;
@@ -165,7 +165,7 @@ function postgresAt(
   return { cores: (confirms + looks) / 1e6, commitsPerS, walMbPerS };
 }
 
-/** Half of the seats are taken: each who comes gets that map. */
+/** Each watcher that reconnects gets a map in which half of the seats are taken. */
 function comebackOf({ seats, watchers }: Sale, costs: Costs): Sizing['comeback'] {
   const snapshot = bytes.delta + (seats / 2) * bytes.seatInSnapshot;
   const perS = watchers / 60;
@@ -175,7 +175,7 @@ function comebackOf({ seats, watchers }: Sale, costs: Costs): Sizing['comeback']
   };
 }
 
-/** What carries how much of this sale, each by itself. */
+/** How much of this sale each resource alone can carry. */
 export function carriedBy(sale: Sale, sizing: Sizing, setting: Setting, costs: Costs) {
   const { egressGbitPerS, cores, redis } = sizing;
   const { step, publishUsPerServer } = costs.redis;
@@ -183,7 +183,7 @@ export function carriedBy(sale: Sale, sizing: Sizing, setting: Setting, costs: C
   return {
     watchersPerGbitPerS: sale.watchers / egressGbitPerS,
     watchersPerCore: sale.watchers / (cores.deliveries + cores.feed),
-    /** With batches as large as they may be. */
+    /** With the largest batches. */
     requestsPerRedisCore: (setting.maxBatch / fullUs) * 1e6,
     buyersUntilRedisIsFull: sale.buyers / redis.floor,
   };

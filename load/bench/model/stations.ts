@@ -1,6 +1,6 @@
 import type { Agenda } from './agenda.ts';
 
-/** Something with so many hands that serves one after the other: a core of Redis, an event loop, connections. */
+/** Something that serves so many requests at a time, in their order: a core of Redis, an event loop, a pool of connections. */
 export class Station {
   readonly #agenda: Agenda;
   readonly #hands: number[];
@@ -11,7 +11,7 @@ export class Station {
     this.#hands = Array.from({ length: hands }, () => 0);
   }
 
-  /** @param us of one hand @param alsoUs until it is answered, without the hand: a disk, a network */
+  /** @param us how long one place is occupied @param alsoUs how long the answer takes beyond that, on a disk or network */
   serve(us: number, done: () => void, alsoUs = 0): void {
     const { now } = this.#agenda;
     let free = 0;
@@ -26,8 +26,8 @@ export class Station {
 }
 
 /**
- * Batches by waiting, as server/batcher.ts has them: one call under way, what comes meanwhile is the next one. So a request waits for at
- * most one call beside its own.
+ * Batches by waiting, as in server/batcher.ts: there is one call under way, and what arrives meanwhile is in the next one. So a
+ * request waits for at most one call before its own.
  */
 export class Batches<Request> {
   readonly #most: number;

@@ -1,4 +1,4 @@
-/** A process that runs parts of a server by its own code, and nothing else: the step of a hold, so many under way; the look. */
+/* A process that runs parts of the server's own code alone: the step of a hold, with so many under way, and the look. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Catalogue } from '../../../server/catalogue/catalogue.ts';
@@ -13,15 +13,15 @@ import { named } from '../sockets/frames.ts';
 interface StepsWindow {
   readonly redisUrl: string;
   readonly showId: string;
-  /** The first seat that nobody has. */
+  /** The first free seat. */
   readonly from: number;
   readonly underWay: number;
   readonly forMs: number;
-  /** From one hold of a lane to its next; 0: as soon as it is answered. */
+  /** The time between two holds of a lane; 0: each follows as soon as the one before is answered. */
   readonly everyMs: number;
 }
 
-/** Calls of the step, and requests in them. */
+/** How many calls of the step were made, and the number of requests in them. */
 export interface StepsCounts {
   readonly calls: number;
   readonly requests: number;
@@ -73,11 +73,11 @@ interface Looks {
   readonly databaseUrl: string;
   readonly showId: string;
   readonly times: number;
-  /** Somebody else's turn: they ask, and are told when to come again. */
+  /** Whether it is always the turn of another server: then a look only asks, and is told when to ask again. */
   readonly isOthersTurn: boolean;
 }
 
-/** One after the other, as a server has one every 5 s. */
+/** Makes looks one after the other. A server makes one every 5 s. */
 async function looks({ redisUrl, databaseUrl, showId, times, isOthersTurn }: Looks): Promise<void> {
   const log = createLog('silent');
   const store = openRedis({ url: redisUrl, timeoutMs: TIMEOUT_MS, log });

@@ -2,16 +2,16 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Address } from '../kit/servers.ts';
 
-/** What a server has in memory and in its queues at one moment. */
+/** Memory and queues of a server at one moment. */
 export interface Gauges {
   readonly atMs: number;
   readonly residentMib: number;
   readonly framesUnderWay: number;
-  /** In the queues of all batchers and of the pools of PostgreSQL. */
+  /** Requests in the queues of all batchers and pools. */
   readonly waiting: number;
-  /** Until `/metrics` was answered. */
+  /** How long `/metrics` took. */
   readonly scrapeMs: number;
-  /** Of the calls since the last look, in ms on average: which store was slow. */
+  /** The mean time of calls since the last look, to see which store was slow. */
   readonly holdCallMs: number;
   readonly confirmCallMs: number;
 }
@@ -19,7 +19,7 @@ export interface Gauges {
 const EVERY_MS = 1_000;
 const SCRAPE_WITHIN_MS = 10_000;
 
-/** Looks at the server once a second while `work` runs. Rejects when it does not answer. */
+/** Looks at the server once a second while `work` runs. Rejects if it does not answer. */
 export async function gaugesWhile<T>(
   { pid, address }: { pid: number; address: Address },
   work: () => Promise<T>,
@@ -64,7 +64,7 @@ function sum(text: string, name: string, label = '[^}]*'): number {
   return [...lines].reduce((total, [, value]) => total + Number(value), 0);
 }
 
-/** Of a histogram, since the last look. */
+/** The mean of a histogram since the last look. */
 class Mean {
   #sumS = 0;
   #count = 0;

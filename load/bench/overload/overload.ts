@@ -5,7 +5,7 @@ import { bars, rowsOf, unknownOf } from './report.ts';
 import { round } from './round.ts';
 import { full, quick, type Size } from './size.ts';
 
-/** What becomes of those who are served while twice as many come as can be. */
+/** Measures how those are served who are not refused, while twice as much is offered as can be served. */
 async function overload(context: BenchContext): Promise<BenchResult> {
   const size: Size = context.quick ? quick : full;
   const { services, results } = await rounds(context, size.rounds, (each) => round(each, size));

@@ -8,23 +8,23 @@ import type { Gauges } from './gauges.ts';
 import { type RoundResult, refusedShare } from './round.ts';
 import { loads, MOST_REFUSED, type Size } from './size.ts';
 
-/** As `npm start` has it. */
+/** The value that `npm start` sets. */
 const SEMI_SPACE_MIB = 64;
 
 export const bars = {
-  /** p99 of what is served, against the same at the normal load. */
+  /** The p99 of what is served, times that at the normal load. */
   p99: 3,
-  /** And when it is over: two runs of the same differ by that much. */
+  /** The same after the overload. It allows for the difference between two equal runs. */
   after: 1.5,
-  /** New work is refused from the first of these on, confirms of a show from the second; two shows are sold at the turn. */
+  /** Holds are refused beyond the first limit, confirms of a show beyond the second. For a moment two shows are being sold. */
   framesUnderWay: loadLimits.maxWork + 2 * loadLimits.maxConfirmsWaiting,
-  /** What memory may grow by beyond that of the normal load: the young generation (thrice a semi-space), and all frames at their largest. */
+  /** How much memory may grow beyond that at the normal load: the young generation (three semi-spaces), and all frames at their largest. */
   growthMib:
     3 * SEMI_SPACE_MIB +
     ((loadLimits.maxWork + 2 * loadLimits.maxConfirmsWaiting) * limits.maxFrameBytes) / 1024 ** 2,
 } as const;
 
-/** Nothing happened, and the client may try again. */
+/** Refusals after which nothing has happened, so that the client may try again. */
 const TYPED = /^(hold|confirm) (busy|rate_limited|unavailable)$/;
 
 type What = 'hold' | 'confirm';
@@ -37,7 +37,7 @@ function phasesOf({ counts }: RoundResult): Phases {
   return { before, over, recovery, after };
 }
 
-/** Medians of all rounds; ratios are of one round each, and of what must never happen the worst counts. */
+/** Medians of all rounds; of what must never happen, the worst round. Ratios are taken within each round before their median. */
 export function rowsOf(rounds: readonly RoundResult[], size: Size): Row[] {
   const { overloadMs } = size;
   const phases = rounds.map(phasesOf);
@@ -61,7 +61,7 @@ export function rowsOf(rounds: readonly RoundResult[], size: Size): Row[] {
     p99Row(phases, 'over', 'confirm', bars.p99),
     { measure: '  refused', ours: refusals(phases, ['over']) },
     untypedRow(phases),
-    // Otherwise there would be no table.
+    // Always 0: anything without an answer ends the bench before the table.
     { measure: '  without an answer', ours: '0' },
     ...gaugeRows(rounds, size),
     p99Row(phases, 'after', 'hold', bars.after),
@@ -78,7 +78,7 @@ export function rowsOf(rounds: readonly RoundResult[], size: Size): Row[] {
   ];
 }
 
-/** Seats whose confirm may have been committed. */
+/** How many seats may be booked because the outcome of their confirm is not known. */
 export const unknownOf = (rounds: readonly RoundResult[]): number =>
   rounds
     .flatMap(({ counts }) => counts.phases)
@@ -89,7 +89,7 @@ const times = (phases: readonly Phases[], phase: keyof Phases, what: What): stri
     .map((of) => short(median(phases.map((it) => it[phase][what][of]))))
     .join(', ');
 
-/** By code, of all rounds. */
+/** The refusals of all rounds, by code. */
 function refusals(phases: readonly Phases[], of: readonly (keyof Phases)[]): string {
   const counts = new Map<string, number>();
   const all = phases.flatMap((it) => of.flatMap((phase) => Object.entries(it[phase].refused)));
@@ -142,7 +142,7 @@ function gaugeRows(rounds: readonly RoundResult[], { beforeMs }: Size): Row[] {
   ];
 }
 
-/** The worst round: from the most before to the most at any time after. */
+/** The round in which memory grew most: from the maximum before the overload to the maximum afterwards. */
 function memoryRow(rounds: readonly RoundResult[], beforeMs: number): Row {
   const most = ({ gauges }: RoundResult, isMeant: (atMs: number) => boolean) =>
     Math.max(...gauges.filter(({ atMs }) => isMeant(atMs)).map(({ residentMib }) => residentMib));

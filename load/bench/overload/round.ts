@@ -6,9 +6,9 @@ import { type Gauges, gaugesWhile } from './gauges.ts';
 import { DEPTH_AT_MAXIMUM, loads, MOST_REFUSED, type Size, trials } from './size.ts';
 
 export interface RoundResult {
-  /** Purchases per second of a closed loop. */
+  /** Purchases per second in a closed loop. */
   readonly closedPerS: number;
-  /** Of which the normal load is sustained. */
+  /** The rate of which the normal load (a share of it) can be sustained. */
   readonly maximumPerS: number;
   readonly counts: OverloadCounts;
   readonly gauges: readonly Gauges[];
@@ -16,10 +16,10 @@ export interface RoundResult {
   readonly booked: number;
 }
 
-/** More than the maximum may be served for a while. */
+/** The server may serve more than the maximum for a while, so there are more seats. */
 const SPARE = 1.3;
 
-/** One server, from its start to its end, and shows of its own. */
+/** Plays one round, with a new server and new shows. */
 export async function round(context: RoundContext, size: Size): Promise<RoundResult> {
   const { services, n, own, flags, say } = context;
   const { connections, seats, leadMs } = size;
@@ -50,7 +50,7 @@ export async function round(context: RoundContext, size: Size): Promise<RoundRes
   return { closedPerS, maximumPerS, ...window, booked };
 }
 
-/** As many as are sold at most. */
+/** Creates enough shows for all that can be sold. */
 async function createShows(
   { services, n, say }: RoundContext,
   { seats, trialMs, beforeMs, overloadMs, recoveryMs, afterMs }: Size,
@@ -66,12 +66,12 @@ async function createShows(
 
 interface Sustained {
   readonly maximumPerS: number;
-  /** The first place that is not sold. */
+  /** The first place that is not sold yet. */
   readonly from: number;
   readonly booked: number;
 }
 
-/** The first share of what a closed loop reached at which the normal load is served. */
+/** Lowers the maximum from what the closed loop reached, until the normal load is served. */
 async function findSustained(
   stage: Stage,
   { connections, seats, payAfterMs, trialMs }: Size,
@@ -92,7 +92,7 @@ async function findSustained(
   return { maximumPerS, from, booked };
 }
 
-/** Of the purchases that were begun. */
+/** The share of the purchases that was refused. */
 export const refusedShare = ({ begun, refused }: SpanCounts): number =>
   Object.values(refused).reduce((sum, count) => sum + count, 0) / begun;
 

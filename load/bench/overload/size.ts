@@ -1,19 +1,19 @@
-/** How large a run is. Everything that a figure depends on stands in the results beside it. */
+/** How large a run is. It is written to the results, because the figures depend on it. */
 export interface Size {
   readonly rounds: number;
   readonly connections: number;
-  /** Of each show. They are sold one after the other: a server compares all booked seats of the shows that it follows every 5 s. */
+  /** Seats of each show. Several small shows are sold in turn, because every 5 s a server compares all booked seats of a show. */
   readonly seats: number;
   readonly warmUpMs: number;
-  /** Of the maximum. */
+  /** How long the maximum is measured. */
   readonly maximumMs: number;
   readonly leadMs: number;
-  /** How long the normal load is tried, until next to nothing of it is refused. */
+  /** How long each trial of the normal load lasts. */
   readonly trialMs: number;
   readonly payAfterMs: number;
   readonly beforeMs: number;
   readonly overloadMs: number;
-  /** How long it may take until all is as it was. */
+  /** How long the server may take to recover. */
   readonly recoveryMs: number;
   readonly afterMs: number;
 }
@@ -47,11 +47,11 @@ export const quick: Size = {
   afterMs: 1_000,
 };
 
-/** Of the maximum: with what it is compared, and what is too much. */
+/** Shares of the maximum: the normal load, which is compared with, and the overload. */
 export const loads = { normal: 0.75, over: 2 } as const;
-/** Purchases under way at the maximum, for each connection. */
+/** Purchases under way for each connection when the maximum is measured. */
 export const DEPTH_AT_MAXIMUM = 4;
-/** A closed loop of some seconds may reach what the machine does not keep up: then so much of it is tried, so often at the most. */
+/** A short closed loop may reach more than the machine can sustain. Then the maximum is lowered to this share, so often at most. */
 export const trials = { most: 5, share: 0.85 } as const;
-/** Of the purchases at the normal load: next to nothing. */
+/** The normal load is sustained if at most this share of its purchases is refused. */
 export const MOST_REFUSED = 0.005;

@@ -5,7 +5,7 @@ import { rowsOf } from './report.ts';
 import { round } from './round.ts';
 import { full, quick, type Size } from './size.ts';
 
-/** What it costs to keep leases alive. */
+/** Measures what it costs to keep leases alive. */
 async function renew(context: BenchContext): Promise<BenchResult> {
   const size: Size = context.quick ? quick : full;
   const { services, results } = await rounds(context, size.rounds, (each) => round(each, size));

@@ -13,12 +13,12 @@ export interface Cell {
 }
 
 export interface RoundResult {
-  /** With all leases there, and nothing happening. */
+  /** What is used while all leases exist and nothing happens. */
   readonly rest: Shares;
   readonly cells: readonly Cell[];
 }
 
-/** One server, from its start to its end. */
+/** Plays one round, with a new server. */
 export async function round(context: RoundContext, size: Size): Promise<RoundResult> {
   const { services, n, own, flags, say } = context;
   const { sessions, seatsEach, leadMs, windowMs: forMs } = size;

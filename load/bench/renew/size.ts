@@ -1,4 +1,4 @@
-/** How large a run is. Everything that a figure depends on stands in the results beside it. */
+/** How large a run is. It is written to the results, because the figures depend on it. */
 export interface Size {
   readonly rounds: number;
   readonly sessions: number;
@@ -10,5 +10,5 @@ export interface Size {
 export const full: Size = { rounds: 3, sessions: 10_000, seatsEach: 4, leadMs: 500, windowMs: 4_000 };
 export const quick: Size = { rounds: 1, sessions: 500, seatsEach: 4, leadMs: 100, windowMs: 300 };
 
-/** Seconds between two beats of a session: as clients are told to, and five times as often. */
+/** Seconds between two heartbeats of a session: as clients are told to send them, and five times as often. */
 export const beatsEveryS = [10, 2] as const;

@@ -5,9 +5,9 @@ import type { LayoutResult } from './round.ts';
 import { type Layout, layouts, processesOf } from './size.ts';
 
 export const bars = {
-  /** Of two processes against one, on two cores that clients and Redis use too. */
+  /** Two processes against one, on two cores that clients and Redis use as well. */
   twoProcesses: 1.25,
-  /** Of more processes than there are cores against two: the cores are used up, and nothing is lost by it. */
+  /** More processes than cores, against two: they cannot gain anything, but should not lose much either. */
   beyondCores: 0.85,
 } as const;
 
@@ -16,7 +16,7 @@ const [ONE, , TWO_SERVERS] = layouts;
 const nameOf = ({ servers, workers }: Layout): string =>
   `${servers} server${servers === 1 ? '' : 's'}${workers === 1 ? '' : ` of ${workers} workers`}`;
 
-/** Medians of all rounds; ratios are of one round each. */
+/** Medians of all rounds. Ratios are taken within each round before their median. */
 export function rowsOf(rounds: readonly (readonly LayoutResult[])[], cores: number): Row[] {
   return layouts.flatMap((layout) => layoutRows(rounds, layout, cores));
 }

@@ -19,10 +19,10 @@ export interface LayoutResult {
   readonly deliveriesPerCpuS: number;
   readonly watching: Shares;
   readonly followed: Followed;
-  /** Redis' processor time for one change that is published, sweeps and looks meanwhile included. */
+  /** Processor time of Redis for each published change, including sweeps and looks meanwhile. */
   readonly redisUsPerChange: number;
   readonly holdsPerS: number;
-  /** Refused because the servers had no time for them: more processes than cores take turns. */
+  /** Holds that were answered `busy`: with more processes than cores they wait for each other. */
   readonly busy: number;
   readonly serverUsPerHold: number;
   readonly redisUsPerHold: number;
@@ -38,18 +38,18 @@ interface Stage {
   readonly changes: Child<Changes>;
   readonly buyers: Child<Buyers>;
   readonly parts: Readonly<Record<'servers' | 'redis' | 'generator', readonly number[]>>;
-  /** Watched by all, changed by the generator. */
+  /** The show that all watch, and that the generator changes. */
   readonly arena: string;
-  /** Where seats are held. */
+  /** The show in which seats are held. */
   readonly hall: string;
 }
 
-/** Reads are what the generator spends its time on; what has come meanwhile the kernel keeps. */
+/** Watchers read only so often, because reading is what takes most of their process' time. The kernel buffers the rest. */
 const NAP_MS = 200;
-/** Opened on one server after the other, so that those who hold at the same time are on all of them. */
+/** Sessions are opened in small groups on one server after the other, so that those that hold at the same time are on all servers. */
 const SESSIONS_AT_ONCE = 10;
 
-/** Every layout, one after the other, on shows of its own. */
+/** Plays all layouts, one after the other, each with new shows. */
 export async function round(context: RoundContext, size: Size): Promise<LayoutResult[]> {
   const results: LayoutResult[] = [];
   for (const layout of layouts) {
@@ -129,7 +129,7 @@ async function changeCalmly(stage: Stage): Promise<number> {
   return ((after.cpuMs - before.cpuMs) * 1_000) / (after.published - before.published);
 }
 
-/** Every process follows the show, or the cost of one that does not would be missing. */
+/** Checks that every process follows the show: otherwise its cost would be missing. */
 async function expectFollowed({ addresses }: Stage, processes: number): Promise<void> {
   const texts = await Promise.all(
     addresses.map(async ({ host, port }) => (await fetch(`http://${host}:${port}/metrics`)).text()),
@@ -172,7 +172,7 @@ const seats = z.object({
   booked: z.array(z.string()),
 });
 
-/** When nothing comes any more, every map must be what every server says. */
+/** Waits until nothing arrives any more, and then compares every map with what every server says. */
 async function check({ size, followers, addresses, arena }: Stage): Promise<Followed> {
   for (let before = -1; ; ) {
     await pause(NAP_MS * 3);
@@ -212,7 +212,7 @@ async function hold(stage: Stage) {
     leadMs,
     forMs,
   };
-  // The first one is for the compiler.
+  // The first one is discarded, because code is still being compiled.
   await buyers.call('hold', window);
   await buyers.call('free', { showId });
   const { result, shares } = await sharesWhile(parts, () => buyers.call('hold', window));

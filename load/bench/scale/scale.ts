@@ -6,7 +6,7 @@ import { bars, rowsOf } from './report.ts';
 import { round } from './round.ts';
 import { full, quick, type Size } from './size.ts';
 
-/** Watching and holding on more processes and more servers, beside one. */
+/** Measures watching and holding with several processes and servers, compared with one. */
 async function scale(context: BenchContext): Promise<BenchResult> {
   const size: Size = context.quick ? quick : full;
   const { services, results } = await rounds(context, size.rounds, (each) => round(each, size));

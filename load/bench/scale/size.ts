@@ -1,13 +1,13 @@
-/** How large a run is. Everything that a figure depends on stands in the results beside it. */
+/** How large a run is. It is written to the results, because the figures depend on it. */
 export interface Size {
   readonly rounds: number;
-  /** So many, and so many changes, that one process cannot send each of them a frame in every tick. */
+  /** With so many watchers and changes one process cannot send each watcher a frame in every tick. */
   readonly watchers: number;
   readonly changesPerS: number;
   readonly busySeats: number;
   readonly leadMs: number;
   readonly windowMs: number;
-  /** Changes while next to nobody watches: what Redis does is all that matters then. */
+  /** Changes while hardly anybody watches, so that only the work of Redis matters. */
   readonly calmChangesPerS: number;
   readonly calmWatchers: number;
   readonly calmMs: number;
@@ -59,7 +59,7 @@ export interface Layout {
   readonly workers: number;
 }
 
-/** The first is what the others stand beside. */
+/** The others are compared with the first. */
 export const layouts: readonly Layout[] = [
   { servers: 1, workers: 1 },
   { servers: 1, workers: 2 },

@@ -10,7 +10,7 @@ export interface Leasing {
   readonly seatsEach: number;
 }
 
-/** The nth client takes the nth seats. */
+/** The nth client holds the nth group of seats. */
 export async function lease(client: Client, n: number, { showId, seatsEach }: Leasing): Promise<void> {
   const seatIds = Array.from({ length: seatsEach }, (_, i) => named(n * seatsEach + i));
   const kind = await client.ask(JSON.stringify({ type: 'hold', id: '1', showId, seatIds }));
@@ -18,7 +18,7 @@ export async function lease(client: Client, n: number, { showId, seatsEach }: Le
 }
 
 export interface BeatWindow {
-  /** Of all sessions together, each in its turn. */
+  /** Heartbeats per second of all sessions together, each in its turn. */
   readonly perS: number;
   readonly leadMs: number;
   readonly forMs: number;
@@ -26,22 +26,22 @@ export interface BeatWindow {
 
 export interface BeatCounts {
   readonly beats: number;
-  /** Of them: more than the server could do. */
+  /** How many of them were answered `busy`. */
   readonly busy: number;
-  /** From when each was due. */
+  /** Latencies from the moment at which each was due. */
   readonly took: Latencies;
 }
 
 const CLOSING_BRACKET = 0x5d;
 const OPENING_BRACKET = 0x5b;
 
-/** Heartbeats at a steady rate; every one that is served has to keep everything. */
+/** Sends heartbeats at a steady rate. Each one that is served must keep all leases. */
 export class BeatLoop {
   readonly #window: BeatWindow;
   readonly #clients: readonly Client[];
   readonly #template = new FrameTemplate(`{"type":"heartbeat","id":"${FIELD}"}`);
   readonly #loop = new ClosedLoop();
-  /** By the number of the beat. */
+  /** When each heartbeat was due, by its number. */
   readonly #dueMs: number[] = [];
   readonly #tookMs: number[] = [];
   #busy = 0;

@@ -4,23 +4,23 @@ import { codeOf, idOf, kinds } from './reply-reader.ts';
 
 export interface BurstOptions {
   readonly showId: string;
-  /** The first of as many seats. */
+  /** The first of `count` seats. */
   readonly from: number;
   readonly count: number;
-  /** The one whose answer is not waited for: its row is locked. */
+  /** The seat whose row is locked. Its answer is not waited for. */
   readonly blocked?: number;
 }
 
-/** Milliseconds until the last of those that are waited for was answered. */
+/** The result of a burst: `lastMs` until the last answer that is waited for. */
 interface Answered {
   readonly lastMs: number;
 }
 
 const WITHIN_MS = 20_000;
-/** What became of those that were not waited for. */
+/** The answers that were not waited for. */
 const left: Promise<string>[] = [];
 
-/** Takes the seats, all in one write, and confirms them in another when all are taken. */
+/** Sends holds of all seats in one write and, when all are granted, their confirms in another. */
 export async function burst(client: Client, options: BurstOptions): Promise<Answered> {
   const { showId, from, count, blocked = -1 } = options;
   const seats = Array.from({ length: count }, (_, i) => from + i);
@@ -47,7 +47,7 @@ export async function burst(client: Client, options: BurstOptions): Promise<Answ
   return { lastMs };
 }
 
-/** What became of those that no burst waited for. */
+/** The answers that no burst waited for. */
 export const leftOver = (): Promise<string[]> => Promise.all(left.splice(0));
 
 function answers(
@@ -71,7 +71,7 @@ function answers(
   client.onReply = (kind, bytes, from, to) => {
     if (kind === kinds.lease_lost) return;
     const settled = settle.get(idOf(bytes, from));
-    // Of a burst before, whose last answer comes late.
+    // An answer to the previous burst, which did not wait for it.
     if (settled === undefined) return before(kind, bytes, from, to);
     if (kind === kinds.error) settled(codeOf(bytes, from));
     else settled(kind === kinds.held ? 'held' : 'confirmed');

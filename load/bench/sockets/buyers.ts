@@ -1,4 +1,4 @@
-/** A process of clients that hold seats and book them. */
+/* A process with clients that hold seats and book them. */
 import { serve } from '../kit/served.ts';
 import { type BeatCounts, BeatLoop, type BeatWindow, type Leasing, lease } from './beat-loop.ts';
 import { type BurstOptions, burst, leftOver } from './burst.ts';
@@ -13,14 +13,14 @@ import { type PacedCounts, PacedLoop, type PacedWindow } from './paced-loop.ts';
 import { kinds } from './reply-reader.ts';
 
 const OPENING = 64;
-/** Sessions that release at the same time: each gives dozens of seats back. */
+/** How many sessions release at the same time. Each has dozens of seats. */
 const RELEASING = 8;
 
-/** Takes no part in windows. */
+/** The last client, which takes no part in windows. */
 const LAST = -1;
 
 const clients: Client[] = [];
-/** Those that own what the last window left. */
+/** Clients that own seats after the last window. */
 const used = new Set<Client>();
 
 async function open({ count, ...address }: ServerAddress & { count: number }): Promise<void> {
@@ -54,7 +54,7 @@ function* taken(): Generator<Client> {
   }
 }
 
-/** One hold of one client: true when it was granted. */
+/** One hold of one client. @returns whether it was granted */
 async function holdOne({ client: n, showId, seats }: { client: number; showId: string; seats: number[] }) {
   const client = clientAt(n);
   used.add(client);
@@ -65,12 +65,12 @@ async function holdOne({ client: n, showId, seats }: { client: number; showId: s
   );
 }
 
-/** Every client takes its seats. */
+/** Has every client hold its seats. */
 const leaseAll = (leasing: Leasing): Promise<void> =>
   inParallel(OPENING, [...clients.entries()], ([n, client]) => lease(client, n, leasing));
 const beat = (window: BeatWindow): Promise<BeatCounts> => new BeatLoop(clients, window).run();
 
-/** The last one watches while the others hold and confirm. */
+/** The last client watches while the others hold and confirm. */
 async function pace(window: PacedWindow): Promise<PacedCounts> {
   const watcher = clientAt(LAST);
   await watcher.ask(JSON.stringify({ type: 'watch', id: '1', showId: window.showId }));
@@ -79,20 +79,20 @@ async function pace(window: PacedWindow): Promise<PacedCounts> {
   return counts;
 }
 
-/** The last one watches. */
+/** The last client watches. */
 const overload = (window: OverloadWindow): Promise<OverloadCounts> =>
   new OverloadLoop(clients, clientAt(LAST), window).run();
 
 const burstOfOne = async (options: BurstOptions) => burst(clientAt(LAST), options);
 const idle = async (options: IdleOptions) => idlePurchases(clientAt(LAST), options);
 
-/** Of another server, by a client of its own. */
+/** Measures hops of another server, with a client of its own. */
 async function hops({ count, ...address }: ServerAddress & { count: number }): Promise<number[]> {
   const client = await Client.open(address);
   return idleHops(client, count).finally(() => client.destroy());
 }
 
-/** Everything that was held in the show. Resolves to the milliseconds that it took. */
+/** Releases everything that is held in the show. @returns how many milliseconds that took */
 async function free({ showId }: { showId: string }): Promise<number> {
   const fromMs = performance.now();
   await inParallel(RELEASING, [...used], async (client) => {

@@ -1,6 +1,6 @@
 /**
- * A process that changes seats at a steady rate, straight through the Lua steps: the server under test has only the feed
- * to follow, so that its processor time is what watching costs.
+ * A process that changes seats at a steady rate, directly through the Lua steps. So the server under test only has to follow the
+ * feed, and its processor time is the cost of watching.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Steps } from '../../../server/leases/steps.ts';
@@ -12,13 +12,13 @@ import { usage } from '../kit/usage.ts';
 export interface ChangesOptions {
   readonly redisUrl: string;
   readonly showId: string;
-  /** Held one after the other, then released in the same order, and so on. */
+  /** The seats are held one after the other, then released in the same order, and so on. */
   readonly seatIds: readonly string[];
   readonly perS: number;
 }
 
 const TTL_MS = 600_000;
-/** Seats of one step; more are due at once only when the store is slower than the rate. */
+/** The most seats of one step. More are due at once only if the store is too slow for the rate. */
 const MAX_BATCH = 64;
 const WAKE_EVERY_MS = 1;
 
@@ -26,7 +26,7 @@ const owner = { token: randomBytes(24).toString('base64url'), conn: 1, userId: r
 let store: RedisStore | undefined;
 let running: Promise<void> | undefined;
 let stopping = false;
-/** Changes so far: tells what is held and what comes next. */
+/** The number of changes so far, which determines what is held and what comes next. */
 let done = 0;
 
 async function change(options: ChangesOptions): Promise<void> {
@@ -47,7 +47,7 @@ async function connected({ redisUrl }: ChangesOptions): Promise<RedisStore> {
   return store;
 }
 
-/** One step; resolves to the number of seats that it changed. */
+/** Runs one step. @returns the number of seats that it changed */
 async function changeSome(steps: Steps, { showId, seatIds }: ChangesOptions, most: number): Promise<number> {
   const at = done % seatIds.length;
   const holding = Math.floor(done / seatIds.length) % 2 === 0;
@@ -78,7 +78,7 @@ function start(options: ChangesOptions): void {
   running.catch(() => undefined);
 }
 
-/** Resolves to the number of changes in the life of this process; rejects with what went wrong since `start`. */
+/** Resolves with the number of changes since this process began. Rejects if something went wrong since `start`. */
 async function stop(): Promise<number> {
   stopping = true;
   await running;

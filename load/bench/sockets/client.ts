@@ -10,11 +10,11 @@ export interface ServerAddress {
 const OPEN_WITHIN_MS = 20_000;
 let opened = 0;
 
-/** A session of the server. What it gets is told to whoever uses it at the time. */
+/** A session on the server. Whoever uses it sets the callbacks. */
 export class Client {
-  /** For every message but pushes that nobody asked for. */
+  /** Called with every message except pushes. */
   onReply: OnReply = () => undefined;
-  /** After everything that came at once: the moment to send the next frames together. */
+  /** Called after everything that arrived at once, so that the next frames can be sent together. */
   onRead: () => void = () => undefined;
   onClose: () => void = () => undefined;
   readonly #socket: RawSocket<ReplyReader>;
@@ -36,7 +36,7 @@ export class Client {
     });
   }
 
-  /** Upgraded and welcomed. */
+  /** Resolves after the hello was answered. */
   static open(address: ServerAddress): Promise<Client> {
     return new Promise((resolve, reject) => {
       const client = new Client(address, () => client.send('{"type":"hello","id":"1"}'));
@@ -55,7 +55,7 @@ export class Client {
     });
   }
 
-  /** Resolves to the next reply's kind. */
+  /** Sends a frame. Resolves with the kind of the next reply. */
   ask(text: string): Promise<number> {
     return new Promise((resolve, reject) => {
       this.onReply = resolve;

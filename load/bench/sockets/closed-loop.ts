@@ -7,8 +7,8 @@ export interface Measured<Counts> {
 }
 
 /**
- * The time of a loop that asks again whenever it is answered: a lead that is not looked at, the window, and then the end of
- * what is still under way.
+ * The phases of a loop that sends its next request when one is answered: a lead that is not measured, the window, and the time
+ * until everything that is still under way has ended.
  */
 export class ClosedLoop {
   #running = true;
@@ -21,7 +21,7 @@ export class ClosedLoop {
     return this.#running;
   }
 
-  /** It ended before its time. */
+  /** Whether it had to end too early. */
   get exhausted(): boolean {
     return this.#exhausted;
   }
@@ -35,14 +35,14 @@ export class ClosedLoop {
     if (this.#underWay === 0 && !this.#running) this.#onQuiet();
   }
 
-  /** Nothing is left to ask for. */
+  /** To be called when there is nothing left to ask for. */
   exhaust(): void {
     this.#exhausted = true;
     this.#running = false;
     this.#onEnd();
   }
 
-  /** What `read` says at the beginning and at the end of the window. */
+  /** Resolves with what `read` returned at the beginning and at the end of the window. */
   async measure<Counts>(leadMs: number, forMs: number, read: () => Counts): Promise<Measured<Counts>> {
     await this.#pass(leadMs);
     const before = read();

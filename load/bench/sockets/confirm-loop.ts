@@ -6,40 +6,40 @@ import { type SeatOrder, seatAt } from './seat-order.ts';
 
 export interface ConfirmWindow extends SeatOrder {
   readonly showId: string;
-  /** Holds and confirms before this one, of which each had a seat of its own. */
+  /** The number of purchases before this window. Each had a seat of its own. */
   readonly from: number;
   readonly connections: number;
-  /** Purchases under way that each of them has. */
+  /** Purchases under way for each connection. */
   readonly depth: number;
-  /** Not looked at: until everything is under way. */
+  /** Time before the window that is not measured, so that everything is under way when it begins. */
   readonly leadMs: number;
   readonly forMs: number;
 }
 
 export interface ConfirmCounts {
   readonly confirmed: number;
-  /** Told to come back later, and did. */
+  /** How often a client was answered `busy` and tried again later. */
   readonly busy: number;
   readonly refused: Readonly<Record<string, number>>;
   readonly wallMs: number;
-  /** Confirmed in all, the lead and the end included. */
+  /** All confirmed seats, including those before and after the window. */
   readonly booked: number;
-  /** Seats that were asked for. */
+  /** The number of seats that were asked for. */
   readonly asked: number;
-  /** The seats ran out before the time did. */
+  /** Whether there were too few seats for the window. */
   readonly exhausted: boolean;
 }
 
-/** As random as the ids of real clients: where an id goes in an index depends on its first digits. */
+/** Scatters the first digits of ids as those of real clients are, because they decide where in an index an id goes. */
 const SCATTER = 48_271;
 const FIRST_DIGITS = 10 ** 8;
 
-/** In the middle of what the server's `busy` says in `retryInMs`. */
+/** About what the server says in `retryInMs`, on average. */
 const RETRY_IN_MS = 1_000;
 
 /**
- * Holds a seat, confirms it as soon as it is held, and begins anew with the next seat as soon as it is confirmed. Whoever is
- * answered `busy` asks the same again when it is told to, as a client does.
+ * Holds a seat, confirms it as soon as it is held, and continues with the next seat as soon as it is confirmed. A request that is
+ * answered `busy` is repeated later, as a real client does.
  */
 export class ConfirmLoop {
   readonly #window: ConfirmWindow;

@@ -8,10 +8,10 @@ import { Zipf } from './zipf.ts';
 
 export interface ContentionWindow {
   readonly showId: string;
-  /** All that the show has. */
+  /** All seats of the show. */
   readonly seats: number;
   readonly connections: number;
-  /** Undefined: each connection asks again when it is answered; otherwise so many requests per second, whatever is answered. */
+  /** Requests per second, regardless of the answers. Undefined: each connection sends its next request when one is answered. */
   readonly offeredPerS?: number;
   readonly leadMs: number;
   readonly forMs: number;
@@ -21,24 +21,24 @@ export interface ContentionWindow {
 
 export interface ContentionCounts {
   readonly wallMs: number;
-  /** Holds that were answered in the window, granted or refused for a seat's sake. */
+  /** Holds that were answered in the window: granted, or refused because of a seat. */
   readonly answered: number;
-  /** Milliseconds from when the hold was due, of those that were due in the window. */
+  /** Milliseconds from when a hold was due, for those that were due in the window. */
   readonly winnersMs: readonly number[];
   readonly losersMs: readonly number[];
-  /** Of requests of every kind: why they were not served. */
+  /** Why requests of all kinds were not served. */
   readonly refused: Readonly<Record<string, number>>;
-  /** Seats, all of them refunded. */
+  /** The number of booked seats. All of them were refunded. */
   readonly booked: number;
 }
 
-/** One win of so many is confirmed and then refunded, the others are given back: a refund over HTTP costs more than all else. */
+/** One in so many granted holds is confirmed and refunded, the others are released, because a refund over HTTP is expensive. */
 const CONFIRMED_OF = 8;
-/** Ends of a request that is over. */
+/** Refusals after which nothing is left to be released. */
 const FINAL = new Set(['seat_unavailable', 'lease_lost']);
 
 type Phase = 'hold' | 'confirm' | 'release';
-/** By the number of seats that they name, one or two. */
+/** Templates for one and for two seats. */
 interface Templates {
   readonly hold: readonly FrameTemplate[];
   readonly confirm: readonly FrameTemplate[];
@@ -54,8 +54,8 @@ interface Request {
 }
 
 /**
- * Holds of one or two seats that everybody wants, the first ones most. Who wins confirms or gives back at once, and what
- * was confirmed is refunded: so it goes on.
+ * Holds one or two seats, the first ones most often. Whoever gets them confirms or releases them at once, and bookings are
+ * refunded, so that seats become free again.
  */
 export class ContentionLoop {
   readonly #window: ContentionWindow;
@@ -136,7 +136,7 @@ export class ContentionLoop {
   #start(client: Client, atMs: number): void {
     const n = ++this.#started;
     const seat = this.#zipf.next();
-    // Every second request wants another one too.
+    // Every second request is for two seats.
     const other = n % 2 === 0 ? this.#zipf.next() : seat;
     const request: Request = {
       n,
@@ -159,7 +159,7 @@ export class ContentionLoop {
     if (request.phase === 'hold' && code === 'seat_unavailable')
       this.#losers.push([request.atMs, performance.now() - request.atMs]);
     else this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1);
-    // Still its own, until it gives it back.
+    // The seats are still held, and must be released.
     if (request.phase === 'confirm' && !FINAL.has(code)) this.#send(request, 'release');
     else this.#over(request);
   }

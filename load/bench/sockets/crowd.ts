@@ -1,4 +1,4 @@
-/** A process with a crowd of watchers: they join, and then count what they get. */
+/* A process with a crowd of watchers. They join, and then only count what they get. */
 
 import { percentile } from '../kit/numbers.ts';
 import { serve } from '../kit/served.ts';
@@ -7,7 +7,7 @@ import { FrameCounter } from './frame-counter.ts';
 import { type JoinOptions, joinWatcher, type Watcher } from './joining.ts';
 import { nap } from './nap.ts';
 
-/** Joining at the same time. */
+/** How many join at the same time. */
 const PARALLEL = 64;
 const JOIN_WITHIN_MS = 80_000;
 
@@ -55,7 +55,7 @@ function count() {
   return { watchers: sockets.size, messages, bytes, each: [...sockets].map(({ frames }) => frames.messages) };
 }
 
-/** So that no wave of pings falls into one window and not into the other. */
+/** Restarts the idle timeout of all sockets, so that no wave of pings falls into only one of two windows. */
 function refresh(): void {
   for (const socket of sockets) socket.refresh();
 }

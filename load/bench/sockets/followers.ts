@@ -1,6 +1,6 @@
 /**
- * A process with watchers of one show on several servers, who keep everything that they get; afterwards it is read, frame for
- * frame. In a window they cost no more than a crowd that only counts.
+ * A process with watchers of one show on several servers. They keep everything that they get, and read it afterwards, frame by
+ * frame. So during a window they cost no more than a crowd that only counts.
  */
 import { SeatMap } from '../../../protocol/client/seat-map.ts';
 import { decodeServerFrame, type ServerFrame } from '../../../protocol/index.ts';
@@ -12,13 +12,13 @@ import { joinWatcher, type Watcher } from './joining.ts';
 import { nap } from './nap.ts';
 
 export interface FollowOptions {
-  /** One after the other gets the next watcher. */
+  /** Watchers are distributed among these in turn. */
   readonly servers: readonly ServerAddress[];
   readonly showId: string;
   readonly count: number;
 }
 
-/** What a server tells who asks for the seats of the show. */
+/** What a server answers when it is asked for the seats of the show. */
 export interface Truth {
   readonly epoch: string;
   readonly seq: number;
@@ -28,14 +28,14 @@ export interface Truth {
 
 export interface Followed {
   readonly watchers: number;
-  /** Pushed to all of them, read and applied. */
+  /** The number of deltas that all of them got. */
   readonly deltas: number;
-  /** Deltas that begin later than where the map ends, and those that begin earlier, but for the first one after a snapshot. */
+  /** `missed`: deltas that begin after the end of the map. `twice`: those that begin earlier, except the first after a snapshot. */
   readonly missed: number;
   readonly twice: number;
-  /** Whole maps for those who did not read in time. */
+  /** Snapshots for watchers that did not read in time. */
   readonly resyncs: number;
-  /** Watchers whose map is not the truth in the end. */
+  /** Watchers whose map is wrong at the end. */
   readonly wrong: number;
 }
 
@@ -68,14 +68,14 @@ async function join({ servers, showId, count }: FollowOptions): Promise<void> {
   await Promise.all(Array.from({ length: PARALLEL }, lane));
 }
 
-/** Messages so far, and when that was counted. */
+/** The number of messages so far, and the time. */
 function count(): { messages: number; atMs: number } {
   let messages = 0;
   for (const { frames } of sockets) messages += frames.messages;
   return { messages, atMs: performance.now() };
 }
 
-/** Reads what everybody got since joining. */
+/** Reads everything that the watchers have got since they joined. */
 function check(truth: Truth): Followed {
   const decoded = new Map<string, ServerFrame>();
   const decode = (text: string): ServerFrame => {
@@ -115,7 +115,7 @@ function read(
       const next = (map.position?.seq ?? 0) + 1;
       deltas += 1;
       if (frame.from > next || frame.epoch !== map.position?.epoch) missed += 1;
-      // What is on its way when somebody joins may be in his snapshot already.
+      // The first delta after a snapshot may have changes that the snapshot already contains.
       if (frame.from < next && !isFresh) twice += 1;
     }
     map.fold(frame);

@@ -5,7 +5,7 @@ import { textsIn } from './frames.ts';
 
 const TEXT = 0x81;
 
-/** As a server sends it: no mask, the shortest form of the length. */
+/** A frame as a server sends it: unmasked, with the shortest encoding of its length. */
 function frame(length: number, first = TEXT): Uint8Array {
   const header = [first];
   if (length < 126) header.push(length);

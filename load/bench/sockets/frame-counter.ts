@@ -4,26 +4,26 @@ const LENGTH_64 = 127;
 const OPCODES = { close: 8, ping: 9 } as const;
 
 /**
- * Counts what a WebSocket server sends, in pieces of any size, and looks at no payload: with ten thousand sockets,
- * parsing would cost the generator more than sending costs the server. A server's frames carry no mask.
+ * Counts the messages of a WebSocket server, which arrive in pieces of any size. It does not look at payloads: with ten thousand
+ * sockets, parsing would cost the generator more than sending costs the server. Frames of a server have no mask.
  */
 export class FrameCounter {
-  /** Whole messages: a fragmented one counts once. */
+  /** Complete messages. A fragmented one counts once. */
   messages = 0;
-  /** Everything that came, headers included. */
+  /** All bytes, including headers. */
   bytes = 0;
-  /** Each is owed a pong. */
+  /** Pings that were received. Each must be answered by a pong. */
   pings = 0;
   closed = false;
   /** Payload bytes of the latest message, or of its last fragment. */
   lastLength = 0;
-  /** Of the frame under way: its header as far as it came, and how much of its payload is still to come. */
+  /** The incomplete frame: the part of its header that has arrived, and how much of its payload is missing. */
   readonly #header = new Uint8Array(10);
   #headerLength = 0;
   #left = 0;
   #length = 0;
 
-  /** @param length how much of the chunk counts */
+  /** @param length where the data in the chunk ends */
   feed(chunk: Uint8Array, length: number, from = 0): void {
     this.bytes += length - from;
     let at = from;

@@ -1,4 +1,4 @@
-/** What of WebSocket a client needs that speaks to one server only: masked frames out, unmasked frames in. */
+/* The part of WebSocket that these clients need: masked frames out, unmasked frames in. */
 
 const TEXT = 0x81;
 const MASKED = 0x80;
@@ -6,7 +6,7 @@ const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 const TEXT_OPCODE = 1;
 
-/** Clients must mask; a mask of zeros leaves the payload as it is. */
+/** Clients must mask their frames. A mask of zeros leaves the payload as it is. */
 export function textFrame(text: string): Buffer {
   const payload = Buffer.from(text);
   const { length } = payload;
@@ -15,20 +15,20 @@ export function textFrame(text: string): Buffer {
   return Buffer.concat([Uint8Array.of(TEXT, ...size, 0, 0, 0, 0), payload]);
 }
 
-/** Where a number will stand: as many digits as `redis-benchmark` puts in place of `__rand_int__`. */
+/** The place for a number. It has as many digits as `redis-benchmark` puts in place of `__rand_int__`. */
 export const FIELD = '#'.repeat(12);
 const DIGIT_0 = 0x30;
 
-/** The name of a seat, and the id of a frame, as their number is written into a template. */
+/** The name of a seat, or the id of a frame, for its number, as templates write it. */
 export const named = (n: number): string => String(n).padStart(FIELD.length, '0');
 
-/** A frame that is encoded once and then copied, with other numbers in its fields each time. */
+/** A frame that is encoded once and then copied, each time with other numbers in its fields. */
 export class FrameTemplate {
   readonly #frame: Buffer;
   /** Where each field ends. */
   readonly #ends: readonly number[];
 
-  /** @param text with a run of `#` wherever a number goes; it is filled up with zeros */
+  /** @param text with a run of `#` for each number, which is padded with zeros */
   constructor(text: string) {
     this.#frame = textFrame(text.replaceAll('#', '0'));
     const header = this.#frame.length - text.length;
@@ -43,14 +43,14 @@ export class FrameTemplate {
     this.#frame.copy(target, at);
   }
 
-  /** @param at where the frame begins in the target, into which it was copied */
+  /** @param at where the copied frame begins in the target */
   write(target: Buffer, at: number, field: number, value: number): void {
     let end = at + (this.#ends[field] ?? 0);
     for (let left = value; left > 0; left = Math.floor(left / 10)) target[--end] = DIGIT_0 + (left % 10);
   }
 }
 
-/** The texts among the frames that a server sent, none of which is fragmented or masked. */
+/** The text frames in what a server has sent. None may be fragmented or masked. */
 export function* textsIn(bytes: Buffer): Generator<string> {
   for (let at = 0; at < bytes.length; ) {
     const opcode = (bytes[at] ?? 0) & 0x0f;

@@ -5,16 +5,16 @@ import { codeOf, kinds } from './reply-reader.ts';
 
 export interface HoldWindow {
   readonly showId: string;
-  /** Of the show: named by their numbers from 0 on. */
+  /** The number of seats of the show. They are named by their numbers, from 0 on. */
   readonly seats: number;
   readonly seatsPerHold: number;
-  /** Every hold wants the same seats, from number 0 on; otherwise each wants its own. */
+  /** Whether all holds are for the same seats, from number 0 on, instead of each for its own. */
   readonly contended: boolean;
-  /** That hold at the same time. */
+  /** How many connections hold at the same time. */
   readonly connections: number;
-  /** Holds without an answer that each of them has. */
+  /** Holds under way for each connection. */
   readonly depth: number;
-  /** Not looked at: until everything is under way. */
+  /** Time before the window that is not measured, so that everything is under way when it begins. */
   readonly leadMs: number;
   readonly forMs: number;
 }
@@ -23,18 +23,18 @@ export interface HoldCounts {
   readonly granted: number;
   readonly refused: Readonly<Record<string, number>>;
   readonly wallMs: number;
-  /** Granted in all, the lead included. */
+  /** All granted seats, including those before the window. */
   readonly seatsTaken: number;
-  /** Seats or sessions ran out before the time did. */
+  /** Whether there were too few seats or sessions for the window. */
   readonly exhausted: boolean;
 }
 
-/** Leases that a session takes before another takes its place: no more than a person might, and no release in between. */
+/** So many leases a session takes before another takes its place. That is no more than a real one might, without releases. */
 const LEASES_PER_SESSION = 64;
 /** Longer than any window. */
 export const TTL_MS = 120_000;
 
-/** A place that is never empty: when a session has its leases, the next one sits down. */
+/** A place for one session at a time. When it has its leases, the next session takes the place. */
 interface Slot {
   client: Client;
   /** Holds that the client may still send. */
@@ -43,8 +43,8 @@ interface Slot {
 }
 
 /**
- * Holds as fast as they are answered. A session that has its leases is followed by one that has none, so that every hold is
- * a fresh grant, none is released meanwhile, and no session owns more than a real one would.
+ * Sends holds as fast as they are answered. When a session has its leases, one without leases takes its place. So every hold is a
+ * new grant, there are no releases meanwhile, and no session has more leases than a real one would.
  */
 export class HoldLoop {
   readonly #window: HoldWindow;
@@ -128,7 +128,7 @@ export class HoldLoop {
     }
     slot.underWay += count;
     this.#loop.sent(count);
-    // Who is refused owns nothing: there is no need for another.
+    // When contended, all holds are refused, and no session gets leases.
     if (!this.#window.contended) slot.left -= count;
     slot.client.write(this.#frames(count));
   }

@@ -5,12 +5,12 @@ import { kinds } from './reply-reader.ts';
 
 export interface IdleOptions {
   readonly showId: string;
-  /** The first of as many seats. */
+  /** The first of `count` seats. */
   readonly from: number;
   readonly count: number;
 }
 
-/** One small request after the other, each answered `held`. Milliseconds of each. */
+/** Sends one small request after the other, each answered `held`. @returns the milliseconds that each took */
 export async function idleHops(client: Client, count: number): Promise<number[]> {
   const tookMs: number[] = [];
   client.onRead = () => undefined;
@@ -22,7 +22,7 @@ export async function idleHops(client: Client, count: number): Promise<number[]>
   return tookMs;
 }
 
-/** One purchase after the other, and nothing else. Milliseconds of each. */
+/** Makes one purchase after the other. @returns the milliseconds that each took */
 export async function idlePurchases(
   client: Client,
   { showId, from, count }: IdleOptions,

@@ -13,8 +13,8 @@ export type Watcher<Frames extends FrameCounter> = RawSocket<Frames>;
 let opened = 0;
 
 /**
- * A watcher of a show, as soon as it has its snapshot: hello after the upgrade, watch after the first message; the second is
- * the snapshot. `onClose` hears of its end whenever that is; before the snapshot it rejects too.
+ * Resolves with a watcher of a show when it has its snapshot. It says hello after the upgrade, and sends `watch` after the first
+ * message; the second is the snapshot. `onClose` is called when its connection ends. If that is before the snapshot, this rejects.
  */
 export function joinWatcher<Frames extends FrameCounter>(
   { host, port, showId }: JoinOptions,

@@ -1,8 +1,8 @@
 let napMs = 0;
 
 /**
- * Between naps of this length everything that has come is read at once, from the kernel's buffers: a read for every frame
- * would make this process the busiest of all. 0: read at once.
+ * Makes this process sleep for so long again and again. Between two naps it reads everything that has arrived in the kernel's
+ * buffers: a read for every frame would make it the busiest process of all. 0: no naps.
  */
 export function nap({ ms }: { ms: number }): void {
   const napping = napMs > 0;
@@ -14,6 +14,6 @@ const sleeper = new Int32Array(new SharedArrayBuffer(4));
 function napAndRead(): void {
   if (napMs === 0) return;
   Atomics.wait(sleeper, 0, 0, napMs);
-  // The sockets are read between two of these.
+  // The event loop reads the sockets between two turns.
   setImmediate(napAndRead);
 }

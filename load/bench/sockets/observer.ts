@@ -1,11 +1,11 @@
-/** A process with a few watchers that do read what they get, and somebody who holds seats and waits to see it. */
+/* A process with a few watchers that read what they get, and a client that holds seats, to measure when the watchers see that. */
 import { setTimeout as pause } from 'node:timers/promises';
 import WebSocket from 'ws';
 import { serve } from '../kit/served.ts';
 import { usage } from '../kit/usage.ts';
 
 export interface Frame {
-  /** Since the first one. */
+  /** Since the first frame. */
   readonly atMs: number;
   readonly text: string;
 }
@@ -21,12 +21,12 @@ export interface SeeOptions {
   readonly forMs: number;
   readonly showId: string;
   readonly seatIds: readonly string[];
-  /** The bare server publishes what it is sent; the real one is asked to hold a seat. */
+  /** Whether it is the bare server, which publishes what it is sent. The real one is asked to hold a seat. */
   readonly bare: boolean;
 }
 
 const PATIENCE_MS = 10_000;
-/** Between one look and the next: longer than a tick, and never in step with it. */
+/** The time between two changes: longer than a tick, and random, so that it is not in step with the ticks. */
 const MIN_GAP_MS = 30;
 const MAX_GAP_MS = 60;
 
@@ -51,7 +51,7 @@ function heard(text: string, socket: WebSocket): void {
   for (const listener of listeners) listener(text, socket);
 }
 
-/** Resolves to the reply; rejects when that is a refusal, or after ten seconds. */
+/** Resolves with the reply. Rejects if it is a refusal, or after ten seconds. */
 async function ask(socket: WebSocket, frame: object): Promise<string> {
   const id = `o${++ids}`;
   const reply = until((text, from) => from === socket && text.includes(`"id":"${id}"`));
@@ -81,7 +81,7 @@ function until(accept: (text: string, from: WebSocket) => boolean): Promise<stri
   });
 }
 
-/** Welcome and snapshot as they came to one of them. */
+/** Starts the watchers. @returns the welcome and the snapshot that one of them got */
 async function observe(options: ObserveOptions): Promise<{ welcome: string; snapshot: string }> {
   let welcome = '';
   let snapshot = '';
@@ -100,7 +100,7 @@ function record(): void {
   recording = [];
 }
 
-/** What one of them got since `record`. */
+/** The frames that one of them has got since `record`. */
 function recorded(): Frame[] {
   const frames = recording ?? [];
   recording = undefined;
@@ -108,7 +108,7 @@ function recorded(): Frame[] {
   return frames.map(({ atMs, text }) => ({ atMs: atMs - fromMs, text }));
 }
 
-/** From sending until the change is there, for every sampled watcher and every change. */
+/** Milliseconds from sending a change until it has arrived, for every watcher and every change. */
 async function see({ forMs, showId, seatIds, bare }: SeeOptions): Promise<number[]> {
   const tookMs: number[] = [];
   const endMs = performance.now() + forMs;

@@ -1,21 +1,21 @@
-/** Between two looks at what came and what is due; replies are seen so much later at the most. */
+/** The time between two looks at what has arrived and what is due. Replies are noticed at most this much later. */
 const NAP_MS = 0.2;
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 export interface Pace {
-  /** A rate that changes is asked for with the milliseconds since the begin. */
+  /** The rate, or a function that returns it for the milliseconds since the beginning. */
   readonly perS: number | ((sinceMs: number) => number);
   readonly forMs: number;
-  /** The nth request, from 0 on, is due; `atMs` is when it was, whether anybody was free to send it or not. */
+  /** Called when the nth request, from 0 on, is due. `atMs` is when it was due, even if it can only be sent later. */
   readonly due: (n: number, atMs: number) => void;
-  /** Looked at between two naps. */
+  /** Called between two naps. */
   readonly between?: () => void;
 }
 
 /**
- * Requests at random moments, so many per second, whatever has become of those before. Times are to be taken from when a request
- * was due: a server that is slow may not make its clients ask later, and so look quick.
+ * Requests at random moments, so many per second, regardless of what became of earlier ones. Times must be taken from when a
+ * request was due: otherwise a slow server would make its clients ask later, and so look fast.
  */
 export function openLoop({ perS, forMs, due, between }: Pace): Promise<void> {
   const fromMs = performance.now();
@@ -32,7 +32,7 @@ export function openLoop({ perS, forMs, due, between }: Pace): Promise<void> {
         if (nowMs - fromMs >= forMs) return resolve();
         const waitMs = Math.min(NAP_MS, nextMs - performance.now());
         if (waitMs > 0) Atomics.wait(sleeper, 0, 0, waitMs);
-        // Sockets are read between two of these.
+        // The event loop reads the sockets between two turns.
         setImmediate(turn);
       } catch (error) {
         reject(error);

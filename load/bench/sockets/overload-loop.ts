@@ -6,23 +6,23 @@ import { openLoop } from './open-loop.ts';
 import { type Purchase, Purchases, type Sale } from './purchases.ts';
 
 export interface Phase {
-  /** Purchases that begin, at random moments. */
+  /** Purchases that begin per second, at random moments. */
   readonly perS: number;
   readonly forMs: number;
 }
 
 export interface OverloadWindow extends Sale {
   readonly connections: number;
-  /** One after the other, without a pause: what one leaves undone the next one finds. */
+  /** The phases follow each other without a pause: what is undone at the end of one is still there in the next. */
   readonly phases: readonly Phase[];
 }
 
-/** Of what was due in that time. */
+/** Counts of what was due in a span of time. */
 export interface SpanCounts {
   readonly begun: number;
   readonly held: number;
   readonly confirmed: number;
-  /** By what was refused and why: `hold busy`. */
+  /** By request and code, for example `hold busy`. */
   readonly refused: Readonly<Record<string, number>>;
   readonly hold: Latencies;
   readonly confirm: Latencies;
@@ -38,12 +38,12 @@ export interface SecondCounts {
 
 export interface OverloadCounts {
   readonly phases: readonly SpanCounts[];
-  /** From the begin of the first phase on. */
+  /** Since the beginning of the first phase. */
   readonly seconds: readonly SecondCounts[];
   readonly booked: number;
-  /** As in the sale. */
+  /** See `Purchases.nextPlace`. */
   readonly nextPlace: number;
-  /** From when a hold was due until it was written: what the generator itself is late by. */
+  /** How late the generator itself is: from when a hold was due until it was written. */
   readonly lateP99Ms: number;
 }
 
@@ -82,13 +82,13 @@ class Span {
   }
 }
 
-/** Purchases at one rate after the other, whatever becomes of them; times run from when something was due. */
+/** Begins purchases at one rate after the other, regardless of what becomes of them. Times run from when something was due. */
 export class OverloadLoop {
   readonly #window: OverloadWindow;
   readonly #purchases: Purchases;
   readonly #loop = new ClosedLoop();
   readonly #phases: readonly Span[];
-  /** Of the phases, from the begin of the first on. */
+  /** The ends of the phases, since the beginning of the first. */
   readonly #endsMs: number[] = [];
   readonly #seconds: Span[] = [];
   readonly #lateMs: number[] = [];
@@ -97,7 +97,7 @@ export class OverloadLoop {
   #fromMs = 0;
   #booked = 0;
 
-  /** @param watcher sees the show that is being sold */
+  /** @param watcher watches the show that is being sold */
   constructor(clients: readonly Client[], watcher: Client, window: OverloadWindow) {
     this.#window = window;
     this.#watcher = watcher;
@@ -117,7 +117,7 @@ export class OverloadLoop {
     for (const client of buyers) client.onClose = () => this.#loop.exhaust();
   }
 
-  /** Rejects when something gets no answer, when a connection is cut, and when all seats are sold. */
+  /** Rejects if something gets no answer, a connection is cut, or all seats are sold. */
   async run(): Promise<OverloadCounts> {
     const { phases, payAfterMs } = this.#window;
     const forMs = this.#endsMs.at(-1) ?? 0;
@@ -147,7 +147,7 @@ export class OverloadLoop {
     this.#in(atMs, (span) => (span.begun += 1));
   }
 
-  /** Seats that are free again may be of the show before: one that was watched is not watched again. */
+  /** Called for each seat's show. A show that was watched is not watched again: seats of the previous one may become free late. */
   #watch(showId: string): void {
     const { showIds } = this.#window;
     const before = this.#watched;
@@ -169,7 +169,7 @@ export class OverloadLoop {
     this.#loop.answered();
   }
 
-  /** The phase and the second of it. */
+  /** Adds to the counts of the phase and of the second. */
   #in(atMs: number, add: (span: Span) => void): void {
     const sinceMs = atMs - this.#fromMs;
     const phase = this.#phases[this.#phaseAt(sinceMs)];
@@ -180,7 +180,7 @@ export class OverloadLoop {
     if (span !== undefined) add(span);
   }
 
-  /** What is due after the end belongs to the last one. */
+  /** What is due after the end belongs to the last phase. */
   #phaseAt(sinceMs: number): number {
     const at = this.#endsMs.findIndex((endMs) => sinceMs < endMs);
     return at < 0 ? this.#endsMs.length - 1 : at;

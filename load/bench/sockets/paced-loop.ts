@@ -8,14 +8,14 @@ import { kinds } from './reply-reader.ts';
 
 export interface PacedWindow {
   readonly showId: string;
-  /** Of the show: named by their numbers from 0 on. */
+  /** The number of seats of the show. They are named by their numbers, from 0 on. */
   readonly seats: number;
-  /** Holds before this one, of which each had a seat of its own. */
+  /** The number of holds before this window. Each had a seat of its own. */
   readonly from: number;
   readonly connections: number;
-  /** Purchases that begin, at random moments. */
+  /** Purchases that begin per second, at random moments. */
   readonly perS: number;
-  /** From when a hold was due until its confirm is due: the time that a person takes. */
+  /** From the moment at which a hold is due until its confirm is due: the time that a buyer takes to pay. */
   readonly payAfterMs: number;
   readonly leadMs: number;
   readonly forMs: number;
@@ -24,26 +24,26 @@ export interface PacedWindow {
 export interface PacedCounts {
   readonly hold: Latencies;
   readonly confirm: Latencies;
-  /** Until a watcher was told that the seat is held. */
+  /** Latencies until a watcher was told that the seat is held. */
   readonly screen: Latencies;
   readonly refused: Readonly<Record<string, number>>;
   readonly booked: number;
   readonly asked: number;
 }
 
-/** One hold of so many is looked for on the screen. */
+/** For one in so many holds it is measured when a watcher sees it. */
 const SEEN_OF = 16;
 
 /**
- * Purchases at a steady rate, whatever has become of those before. All times are taken from when something was due, so what a
- * slow answer does to those behind it is counted for each of them.
+ * Begins purchases at a steady rate, regardless of what became of earlier ones. All times run from when something was due, so that
+ * a slow answer also counts for those that queue behind it.
  */
 export class PacedLoop {
   readonly #window: PacedWindow;
   readonly #clients: readonly Client[];
   readonly #loop = new ClosedLoop();
   readonly #purchases: Purchases;
-  /** By what a delta says of their seat. */
+  /** Holds that the watcher has not seen yet, by the text that a delta has for their seat. */
   readonly #unseen = new Map<string, number>();
   readonly #refused = new Map<string, number>();
   readonly #tookMs = { hold: [] as number[], confirm: [] as number[], screen: [] as number[] };
@@ -64,7 +64,7 @@ export class PacedLoop {
     });
   }
 
-  /** @param watcher of the show */
+  /** @param watcher watches the show */
   async run(watcher: Client): Promise<PacedCounts> {
     const { perS, leadMs, forMs, payAfterMs } = this.#window;
     for (const client of this.#clients) client.onClose = () => this.#loop.exhaust();
@@ -110,7 +110,7 @@ export class PacedLoop {
     }
   }
 
-  /** @param beganMs of the purchase: those that began in the lead are not looked at */
+  /** @param beganMs when the purchase began: those that began in the lead are not counted */
   #took(what: 'hold' | 'confirm' | 'screen', fromMs: number, beganMs: number): void {
     if (beganMs >= this.#fromMs) this.#tookMs[what].push(performance.now() - fromMs);
   }

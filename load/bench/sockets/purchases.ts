@@ -6,28 +6,28 @@ import { seatAt } from './seat-order.ts';
 export interface Purchase {
   readonly n: number;
   readonly client: Client;
-  /** Which seat of which show. */
+  /** The number of the seat, counted over all shows. */
   readonly place: number;
-  /** Its hold is due. */
+  /** When its hold is due. */
   readonly atMs: number;
-  /** Its confirm is. */
+  /** When its confirm is due. */
   readonly payAtMs: number;
   isHeld: boolean;
   isDue: boolean;
 }
 
 export interface Sale {
-  /** Sold one after the other. */
+  /** Shows that are sold one after the other. */
   readonly showIds: readonly string[];
-  /** Of each show. */
+  /** The number of seats of each show. */
   readonly seats: number;
-  /** Places before this one are sold. */
+  /** The first place that is not sold yet. */
   readonly from: number;
-  /** From when a hold was due until its confirm is due: the time that a person takes. */
+  /** From the moment at which a hold is due until its confirm is due: the time that a buyer takes to pay. */
   readonly payAfterMs: number;
 }
 
-/** Hears what becomes of each purchase; after `confirmed` and `refused` it is over. */
+/** Is told what becomes of each purchase. After `confirmed` or `refused` it is over. */
 export interface PurchaseListener {
   readonly held: (purchase: Purchase) => void;
   readonly confirmed: (purchase: Purchase) => void;
@@ -39,19 +39,19 @@ interface Templates {
   readonly confirm: FrameTemplate;
 }
 
-/** Purchases that begin when they are due, whatever has become of those before, and are confirmed when that is due. */
+/** Purchases that begin when they are due, regardless of what became of earlier ones, and whose confirms are sent when those are due. */
 export class Purchases {
   readonly #clients: readonly Client[];
   readonly #sale: Sale;
   readonly #listener: PurchaseListener;
   readonly #shows: readonly Templates[];
   readonly #underWay = new Map<number, Purchase>();
-  /** In the order in which they are due. */
+  /** Purchases that are not paid yet, in the order in which their confirms are due. */
   readonly #toPay: Purchase[] = [];
   #paid = 0;
   #begun = 0;
   #nextPlace: number;
-  /** Wanted by holds that were refused: nobody has them. */
+  /** Places whose holds were refused, so that nobody has them. */
   readonly #freePlaces: number[] = [];
 
   constructor(clients: readonly Client[], sale: Sale, listener: PurchaseListener) {
@@ -70,12 +70,12 @@ export class Purchases {
     return this.#begun;
   }
 
-  /** Places from here on are as they were. */
+  /** Places from here on were never asked for. */
   get nextPlace(): number {
     return this.#nextPlace;
   }
 
-  /** Undefined: every seat was sold. */
+  /** Begins a purchase. Undefined: all seats are sold. */
   start(atMs: number): Purchase | undefined {
     const place = this.#freePlaces.pop() ?? this.#nextPlace++;
     const client = this.#clients[this.#begun % this.#clients.length];
@@ -89,7 +89,7 @@ export class Purchases {
     return purchase;
   }
 
-  /** Sends the confirms that are due by now. One whose hold has no answer yet leaves when it has; its time runs all the same. */
+  /** Sends the confirms that are due. If a hold has no answer yet, its confirm is sent after that, and counts as due now all the same. */
   pay(): void {
     const nowMs = performance.now();
     for (; ; this.#paid++) {

@@ -1,11 +1,11 @@
 import { connect, type Socket } from 'node:net';
 import { textFrame } from './frames.ts';
 
-/** Takes what comes, in pieces of any size. */
+/** Takes what arrives, in pieces of any size. */
 export interface FrameSink {
-  /** @param length how much of the chunk counts */
+  /** @param length where the data in the chunk ends */
   feed(chunk: Buffer, length: number, from?: number): void;
-  /** Each is owed a pong. */
+  /** Pings that were received. Each must be answered by a pong. */
   readonly pings: number;
 }
 
@@ -13,19 +13,19 @@ export interface RawSocketOptions<Frames extends FrameSink> {
   readonly host: string;
   readonly port: number;
   readonly frames: Frames;
-  /** Another loopback address has ports of its own. */
+  /** A loopback address: each has ports of its own. */
   readonly localAddress: string;
-  /** After everything that came. */
+  /** Called after each read. */
   readonly onRead: (socket: RawSocket<Frames>) => void;
   readonly onClose: (socket: RawSocket<Frames>) => void;
 }
 
-/** Shared by all sockets of the process: each read is done with before the next begins. */
+/** All sockets of the process share it, because each read is processed before the next begins. */
 const buffer = Buffer.allocUnsafeSlow(256 * 1024);
 const HEADERS_END = '\r\n\r\n';
 const PONG = Uint8Array.of(0x8a, 0x80, 0, 0, 0, 0);
 
-/** TCP and just enough WebSocket to be a client that costs its process next to nothing. */
+/** A client of TCP and just enough WebSocket, so that it costs its process next to nothing. */
 export class RawSocket<Frames extends FrameSink> {
   readonly frames: Frames;
   readonly #options: RawSocketOptions<Frames>;
@@ -46,7 +46,7 @@ export class RawSocket<Frames extends FrameSink> {
     );
   }
 
-  /** The server has agreed to speak WebSocket. */
+  /** Whether the server has accepted the upgrade. */
   get open(): boolean {
     return this.#answer === undefined;
   }
@@ -55,12 +55,12 @@ export class RawSocket<Frames extends FrameSink> {
     this.#socket.write(textFrame(text));
   }
 
-  /** Whole frames; the buffer must stay as it is. */
+  /** @param frames complete frames. The buffer must not be changed afterwards. */
   write(frames: Buffer): void {
     this.#socket.write(frames);
   }
 
-  /** A pong that nobody asked for: the server's idle timeout begins anew, and no ping is due for a while. */
+  /** Sends an unsolicited pong: it restarts the server's idle timeout, so that no ping is due for a while. */
   refresh(): void {
     this.#socket.write(PONG);
   }

@@ -4,7 +4,7 @@ import type { ServerAddress } from './client.ts';
 const SOCKETS = 4;
 const WITHIN_MS = 10_000;
 
-/** Gives bookings back over HTTP, as support would. */
+/** Refunds bookings over HTTP, as a shop's support would. */
 export class Refunds {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: SOCKETS });
   readonly #address: ServerAddress;
@@ -37,7 +37,7 @@ export class Refunds {
     asking.end();
   }
 
-  /** All are done; rejects with what went wrong with any. */
+  /** Resolves when all refunds are done. Rejects if one of them failed. */
   async quiet(): Promise<void> {
     if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#onQuiet = resolve));
     if (this.#failure !== undefined) throw this.#failure;

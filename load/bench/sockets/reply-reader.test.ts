@@ -4,7 +4,7 @@ import { encode, fault } from '../../../protocol/index.ts';
 import { FIELD, FrameTemplate, named } from './frames.ts';
 import { codeOf, idOf, kinds, ReplyReader } from './reply-reader.ts';
 
-/** As a server sends it: no mask, the shortest form of the length. */
+/** A frame as a server sends it: unmasked, with the shortest encoding of its length. */
 function frame(text: string, first = 0x81): Buffer {
   const payload = Buffer.from(text);
   const { length } = payload;
@@ -52,7 +52,7 @@ function read(pieces: readonly Buffer[]): { reader: ReplyReader; seen: string[] 
     if (kind === kinds.error) seen.push(`${name} ${idOf(bytes, from)} ${codeOf(bytes, from)}`);
     else seen.push(kind === kinds.snapshot ? `${name} of ${text.length}` : `${name} ${idOf(bytes, from)}`);
   });
-  // Into one buffer, as sockets do.
+  // All pieces are read into the same buffer, as sockets do it.
   const buffer = Buffer.alloc(Math.max(1, ...pieces.map(({ length }) => length)));
   for (const piece of pieces) {
     piece.copy(buffer);

@@ -6,7 +6,7 @@ const CODE = Buffer.from(',"code":"');
 const QUOTE = 0x22;
 const DIGIT_0 = 0x30;
 
-/** Told apart by one letter of their type; those in r by the third, as a capital: reL(eased), reN(ewed). */
+/** Kinds of replies: the first letter of their type, or for types in r the third letter as a capital: reL(eased), reN(ewed). */
 export const kinds = {
   held: 0x68,
   error: 0x65,
@@ -21,25 +21,25 @@ export const kinds = {
 const R = 0x72;
 const CAPITAL = 0xdf;
 
-/** `kind` is one of `kinds`; the payload stands in `bytes` from `from` to `to` until this returns. */
+/** `kind` is one of `kinds`. The payload is in `bytes` from `from` to `to`, and only valid until this returns. */
 export type OnReply = (kind: number, bytes: Buffer, from: number, to: number) => void;
 
 /**
- * Finds the messages in what a server sends, in pieces of any size, and their kind, without decoding any: parsing would
- * cost the generator more than answering costs the server.
+ * Finds the messages in what a server sends, which arrives in pieces of any size, and their kinds. It does not decode them: parsing
+ * would cost the generator more than answering costs the server.
  */
 export class ReplyReader {
-  /** Each is owed a pong. */
+  /** Pings that were received. Each must be answered by a pong. */
   pings = 0;
   readonly #onReply: OnReply;
-  /** The beginning of a frame whose end is still to come. */
+  /** The beginning of an incomplete frame. */
   #rest: Buffer | undefined;
 
   constructor(onReply: OnReply) {
     this.#onReply = onReply;
   }
 
-  /** @param length how much of the chunk counts */
+  /** @param length where the data in the chunk ends */
   feed(chunk: Buffer, length: number, from = 0): void {
     if (this.#rest === undefined) this.#read(chunk, from, length);
     else {
@@ -66,7 +66,7 @@ export class ReplyReader {
       this.#message((bytes[at] ?? 0) & 0x0f, bytes, payload, payload + length);
       at = payload + length;
     }
-    // Copied, for the chunk is read into again.
+    // Copied, because the next read overwrites the chunk.
     if (at < end) this.#rest = Buffer.from(bytes.subarray(at, end));
   }
 
@@ -78,14 +78,14 @@ export class ReplyReader {
 
 function kindOf(bytes: Buffer, from: number): number {
   const at = from + TYPE.length;
-  // All letters of what stands before would be the same work again for each message: the last one tells.
+  // Only the quotes around the type are checked, because comparing everything before it for each message would take too long.
   if (bytes[at - 1] !== QUOTE || bytes[from + 1] !== QUOTE)
     throw new Error(`the type of a reply is not where it was: ${bytes.toString('latin1', from, from + 60)}`);
   const letter = bytes[at] ?? 0;
   return letter === R ? (bytes[at + 2] ?? 0) & CAPITAL : letter;
 }
 
-/** The number that a template wrote as the frame's id. */
+/** The number that a template has written as the id of the frame. */
 export function idOf(bytes: Buffer, from: number): number {
   let id = 0;
   for (let at = valueAfter(ID, bytes, from); bytes[at] !== QUOTE; at++)
@@ -93,13 +93,13 @@ export function idOf(bytes: Buffer, from: number): number {
   return id;
 }
 
-/** Of an error. */
+/** The code of an error. */
 export function codeOf(bytes: Buffer, from: number): string {
   const at = valueAfter(CODE, bytes, from);
   return bytes.toString('latin1', at, bytes.indexOf(QUOTE, at));
 }
 
-/** Fields stand in the order of the schema, near the beginning: a search that begins there ends there. */
+/** The fields that are looked for are near the beginning, in the order of the schema, so a search is short. */
 function valueAfter(field: Buffer, bytes: Buffer, from: number): number {
   const at = bytes.indexOf(field, from + TYPE.length);
   if (at < 0) throw new Error(`a reply without ${field}: ${bytes.toString('latin1', from, from + 60)}`);

@@ -1,6 +1,6 @@
 const STEPS = 65_536;
 
-/** Numbers from 0 on, the first ones often: the nth comes 1/n as often as the first. */
+/** Random numbers from 0 on: the nth comes 1/n as often as the first. */
 export class Zipf {
   readonly #table: Int32Array;
 

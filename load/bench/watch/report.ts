@@ -4,16 +4,16 @@ import type { RateResult, RoundResult } from './round.ts';
 import type { Joined, Watched } from './side.ts';
 import type { Size } from './size.ts';
 
-/** What must hold: ratios, and what depends on the code rather than on the machine. */
+/** The bars: ratios, and values that depend on the code and not on the machine. */
 export const bars = {
   deliveriesRatio: 0.9,
   residentKibEach: 6,
-  /** One a tick of 25 ms. */
+  /** One for each tick of 25 ms. */
   framesPerS: 40,
   loads: 1,
 } as const;
 
-/** Of all rounds: medians, but of everything that must never happen the worst. */
+/** Medians of all rounds; of what must never happen, the worst round. */
 export function rowsOf(rounds: readonly RoundResult[], { watchers }: Size): Row[] {
   const byRate = rounds[0]?.rates.map((_, i) => rounds.flatMap(({ rates }) => rates[i] ?? [])) ?? [];
   return [...joinRows(rounds, watchers), ...byRate.flatMap(rateRows)];
@@ -78,7 +78,7 @@ function rateRows(results: readonly RateResult[]): Row[] {
     ours: percentileOf(({ oursMs }) => oursMs, share),
     beside: percentileOf(({ bareMs }) => bareMs, share),
   });
-  // One change a second leaves the server next to idle: a ratio of what is left would say nothing.
+  // At one change a second the server is nearly idle, and a ratio would mean nothing.
   const barred = first.perS > 1;
   return [
     {

@@ -17,11 +17,11 @@ import {
 import { type Phase, phases, type Size } from './size.ts';
 
 export interface Loads {
-  /** Times that the server built the map: by its own count, by reads of Redis' records, by statements of Postgres. */
+  /** How often the server built the map: by its own metric, by reads in Redis, and by statements in PostgreSQL. */
   readonly mapLoads: number;
   readonly redisLoads: number;
   readonly showReads: number;
-  /** Everything meanwhile, sweeps and looks included. */
+  /** All scripts meanwhile, including those of sweeps and looks. */
   readonly redisScripts: number;
   readonly postgresReads: number;
 }
@@ -29,11 +29,11 @@ export interface Loads {
 export interface RateResult {
   readonly perS: number;
   readonly watchers: number;
-  /** As they came about. */
+  /** The rate that was really reached. */
   readonly changesPerS: number;
   readonly ours: Watched;
   readonly bare: Watched;
-  /** Change to screen, every sample. */
+  /** All samples from a change to the screen. */
   readonly oursMs: readonly number[];
   readonly bareMs: readonly number[];
 }
@@ -46,9 +46,9 @@ export interface RoundResult {
 
 export interface Show {
   readonly id: string;
-  /** Changed by the generator. */
+  /** Seats that the generator changes. */
   readonly busy: readonly string[];
-  /** Held and released by the observer. */
+  /** Seats that the observer holds and releases. */
   readonly observed: readonly string[];
 }
 
@@ -68,7 +68,7 @@ interface Stage {
   readonly changing: Omit<ChangesOptions, 'perS'>;
 }
 
-/** Fresh servers, so that memory of an earlier round does not count as already there. */
+/** Plays one round on new servers: one that already had memory from an earlier round would seem to need less. */
 export async function round(options: RoundOptions): Promise<RoundResult> {
   const { services, show, size, say } = options;
   const closers = options.closers.opened(new Closers(), (opened) => opened.close());
@@ -119,7 +119,7 @@ async function openStage({ services, show, flags }: RoundOptions, closers: Close
   };
 }
 
-/** On another show, so that the load of the measured one is still to come. */
+/** Uses another show, so that the map of the measured show is not loaded yet. */
 async function warmUp({ ours, bare }: Stage): Promise<void> {
   for (const side of [ours, bare]) {
     await side.crowd.call('join', { ...side.address, showId: 'demo', count: 50 });
@@ -127,7 +127,7 @@ async function warmUp({ ours, bare }: Stage): Promise<void> {
   }
 }
 
-/** Half of the sampled watchers; called before the crowd joins and after. */
+/** Starts half of the sampled watchers. Called before and after the crowd joins. */
 function observe({ observer, address }: Side, show: Show) {
   return observer.call('observe', { ...address, showId: show.id, watchers: halfOfTheSampled });
 }
@@ -139,7 +139,7 @@ async function watchPhase(
 ): Promise<Omit<RateResult, 'watchers'>> {
   const { ours, bare, changes, changing } = stage;
   const { windowMs } = size;
-  // The first of it warms up and is not looked at.
+  // To warm up; not measured.
   await changeFor(stage, perS, windowMs / 3);
   const changesBefore = await changes.call('stop');
   await ours.observer.call('record');
@@ -151,7 +151,7 @@ async function watchPhase(
 
   const forMs = seen ? size.seeMs : 0;
   const seeing = { showId: show.id, seatIds: show.observed, forMs };
-  // One change a second is what the observer itself does.
+  // At one change a second, the observer itself makes the changes.
   if (perS > 1 && seen) await changes.call('start', { ...changing, perS });
   const oursMs = await ours.observer.call('see', { ...seeing, bare: false });
   await changes.call('stop');

@@ -33,9 +33,9 @@ export interface Joined {
   readonly snapshotBytes: number;
   readonly serverCpuMs: number;
   readonly generatorCpuMs: number;
-  /** Above what the process took before the crowd came, garbage collected, without the young generation. */
+  /** Growth of memory since before the crowd joined, after a garbage collection, without the young generation. */
   readonly residentKibEach: number;
-  /** Of the process, when all were there. */
+  /** The young generation of the process when all had joined. */
   readonly youngKib: number;
   readonly heapKibEach: number;
 }
@@ -74,14 +74,14 @@ export interface Watched {
   readonly deliveries: number;
   readonly serverCpuMs: number;
   readonly deliveriesPerCpuS: number;
-  /** Of the watcher that got the most, per second. */
+  /** Frames per second of the watcher that got the most. */
   readonly framesPerWatcherPerS: number;
   readonly bytesPerFrame: number;
   readonly generatorCpuMs: number;
   readonly wallMs: number;
 }
 
-/** What `changing` costs the server, until the last frame of it has reached the crowd. */
+/** Measures what `changing` costs the server, until its last frame has reached the crowd. */
 export async function watchWhile(side: Side, changing: () => Promise<unknown>): Promise<Watched> {
   const { server, crowd } = side;
   await crowd.call('refresh');
@@ -111,7 +111,7 @@ export async function watchWhile(side: Side, changing: () => Promise<unknown>): 
   };
 }
 
-/** Until nothing has come for longer than a tick and a nap. */
+/** Waits until nothing has arrived for longer than a tick and a nap. */
 async function countQuiet({ crowd }: Side) {
   for (let before = await crowd.call('count'); ; ) {
     await pause(napMs * 3);
@@ -121,11 +121,11 @@ async function countQuiet({ crowd }: Side) {
   }
 }
 
-/** So many stay; the server has noticed that the others left. */
+/** Has all but `keep` watchers leave, and waits until the server has noticed. */
 export async function thinOut({ crowd, server }: Side, keep: number): Promise<void> {
   await crowd.call('leave', { keep });
   await server.call('settle');
 }
 
-/** The same number of sampled watchers came before the crowd as after it: frames reach them first and last. */
+/** Half of the sampled watchers join before the crowd and half after it, because frames reach those first and these last. */
 export const halfOfTheSampled = sampledWatchers / 2;

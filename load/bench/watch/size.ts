@@ -1,17 +1,17 @@
-/** How large a run is. Everything that a figure depends on stands in the results beside it. */
+/** How large a run is. It is written to the results, because the figures depend on it. */
 export interface Size {
   readonly rounds: number;
   readonly seats: number;
-  /** Join, sit idle, watch one change a second, and more than one core can send. */
+  /** Watchers that join, are idle, watch one change a second, and then more than one core can send. */
   readonly watchers: number;
-  /** Stay for the rest: so many that one core can send a frame to each of them in every tick. */
+  /** How many of them stay for the rest: so few that one core can send each a frame in every tick. */
   readonly busyWatchers: number;
   /** How long each rate is watched. */
   readonly windowMs: number;
   readonly seeMs: number;
 }
 
-/** Of the crowd's process alone: the sampled ones are on top. */
+/** Numbers of watchers do not include the sampled ones. */
 export const full: Size = {
   rounds: 3,
   seats: 20_000,
@@ -33,11 +33,11 @@ export interface Phase {
   /** Changes per second. */
   readonly perS: number;
   readonly crowd: 'all' | 'busy';
-  /** Whether the time to the screen is taken too: where sockets queue up, it would be the queue's. */
+  /** Whether the time to the screen is measured: not if frames queue before sockets, because that would measure the queue. */
   readonly seen: boolean;
 }
 
-/** In this order: the crowd only shrinks. */
+/** In an order in which the crowd only shrinks. */
 export const phases: readonly Phase[] = [
   { perS: 1, crowd: 'all', seen: true },
   { perS: 100, crowd: 'all', seen: false },

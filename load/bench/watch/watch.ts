@@ -7,7 +7,7 @@ import { full, quick, type Size } from './size.ts';
 const BUSY_SEATS = 4_000;
 const OBSERVED_SEATS = 40;
 
-/** What watching costs, beside uWebSockets.js alone. */
+/** Measures what watching costs, compared with uWebSockets.js alone. */
 async function watch(context: BenchContext): Promise<BenchResult> {
   const size = context.quick ? quick : full;
   context.say('starting PostgreSQL and Redis');
