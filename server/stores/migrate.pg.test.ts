@@ -10,6 +10,16 @@ let database: TestDatabase;
 let connection: PostgresConnection;
 
 const query = (text: string): Promise<Row[]> => connection.query(text, [], 5_000);
+const ours = sqlFiles('functions').map(({ name }) => name);
+/** Those of `sql/functions`, of any version, and what stands in their place. */
+const functions = async (): Promise<unknown[]> => {
+  const rows = await query(
+    "SELECT proname FROM pg_proc WHERE proname ~ '^(confirm|refund)_booking' ORDER BY proname",
+  );
+  return rows.map((row) => row['proname']);
+};
+const drop = (names: readonly string[]): Promise<void> =>
+  connection.script(names.map((name) => `DROP FUNCTION ${name}`).join(';'), 5_000);
 
 beforeEach(async () => {
   database = await createEmptyDatabase();
@@ -62,24 +72,39 @@ test('the functions of another version are left alone: its servers go on beside 
   const signature = '(text, double precision, uuid[], uuid[], text[], text[], integer[], uuid[])';
   const theirs = `CREATE FUNCTION confirm_bookings${signature} RETURNS text LANGUAGE sql AS $$ SELECT 'theirs' $$`;
   await migrate({ url: database.url, log });
-  await query(
-    "UPDATE schema_files SET name = 'refund_booking_of_another' WHERE name LIKE 'refund_booking_%'",
-  );
+  await drop(ours);
   await connection.script(theirs, 5_000);
-  await query("INSERT INTO schema_files (folder, name, digest) VALUES ('functions', 'confirm_bookings', '')");
 
   await migrate({ url: database.url, log });
 
   const nothing = "('', 0, '{}', '{}', '{}', '{}', '{}', '{}')";
   expect(await query(`SELECT confirm_bookings${nothing} AS whose`)).toEqual([{ whose: 'theirs' }]);
-  const named = await query("SELECT name FROM schema_files WHERE folder = 'functions' ORDER BY name");
-  expect(named.map((row) => row['name'])).toEqual(
-    [
-      'confirm_bookings',
-      'refund_booking_of_another',
-      ...sqlFiles('functions').map(({ name }) => name),
-    ].sort(),
-  );
+  expect(await functions()).toEqual(['confirm_bookings', ...ours]);
+});
+
+test('a function that was dropped, or stands in another schema, is made at the next start', async () => {
+  await migrate({ url: database.url, log });
+  const [first, second] = ours;
+  await drop([`${first}`]);
+  await connection.script(`CREATE SCHEMA elsewhere; ALTER FUNCTION ${second} SET SCHEMA elsewhere`, 5_000);
+
+  await migrate({ url: database.url, log });
+
+  await connection.script('DROP SCHEMA elsewhere CASCADE', 5_000);
+  expect(await functions()).toEqual(ours);
+});
+
+test('a schema that is up to date is only read', async () => {
+  await migrate({ url: database.url, log });
+  const changed = async () =>
+    await query(
+      'SELECT (SELECT max(xmin::text::bigint) FROM pg_proc) AS function, (SELECT max(run_at) FROM schema_files) AS file',
+    );
+  const before = await changed();
+
+  await migrate({ url: database.url, log });
+
+  expect(await changed()).toEqual(before);
 });
 
 test('a schema from a newer server is refused, and left as it is', async () => {
@@ -87,11 +112,11 @@ test('a schema from a newer server is refused, and left as it is', async () => {
   await query(
     "INSERT INTO schema_files (folder, name, digest) VALUES ('migrations', '9999_of_tomorrow', '')",
   );
-  await query("DELETE FROM schema_files WHERE folder = 'functions'");
+  await drop(ours);
 
   await expect(migrate({ url: database.url, log })).rejects.toThrow(SchemaTooNew);
   await expect(migrate({ url: database.url, log })).rejects.toThrow(/9999_of_tomorrow.*newer server/);
-  expect(await query("SELECT name FROM schema_files WHERE folder = 'functions'")).toEqual([]);
+  expect(await functions()).toEqual([]);
 });
 
 test('a migration that fails leaves nothing behind', async () => {

@@ -24,8 +24,8 @@ const listSchemaFiles = statement('list_schema_files');
 const recordSchemaFile = statement('record_schema_file');
 
 type Folder = 'migrations' | 'functions';
-const recorded = z.array(z.object({ folder: z.string(), name: z.string() }));
-type Recorded = z.infer<typeof recorded>;
+const found = z.array(z.object({ folder: z.string(), name: z.string() }));
+type Found = z.infer<typeof found>;
 
 /**
  * Brings the database's schema up to date: missing migrations in order, then this version's functions. One transaction
@@ -43,9 +43,9 @@ export async function migrate({ url, log }: { readonly url: string; readonly log
     await connection.script('BEGIN', STEP_DEADLINE_MS);
     await run(lockSchema);
     await run(createSchemaFiles);
-    const done = recorded.parse(await run(listSchemaFiles));
-    refuseNewer(done);
-    for (const { folder, file } of pending(done)) {
+    const there = found.parse(await run(listSchemaFiles));
+    refuseNewer(there);
+    for (const { folder, file } of missing(there)) {
       await connection.script(file.text, STEP_DEADLINE_MS);
       await run(recordSchemaFile, folder, file.name, digestOf(file.text));
       log.info({ folder, name: file.name }, 'schema file run');
@@ -57,18 +57,18 @@ export async function migrate({ url, log }: { readonly url: string; readonly log
   }
 }
 
-function refuseNewer(done: Recorded): void {
+function refuseNewer(there: Found): void {
   const known = sqlFiles('migrations').map(({ name }) => name);
-  const foreign = done.find(({ folder, name }) => folder === 'migrations' && !known.includes(name));
+  const foreign = there.find(({ folder, name }) => folder === 'migrations' && !known.includes(name));
   if (foreign !== undefined) throw new SchemaTooNew(foreign.name, known.at(-1) ?? 'none');
 }
 
-/** A migration never changes, and a function that does gets another name: so the name says whether a file was run. */
-function pending(done: Recorded): { folder: Folder; file: SqlFile }[] {
+/** A migration never changes, and a function that does gets another name: so names say what is there. */
+function missing(there: Found): { folder: Folder; file: SqlFile }[] {
   const all = (['migrations', 'functions'] as const).flatMap((folder) =>
     sqlFiles(folder).map((file) => ({ folder, file })),
   );
   return all.filter(
-    ({ folder, file }) => !done.some((row) => row.folder === folder && row.name === file.name),
+    ({ folder, file }) => !there.some((row) => row.folder === folder && row.name === file.name),
   );
 }

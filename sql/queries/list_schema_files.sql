@@ -1,2 +1,4 @@
--- The files that were run.
-SELECT folder, name FROM schema_files
+-- The migrations that were run, and the functions that exist in the schema in use: one that was dropped is to be made again.
+SELECT folder, name FROM schema_files WHERE folder = 'migrations'
+UNION ALL
+SELECT 'functions', proname FROM pg_proc WHERE pronamespace = current_schema()::regnamespace
