@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { clientFrame, limits, seatLockBody } from '../protocol/index.ts';
 import { readConfig } from './config.ts';
@@ -6,6 +8,7 @@ import {
   limitRelations,
   loadLimits,
   mapLimits,
+  poolSizes,
   sessionLimits,
   showBody,
   smallBody,
@@ -94,6 +97,16 @@ it('what is taken has a place to wait in', () => {
   expect(loadLimits.maxConfirmsWaiting).toBeLessThanOrEqual(loadLimits.maxConfirmsUnderWay);
   expect(mapLimits.maxSeats).toBeGreaterThanOrEqual(limits.maxSeatsPerShow);
   expect(mapLimits.readDeadlineMs).toBeLessThanOrEqual(mapLimits.watchDeadlineMs);
+});
+
+it('a show that is taken waits for no other; OPERATIONS.md counts the connections', () => {
+  expect(poolSizes.create).toBeGreaterThanOrEqual(httpLimits.maxShowsUnderWay);
+  const operations = readFileSync(fileURLToPath(new URL('OPERATIONS.md', import.meta.url)), 'utf8');
+  const told = [...operations.matchAll(/(?:at most|and) (\d+) connections/g)].map(([, count]) =>
+    Number(count),
+  );
+  const all = Object.values<number>(poolSizes).reduce((sum, size) => sum + size);
+  expect(told).toEqual([all, all, all]);
 });
 
 it('new holds are refused long before any confirm is', () => {

@@ -116,6 +116,15 @@ export const mapLimits = {
   readDeadlineMs: 2_000,
 } as const;
 
+/** Connections of each pool to PostgreSQL, which are also its calls under way. OPERATIONS.md names their sum. */
+export const poolSizes = {
+  reads: 4,
+  /** Few, because one confirm call carries a batch, and PostgreSQL does more with fewer at a time. */
+  confirms: 4,
+  /** One for each show that may be under way: behind a large one, which may take 30 s, a small one would miss its deadline. */
+  create: httpLimits.maxShowsUnderWay,
+} as const;
+
 /** Deadlines of the calls to PostgreSQL that have no setting, including the wait for a connection. */
 export const callDeadlines = {
   /** To find or to refund a booking. */

@@ -9,7 +9,7 @@ import type { Config } from './config.ts';
 import { Feed } from './feed/feed.ts';
 import { Leases } from './leases/leases.ts';
 import { OwnLeases } from './leases/own-leases.ts';
-import { callDeadlines, loadLimits } from './limits.ts';
+import { callDeadlines, loadLimits, poolSizes } from './limits.ts';
 import type { Log } from './observability/log.ts';
 import { createMetrics, type LeaseEnd, type Metrics } from './observability/metrics.ts';
 import { batchObserver, poolObserver, stepObserver } from './observability/observers.ts';
@@ -36,10 +36,6 @@ export interface Rooms {
   readonly seatMaps: SeatMaps;
   readonly readiness: () => Promise<Readiness>;
 }
-
-/** Few: one confirm call carries a batch, and Postgres does more with fewer at a time. */
-const CONFIRM_CONNECTIONS = 4;
-const READ_CONNECTIONS = 4;
 
 const clock = statement('clock');
 
@@ -68,10 +64,10 @@ export async function openRooms(
   const pools = closers.opened<PostgresPool[]>([], (all, leftMs) =>
     Promise.all(all.map((pool) => pool.close(leftMs))),
   );
-  const openPool = (name: string, size: number, timeoutMs: number) => {
+  const openPool = (name: keyof typeof poolSizes, timeoutMs: number) => {
     const timeouts = { statementTimeoutMs: timeoutMs, lockTimeoutMs };
     const observer = poolObserver(metrics, name, (error) => failureKind(error) ?? 'refused');
-    const limits = { size, maxWaiting: loadLimits.maxCallsWaiting };
+    const limits = { size: poolSizes[name], maxWaiting: loadLimits.maxCallsWaiting };
     const options = { url: config.databaseUrl, log, observer, ...limits, ...timeouts };
     const pool = openPostgres(options);
     pools.push(pool);
@@ -79,10 +75,10 @@ export async function openRooms(
     metrics.postgresWaiting.readFrom(name, () => pool.waiting);
     return pool;
   };
-  const reads = openPool('reads', READ_CONNECTIONS, statementTimeoutMs);
-  const confirms = openPool('confirms', CONFIRM_CONNECTIONS, statementTimeoutMs);
-  // A large show takes seconds to write: these calls have a connection and a time of their own.
-  const createPool = openPool('create', 1, callDeadlines.showMs(wire.maxSeatsPerShow));
+  const reads = openPool('reads', statementTimeoutMs);
+  const confirms = openPool('confirms', statementTimeoutMs);
+  // A large show takes seconds to write: these calls have connections and a time of their own.
+  const createPool = openPool('create', callDeadlines.showMs(wire.maxSeatsPerShow));
   const catalogue = new Catalogue(reads, { deadlineMs: statementTimeoutMs, createPool });
 
   const seatVersions = (showId: string) => catalogue.seatVersions(showId);

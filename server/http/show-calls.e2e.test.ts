@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errorBody, readyzResponse, showResponse, showSummary, showsResponse } from '../../protocol/index.ts';
+import { PostgresConnection } from '../stores/postgres-connection.ts';
 import { expectFault, type HttpKit, openHttpKit } from './http-kit.ts';
 
 let kit: HttpKit;
@@ -44,6 +45,40 @@ describe('the catalogue', () => {
     expect(showResponse.parse(read.body).seats).toEqual(seats);
     expect(read.headers.get('content-length')).toBe(String(Buffer.byteLength(read.text)));
   });
+
+  it('makes a small show while a large one is being written', async () => {
+    const none = { statementTimeoutMs: 0, lockTimeoutMs: 0 };
+    const stranger = await PostgresConnection.open({ url: kit.config.databaseUrl ?? '', ...none }, 5_000);
+    const query = (text: string) => stranger.query(text, [], 5_000);
+    const make = (id: string, seats: readonly string[]) =>
+      kit.call('/shows', { body: { id, name: id, seats }, admin: true });
+    try {
+      // A trigger that waits stands for what makes a large show slow.
+      await stranger.script(
+        `CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS
+          $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$;
+        CREATE TRIGGER dawdle BEFORE INSERT ON shows FOR EACH ROW WHEN (NEW.id = 'large') EXECUTE FUNCTION dawdle();
+        SELECT pg_advisory_lock(1)`,
+        5_000,
+      );
+      const large = make(
+        'large',
+        Array.from({ length: 100_000 }, (_, i) => `S${i}`),
+      );
+      const waiting = () =>
+        query(
+          "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = " +
+            '(SELECT oid FROM pg_database WHERE datname = current_database())',
+        );
+      await expect.poll(waiting, { timeout: 15_000 }).toHaveLength(1);
+
+      expect(await make('small', ['A1'])).toMatchObject({ status: 201 });
+      await query('SELECT pg_advisory_unlock(1)');
+      expect(await large).toMatchObject({ status: 201 });
+    } finally {
+      await stranger.close();
+    }
+  }, 60_000);
 
   it('tells whether a client has the latest', async () => {
     const show = await kit.newShow();
