@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { openPostgres } from '../stores/postgres.ts';
+import { sqlFiles } from '../stores/sql-files.ts';
 import { confirmOf, log, openTestPostgres, type TestPostgres, testBookings } from './test-kit.ts';
 
 let postgres: TestPostgres;
@@ -8,6 +9,10 @@ beforeAll(async () => {
   postgres = await openTestPostgres();
 });
 afterAll(() => postgres.close());
+
+const dropFunctions = async (): Promise<void> => {
+  for (const { name } of sqlFiles('functions')) await postgres.query(`DROP FUNCTION ${name}`);
+};
 
 test('without an answer from Redis the session’s own record decides; a repeat is still recognised', async () => {
   const { bookings, leases } = testBookings(postgres);
@@ -118,6 +123,34 @@ test('a backend killed under a confirm: the outcome is unknown, nothing is settl
   expect(await postgres.rowsOf(confirm)).toEqual([]);
 
   await postgres.query('DROP TRIGGER dawdle ON bookings');
+  expect(await bookings.confirm(confirm)).toMatchObject({ ok: true, replayed: false });
+});
+
+test('functions that are missing are made by whoever calls them', async () => {
+  const { bookings } = testBookings(postgres);
+  const shows = await Promise.all([postgres.show(), postgres.show(), postgres.show()]);
+  const confirms = (seatId: string) => shows.map((showId) => confirmOf(showId, [seatId]));
+  const before = confirms('A1');
+  const confirmAll = (all: typeof before) => Promise.all(all.map((confirm) => bookings.confirm(confirm)));
+  await confirmAll(before);
+
+  await dropFunctions();
+  expect(await confirmAll(confirms('A2'))).toMatchObject(shows.map(() => ({ ok: true })));
+  await dropFunctions();
+  const refunds = await Promise.all(before.map(({ requestId }) => bookings.refund(requestId)));
+  expect(refunds).toMatchObject(shows.map(() => ({ ok: true })));
+});
+
+test('a function that cannot be made leaves nothing behind, and is made when it can be', async () => {
+  const { bookings } = testBookings(postgres);
+  const confirm = confirmOf(await postgres.show(), ['A1']);
+  await dropFunctions();
+  // As while a backup is restored.
+  await postgres.query('ALTER TABLE booking_requests RENAME TO elsewhere');
+  await expect(bookings.confirm(confirm)).rejects.toMatchObject({ code: '42883' });
+  expect(await postgres.query("SELECT FROM pg_proc WHERE proname ~ '^(confirm|refund)_booking'")).toEqual([]);
+
+  await postgres.query('ALTER TABLE elsewhere RENAME TO booking_requests');
   expect(await bookings.confirm(confirm)).toMatchObject({ ok: true, replayed: false });
 });
 

@@ -100,7 +100,9 @@ export class ConfirmCall {
     const minted = requests.map(({ seatIds }) => seatIds.map(() => mintBookingId()));
     const wanted = wantedSeats(requests, minted);
     const parameters = [showId, beginBeforeMs + this.#offsetMs, ...arraysOf(requests, wanted)];
-    const rows = await this.#pool.query(confirmBookings, parameters, { deadlineMs: endsMs - monotonicMs() });
+    const rows = await this.#pool.callFunction(confirmBookings, parameters, {
+      deadlineMs: endsMs - monotonicMs(),
+    });
     const all = allBooked.safeParse(rows);
     if (all.success) {
       const [{ seat_versions: versions, clock_ms: clockMs }] = all.data;

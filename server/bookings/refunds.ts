@@ -31,7 +31,7 @@ export class Refunds {
   /** Makes the seats available again, once. The versions returned are the current ones, to be announced. */
   async refund(requestId: string): Promise<Outcome<{ showId: string; versions: SeatVersion[] }>> {
     try {
-      const rows = await this.#pool.query(refundBooking, [requestId], deadline);
+      const rows = await this.#pool.callFunction(refundBooking, [requestId], deadline);
       const seats = z.array(refundRow).parse(rows);
       const showId = seats[0]?.show_id;
       if (showId === undefined) return { ok: false, fault: fault('unknown_booking') };

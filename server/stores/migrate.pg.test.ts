@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createLog } from '../observability/log.ts';
 import { createEmptyDatabase, type TestDatabase } from '../test/harness/services.ts';
-import { migrate, SchemaTooNew } from './migrate.ts';
+import { makeFunctions, migrate, SchemaTooNew } from './migrate.ts';
 import { PostgresConnection, type Row } from './postgres-connection.ts';
 import { sqlFiles, sqlPath, statement } from './sql-files.ts';
 
@@ -117,6 +117,10 @@ test('a schema from a newer server is refused, and left as it is', async () => {
   await expect(migrate({ url: database.url, log })).rejects.toThrow(SchemaTooNew);
   await expect(migrate({ url: database.url, log })).rejects.toThrow(/9999_of_tomorrow.*newer server/);
   expect(await functions()).toEqual([]);
+
+  // A server that ran before goes on.
+  await makeFunctions({ url: database.url, log });
+  expect(await functions()).toEqual(ours);
 });
 
 test('a migration that fails leaves nothing behind', async () => {

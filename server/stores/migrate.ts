@@ -27,12 +27,25 @@ type Folder = 'migrations' | 'functions';
 const found = z.array(z.object({ folder: z.string(), name: z.string() }));
 type Found = z.infer<typeof found>;
 
+interface Database {
+  readonly url: string;
+  readonly log: Log;
+}
+
 /**
  * Brings the database's schema up to date: missing migrations in order, then this version's functions. One transaction
  * under one lock, so any number of servers may start at once on an empty database. If it is up to date, it is only read.
  * Rejects with `SchemaTooNew`, or as `PostgresConnection` does.
  */
-export async function migrate({ url, log }: { readonly url: string; readonly log: Log }): Promise<void> {
+export const migrate = (database: Database): Promise<void> => bringUp(database, ['migrations', 'functions']);
+
+/**
+ * Makes those of this version's functions that are missing, in the same way. A server that runs makes nothing else: what it
+ * misses of tables may be on its way from a backup.
+ */
+export const makeFunctions = (database: Database): Promise<void> => bringUp(database, ['functions']);
+
+async function bringUp({ url, log }: Database, folders: readonly Folder[]): Promise<void> {
   const connection = await PostgresConnection.open(
     { url, statementTimeoutMs: 0, lockTimeoutMs: 0 },
     CONNECT_DEADLINE_MS,
@@ -44,8 +57,8 @@ export async function migrate({ url, log }: { readonly url: string; readonly log
     await run(lockSchema);
     await run(createSchemaFiles);
     const there = found.parse(await run(listSchemaFiles));
-    refuseNewer(there);
-    for (const { folder, file } of missing(there)) {
+    if (folders.includes('migrations')) refuseNewer(there);
+    for (const { folder, file } of missing(there, folders)) {
       await connection.script(file.text, STEP_DEADLINE_MS);
       await run(recordSchemaFile, folder, file.name, digestOf(file.text));
       log.info({ folder, name: file.name }, 'schema file run');
@@ -64,10 +77,8 @@ function refuseNewer(there: Found): void {
 }
 
 /** A migration never changes, and a function that does gets another name: so names say what is there. */
-function missing(there: Found): { folder: Folder; file: SqlFile }[] {
-  const all = (['migrations', 'functions'] as const).flatMap((folder) =>
-    sqlFiles(folder).map((file) => ({ folder, file })),
-  );
+function missing(there: Found, folders: readonly Folder[]): { folder: Folder; file: SqlFile }[] {
+  const all = folders.flatMap((folder) => sqlFiles(folder).map((file) => ({ folder, file })));
   return all.filter(
     ({ folder, file }) => !there.some((row) => row.folder === folder && row.name === file.name),
   );

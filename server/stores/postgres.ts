@@ -1,8 +1,10 @@
 import { monotonicMs, withDeadline } from '../clock.ts';
 import type { Log } from '../observability/log.ts';
 import type { Address } from './addresses.ts';
+import { makeFunctions } from './migrate.ts';
 import {
   type ConnectionOptions,
+  isRefusal,
   PostgresBusy,
   PostgresConnection,
   PostgresUnavailable,
@@ -38,6 +40,8 @@ export interface PoolObserver {
   failed(error: unknown): void;
 }
 
+const UNDEFINED_FUNCTION = '42883';
+
 interface Waiter {
   readonly grant: () => void;
   readonly refuse: (error: Error) => void;
@@ -60,6 +64,7 @@ export class PostgresPool {
   #host: Address | undefined;
   #permits: number;
   #closed = false;
+  #making: Promise<void> | undefined;
   /** Closed, and its grace is over. */
   #cut = false;
   #onQuiet: () => void = () => undefined;
@@ -98,6 +103,35 @@ export class PostgresPool {
       this.#options.observer?.failed(error);
       throw error;
     }
+  }
+
+  /**
+   * `query`, of a statement that calls a function of ours. If it is missing, it is made: a worker may be of another version than
+   * the process that migrated, and functions can be dropped. Found out here, it costs a start nothing, and one without Postgres
+   * waits for nothing.
+   */
+  async callFunction(
+    ...[statement, parameters, { deadlineMs }]: Parameters<PostgresPool['query']>
+  ): Promise<Row[]> {
+    const endsMs = monotonicMs() + deadlineMs;
+    try {
+      return await this.query(statement, parameters, { deadlineMs });
+    } catch (error) {
+      if (!isRefusal(error) || error.code !== UNDEFINED_FUNCTION) throw error;
+      await this.#makeFunctions(endsMs).catch((err: unknown) => {
+        this.#options.log.error({ err, statement: statement.name }, 'a missing function cannot be made');
+        throw error;
+      });
+    }
+    return this.query(statement, parameters, { deadlineMs: endsMs - monotonicMs() });
+  }
+
+  /** Once for all that miss one at the same time. */
+  #makeFunctions(endsMs: number): Promise<void> {
+    this.#making ??= makeFunctions(this.#options).finally(() => {
+      this.#making = undefined;
+    });
+    return withDeadline(this.#making, endsMs - monotonicMs());
   }
 
   /**

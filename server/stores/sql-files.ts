@@ -29,16 +29,16 @@ const namesIn = (folder: string): string[] =>
 
 export const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
+/** Read once: a function that is made later is the one that its name was made of, whatever became of the files. */
+const functionTexts = namesIn('functions').map((name) => ({ name, text: read(`functions/${name}.sql`) }));
+
 /**
  * A function has its text's digest in its name, so that servers of two versions call each their own, on one database at the same
  * time. (One name for all lost: the version that started last made the function anew under the other's calls, which then failed
  * after they had booked.)
  */
 const functionNames: ReadonlyMap<string, string> = new Map(
-  namesIn('functions').map((name) => [
-    name,
-    `${name}_${digestOf(read(`functions/${name}.sql`)).slice(0, 8)}`,
-  ]),
+  functionTexts.map(({ name, text }) => [name, `${name}_${digestOf(text).slice(0, 8)}`]),
 );
 
 /** SQL in which functions are called, or made, by the names of their files, with those that they have in the database. */
@@ -53,8 +53,12 @@ export const statement = (name: string): SqlStatement => ({
 
 /** All files of a folder of `sql/`, by name. */
 export function sqlFiles(folder: 'migrations' | 'functions'): SqlFile[] {
-  return namesIn(folder).map((name) => ({
+  const files =
+    folder === 'functions'
+      ? functionTexts
+      : namesIn(folder).map((name) => ({ name, text: read(`${folder}/${name}.sql`) }));
+  return files.map(({ name, text }) => ({
     name: functionNames.get(name) ?? name,
-    text: withFunctionNames(read(`${folder}/${name}.sql`)),
+    text: withFunctionNames(text),
   }));
 }
