@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { patientConfirms } from './harness/app-kit.ts';
 import { POLL } from './harness/backdoor.ts';
 import { confirmOf, type Guest } from './harness/crowd.ts';
 import { call } from './harness/http.ts';
@@ -22,11 +21,6 @@ async function holding(showId: string, seatIds: string[], url = stage.app.url): 
   const client = await stage.crowd.join(url);
   await client.request<'held'>({ type: 'hold', showId, seatIds });
   return client;
-}
-
-async function confirmsUnderWay(url: string): Promise<number> {
-  const scrape = await (await fetch(`${url}/metrics`)).text();
-  return Number(/^rowlock_confirms_under_way (\d+)$/m.exec(scrape)?.[1]);
 }
 
 describe('a confirm', () => {
@@ -121,77 +115,6 @@ describe('a confirm', () => {
     expect(await client.refusal(confirm)).toMatchObject({ code: 'lease_lost' });
     expect(await client.request<'renewed'>({ type: 'heartbeat' })).toMatchObject({ lost: [] });
     await client.request<'confirmed'>(confirmOf('lost', ['A1', 'A3']));
-  });
-
-  it('under way is joined by its repeat: one execution, one answer', async () => {
-    const client = await holding('joined', ['A1', 'A2']);
-    const second = await stage.crowd.join(stage.app.url, { userId: client.userId });
-    const gate = await stage.backdoor.closeGate();
-    const confirm = confirmOf('joined', ['A1', 'A2']);
-    const ids = [client.send(confirm), client.send(confirm)];
-    await gate.reached();
-    const third = second.send(confirm);
-    // What is answered after it shows that the third one is under way too.
-    await second.request<'renewed'>({ type: 'heartbeat' });
-    await gate.open();
-    const replies = await Promise.all([...ids.map((id) => client.reply(id)), second.reply(third)]);
-    for (const reply of replies) {
-      expect(reply).toMatchObject({ type: 'confirmed', replayed: false });
-      expect({ ...reply, id: '' }).toEqual({ ...replies[0], id: '' });
-    }
-    expect(await stage.backdoor.bookings('joined')).toHaveLength(2);
-  });
-
-  it('under way, its id and seats sent by others, over both ways, is a mismatch that tells nothing of it', async () => {
-    const { url } = await stage.start(patientConfirms);
-    const client = await holding('overheard', ['A1', 'A2'], url);
-    const stranger = await stage.crowd.join(url);
-    const gate = await stage.backdoor.closeGate();
-    const confirm = confirmOf('overheard', ['A1', 'A2']);
-    const first = client.send(confirm);
-    await gate.reached();
-    const second = stranger.send(confirm);
-    const { showId: show_id, seatIds: seat_ids, requestId: request_id } = confirm;
-    const names = { show_id, seat_ids, request_id };
-    const third = call(url, '/booking/confirm', { ...names, user_id: randomUUID() });
-    // Joined by nobody, they are three.
-    await expect.poll(() => confirmsUnderWay(url), POLL).toBe(3);
-    await gate.open();
-    expect(await client.reply(first)).toMatchObject({ type: 'confirmed', replayed: false });
-    const code = 'request_mismatch';
-    const { message, ...overWebSocket } = { message: '', ...(await stranger.reply(second)) };
-    expect(overWebSocket).toEqual({ id: second, type: 'error', code, retryable: false });
-    const { status, body } = await third;
-    expect({ status, body }).toEqual({ status: 422, body: { code, message, retryable: false } });
-    const rows = await stage.backdoor.bookings('overheard');
-    expect(rows.map(({ user_id }) => user_id)).toEqual([client.userId, client.userId]);
-  });
-
-  it('on two servers at once is one confirmed, one replayed', async () => {
-    const client = await holding('twins', ['A1', 'A2']);
-    const gate = await stage.backdoor.closeGate();
-    const confirm = confirmOf('twins', ['A1', 'A2']);
-    const first = client.send(confirm);
-    await gate.reached();
-    const { userId: user_id, session } = client;
-    const { showId: show_id, seatIds: seat_ids, requestId: request_id } = confirm;
-    const twin = call(stage.other.url, '/booking/confirm', {
-      show_id,
-      seat_ids,
-      user_id,
-      request_id,
-      session,
-    });
-    // Both are at work on the lease.
-    const guards = () => stage.backdoor.redis.hget('lock:{twins}:A1', 'confirming');
-    await expect.poll(guards, POLL).toBe('2');
-    await gate.open();
-    const [mine, theirs] = [await client.reply(first), await twin];
-    expect(mine).toMatchObject({ type: 'confirmed' });
-    expect(theirs).toMatchObject({ status: 200, body: { booked_seats: seat_ids } });
-    // Usually the first; where it has waited at the gate for too long, the second one was there before it.
-    const replayed = [mine.type === 'confirmed' && mine.replayed, theirs.body['replayed']];
-    expect(replayed.sort()).toEqual([false, true]);
   });
 
   it('of a seat that a stranger has locked is busy in time; others are not, and the same requestId stays good', async () => {

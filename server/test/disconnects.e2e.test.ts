@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openStage, type TestApp, type TestStage } from './harness/app-kit.ts';
+import { openStage, patientConfirms, type TestApp, type TestStage } from './harness/app-kit.ts';
 import { Backdoor, POLL } from './harness/backdoor.ts';
 import type { TestClient } from './harness/client.ts';
 import { Crowd, confirmOf } from './harness/crowd.ts';
@@ -21,14 +21,7 @@ beforeAll(async () => {
   stage = await openStage();
   proxy = await FaultProxy.start(stage.redis.port);
   // Redis and Postgres may be slow here without being given up.
-  const patient = {
-    REDIS_TIMEOUT_MS: '2500',
-    LOCK_TIMEOUT_MS: '4000',
-    STATEMENT_TIMEOUT_MS: '5000',
-    CONFIRM_DEADLINE_MS: '6000',
-    GUARD_MS: '9000',
-    DRAIN_MS: '7000',
-  };
+  const patient = { ...patientConfirms, REDIS_TIMEOUT_MS: '2500' };
   [app, shaky, other] = await Promise.all([
     stage.start(patient),
     stage.start({ ...patient, RESUME_GRACE_MS: '800' }, { redisUrl: proxy.urlFor(stage.redis.url) }),

@@ -2,53 +2,11 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { httpLimits } from '../limits.ts';
 import { createLog } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
-import { type Sample, samplesOf } from '../observability/self-report.ts';
+import { samplesOf } from '../observability/self-report.ts';
+import { FakeWorker } from './fake-worker-kit.ts';
 import { type Duties, Supervisor } from './supervisor.ts';
 import { backoffMs, timing } from './timing.ts';
-import type { Exit, Hears, Worker } from './worker-process.ts';
-
-const noSamples = async (): Promise<Sample[] | undefined> => [];
-
-/** A worker that does what the test says, and notes what it is told. */
-class FakeWorker implements Worker {
-  readonly number: number;
-  readonly pid: number;
-  readonly hears: Hears;
-  readonly listening: Promise<void>;
-  readonly ended: Promise<Exit>;
-  told: string[] = [];
-  report = noSamples;
-  ping = async () => true;
-  listens!: () => void;
-  fails!: (reason: string) => void;
-  ends!: (exit?: Partial<Exit>) => void;
-
-  constructor(number: number, pid: number, hears: Hears) {
-    this.number = number;
-    this.pid = pid;
-    this.hears = hears;
-    this.ended = new Promise((resolve) => {
-      this.ends = (exit) => resolve({ code: null, signal: null, ...exit });
-    });
-    this.listening = new Promise((resolve, reject) => {
-      this.listens = resolve;
-      this.fails = (reason) => {
-        reject(new Error(reason));
-        this.ends({ code: 1 });
-      };
-    });
-    this.listening.catch(() => undefined);
-  }
-
-  drain(): void {
-    this.told.push('drain');
-  }
-
-  kill(): void {
-    this.told.push('kill');
-    this.ends({ signal: 'SIGKILL' });
-  }
-}
+import type { Hears } from './worker-process.ts';
 
 const supervisors: Supervisor[] = [];
 let workers: FakeWorker[] = [];
@@ -97,7 +55,7 @@ const nth = (n: number): FakeWorker => {
   return worker;
 };
 const until = (n: number) => expect.poll(() => workers.length, { interval: 1 }).toBe(n);
-/** Whatever was going to happen by itself has happened. */
+/** Lets everything happen that happens by itself. */
 const turn = () => new Promise((resolve) => setTimeout(resolve, 20));
 
 it('has started when all listen', async () => {
@@ -224,7 +182,7 @@ it('restarts one after the other: the successor listens before its predecessor i
   await expect.poll(() => nth(2).told).toEqual(['drain']);
   nth(2).ends({ code: 0 });
   await restart;
-  // Nobody was lost, and those that took over are looked after.
+  // No worker counts as lost, and the successors are replaced when they end.
   expect(await supervisor.scrape()).toContain('rowlock_workers_lost_total 0');
   nth(3).ends();
   await until(5);
@@ -260,7 +218,7 @@ it('leaves a place alone that a restart filled while it waited to', async () => 
   nth(1).ends();
   await until(3);
   nth(3).fails('no Redis');
-  // It waits, and the restart is there first: no timer runs in between.
+  // The supervisor waits before it starts another worker. The restart comes first, because no timer runs in between.
   await new Promise(process.nextTick);
   const restart = supervisor.restart();
   nth(4).listens();
@@ -286,13 +244,13 @@ it('kills who does not drain in time, and says so', async () => {
 
 it('kills one that is silent for long, and starts another', async () => {
   await started({ times: { ...timing, hearEveryMs: 5, hangsAfter: 3, backoff: quick } });
-  // Its stores are silent, so its reports come too late; that is no hang.
+  // The reports come too late because the stores are silent. That is no hang.
   nth(1).report = async () => undefined;
   nth(2).ping = async () => false;
   await until(3);
   expect(nth(2).told).toEqual(['kill']);
   expect(nth(3).number).toBe(2);
-  // One that still starts is not expected to answer.
+  // A worker that is still starting need not answer.
   nth(3).ping = async () => false;
   await turn();
   await turn();
@@ -315,13 +273,13 @@ it('shows the sum of those that answer, and of what the others once said', async
   expect(alone).toContain('rowlock_connections 3\n');
   expect(alone).toContain('rowlock_workers 1\n');
   expect(alone).toContain('rowlock_connections_opened_total 7\n');
-  // Its last words are heard although it is on its way out.
+  // The last samples of a worker count although it is draining.
   metrics[1]?.connectionsOpened.inc(10);
   nth(2).hears.last(nth(2), await samplesOf(metrics[1]?.registry ?? createMetrics().registry));
   nth(2).ends({ code: 0 });
   await until(3);
   expect(await supervisor.scrape()).toContain('rowlock_connections_opened_total 17\n');
-  // What comes after its end does not count once more.
+  // Samples that come after its end are not counted again.
   nth(2).hears.last(nth(2), await samplesOf(metrics[1]?.registry ?? createMetrics().registry));
   expect(await supervisor.scrape()).toContain('rowlock_connections_opened_total 17\n');
 });

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -26,7 +26,7 @@ export class Faults {
   isMarked: ((request: Buffer) => boolean) | undefined;
   ambush: Ambush | undefined;
   readonly #blocked = new Set<Direction>();
-  #healed = new AbortController();
+  #healed = healing();
 
   block(directions: readonly Direction[]): void {
     for (const direction of directions) this.#blocked.add(direction);
@@ -40,13 +40,20 @@ export class Faults {
     this.ambush = undefined;
     this.#blocked.clear();
     this.#healed.abort();
-    this.#healed = new AbortController();
+    this.#healed = healing();
   }
 
   /** Resolves when this direction is open. */
   async open(direction: Direction): Promise<void> {
     while (this.#blocked.has(direction)) await once(this.#healed.signal, 'abort');
   }
+}
+
+/** Aborted when the faults end. Each pipe of each connection may wait for that. */
+function healing(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 /** One connection through the proxy: two pipes, each in order. */
