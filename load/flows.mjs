@@ -1,4 +1,4 @@
-// Artillery's own bundler makes CommonJS of a TypeScript processor, which this project cannot load: tsx runs it as it is.
+// Loaded by tsx, because Artillery would bundle a TypeScript processor as CommonJS, and this project's modules cannot be loaded so.
 import { tsImport } from 'tsx/esm/api';
 
 export default { ...(await tsImport('./flows.ts', import.meta.url)) };

@@ -74,7 +74,7 @@ it('a session of the default limits may own what it may hold, and hold it in one
 });
 
 it('times are those that the transport can do', () => {
-  // uWebSockets.js: 8 to 960 s in steps of 4; its own cut of a silent HTTP connection comes after 10 s.
+  // uWebSockets.js takes 8 to 960 s in steps of 4, and by itself cuts a silent HTTP connection after 10 s.
   expect(sessionLimits.idleTimeoutS % 4).toBe(0);
   expect(sessionLimits.idleTimeoutS).toBeGreaterThanOrEqual(8);
   expect(limits.helloDeadlineMs).toBeLessThan(sessionLimits.idleTimeoutS * 1000);
@@ -92,7 +92,7 @@ it('what bodies, and answers to probes, may take is bounded', () => {
 
 it('what is taken has a place to wait in', () => {
   expect(loadLimits.maxWork).toBeLessThanOrEqual(loadLimits.maxStepsWaiting);
-  // Every hold at work may get no answer.
+  // Any hold under way may get no answer, and must be undone then.
   expect(loadLimits.maxWork).toBeLessThanOrEqual(loadLimits.maxUndos);
   expect(loadLimits.maxConfirmsWaiting).toBeLessThanOrEqual(loadLimits.maxConfirmsUnderWay);
   expect(mapLimits.maxSeats).toBeGreaterThanOrEqual(limits.maxSeatsPerShow);

@@ -52,7 +52,7 @@ export const sessionLimits = {
 
 /** How many seats may have changed since a client's position for it to get a delta. Beyond that it gets a snapshot. */
 export const catchUpLimits = {
-  /** At most an eighth of the show. A delta of more is hardly shorter than the snapshot of a sold-out show, which names every seat. */
+  /** An eighth of the show, within the two bounds below: a longer delta is hardly shorter than a snapshot that names every seat. */
   partOfShow: 8,
   leastChanges: 1_024,
   mostChanges: 16_384,

@@ -16,7 +16,7 @@ const decode = (text: string): ServerFrame => {
   return decoded.frame;
 };
 
-/** A show that was loaded a while ago. */
+/** A broadcaster with a show that was loaded a while ago. */
 function stage() {
   const published: ServerFrame[] = [];
   const broadcaster = new Broadcaster((topic, text) => {

@@ -33,7 +33,7 @@ const confirm = (
 const seatsOf = async (showId: string) =>
   showSeatsResponse.parse((await kit.call(`/shows/${showId}/seats`)).body);
 
-/** The map follows the feed: what was just answered may show there a moment later. */
+/** Waits, because the map follows the feed, and so shows a moment later what was just answered. */
 async function expectSeats(showId: string, expected: { held: string[]; booked: string[] }): Promise<void> {
   await expect.poll(() => seatsOf(showId), { timeout: 2_000, interval: 10 }).toMatchObject(expected);
 }
@@ -145,7 +145,7 @@ describe('POST /booking/confirm', () => {
     const session = { token: mintToken(userId), conn: 3, userId };
     await kit.leases.hold(show, session, ['A1'], 30_000);
     expectFault(await confirm(show, ['A1'], userId, randomUUID(), mintToken(userId)), 'lease_lost');
-    // The secret alone does not make its leases another user's.
+    // Another user who knows the session does not own its leases.
     expectFault(await confirm(show, ['A1'], randomUUID(), randomUUID(), session.token), 'lease_lost');
     const booked = await confirm(show, ['A1'], session.userId, randomUUID(), session.token);
     expect(bookingConfirmResponse.parse(booked.body).booked_seats).toEqual(['A1']);

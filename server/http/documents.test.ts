@@ -16,13 +16,13 @@ import { registerHttp, routesOf } from './routes.ts';
 const read = readConfig({});
 if (!read.ok) throw new Error(read.problems.join('\n'));
 const { config } = read;
-/** Enough to register: nothing is called. */
+/** Enough to register the routes. None is called. */
 const deps = { config, log: createLog('silent'), metrics: createMetrics() } as HttpDeps & Rooms;
 
-/** For browsers to show, not for programs to call. */
+/** These are for browsers, and so not documented as calls. */
 const page = new Set(Object.keys(pageRoutes()));
 
-/** Every other pattern that is registered with the server. */
+/** All other patterns that are registered with the server. */
 function registered(): string[] {
   const patterns: string[] = [];
   const app: unknown = new Proxy({}, { get: () => (pattern: string) => void patterns.push(pattern) });

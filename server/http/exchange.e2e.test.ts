@@ -17,7 +17,7 @@ const json = { 'content-type': 'application/json' };
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
 const livez = head({}, 'GET /livez');
 
-/** Sends all of it and resolves with the reply's text, its body included. */
+/** Sends all parts, and resolves with the whole reply as text. */
 async function exchange(...parts: (string | Uint8Array)[]): Promise<string> {
   const connection = await kit.raw();
   for (const part of parts) connection.write(part);

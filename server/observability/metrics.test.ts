@@ -54,7 +54,7 @@ it('names its own by the conventions of Prometheus', async () => {
   expect(typed.length).toBeGreaterThan(30);
   for (const { name, type } of typed) {
     expect(name.endsWith('_total'), name).toBe(type === 'counter');
-    // Base units, and named: no milliseconds, no kilobytes, no time without its unit.
+    // Names have base units: no milliseconds, no kilobytes, and no time without a unit.
     expect(name).toMatch(/^rowlock_[a-z]+(_[a-z]+)*$/);
     expect(name).not.toMatch(/_(ms|millis\w*|micro\w*|minutes|kib|mib|kb|mb|percent)(_|$)/);
     if (/duration|lag|latency|time/.test(name)) expect(name).toMatch(/_seconds(_total)?$/);

@@ -3,7 +3,7 @@ import { createMetrics } from '../observability/metrics.ts';
 import { samplesOf } from '../observability/self-report.ts';
 import { Ledger } from './ledger.ts';
 
-/** A worker with `n` of everything. */
+/** The samples of a worker that has counted `n` of everything. */
 async function told(worker: number, n: number) {
   const metrics = createMetrics(worker);
   metrics.connections.readFrom(() => n);
@@ -30,7 +30,7 @@ it('adds up what is counted, and of a state shows the worst', async () => {
   expect(text).toMatch(/^rowlock_event_loop_active_seconds_total\{worker="1"\} [\d.]+$/m);
   expect(text).toMatch(/^rowlock_event_loop_active_seconds_total\{worker="2"\} [\d.]+$/m);
   expect(text).toMatch(/^process_resident_memory_bytes \d+$/m);
-  // Each line of values once: Prometheus refuses a scrape that repeats one.
+  // Prometheus refuses a scrape that has a series twice.
   const series = [...text.matchAll(/^([a-z]\S*) /gm)].map(([, name]) => name);
   expect(new Set(series).size).toBe(series.length);
 });
@@ -44,7 +44,7 @@ it('forgets nothing that a worker counted when it is silent or gone, and shows n
   expect(silent).toContain('rowlock_frames_received_total{type="hold"} 5\n');
   ledger.ended(one);
   ledger.ended(two);
-  // Never heard, so there is nothing to keep.
+  // This worker was never heard, so there is nothing to keep.
   ledger.ended(three);
   ledger.heard(three, await told(1, 4));
   const later = await ledger.text(new Set([three]), []);

@@ -66,7 +66,7 @@ export async function fillWalDisk({ ground, moment }: Scene): Promise<boolean> {
   return !wrote;
 }
 
-/** Writes until the space that PostgreSQL has already allocated is used up. */
+/** Whether PostgreSQL can write. Tried several times, because at first it uses space that it has already allocated. */
 async function writesOn(postgres: Ground['postgres']): Promise<boolean> {
   const write = async () => {
     await postgres.query('CREATE TABLE IF NOT EXISTS disk_probe (n int)');
