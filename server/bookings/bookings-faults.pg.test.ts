@@ -58,7 +58,7 @@ test('a settle that fails is told again until it is heard', async () => {
   expect(await bookings.confirm(confirm)).toMatchObject({ ok: true });
   expect(leases.settled).toEqual([]);
   expect(bookings.unsettled).toBe(1);
-  await vi.waitFor(() => expect(leases.settled).toMatchObject([{ won: true }]));
+  await vi.waitFor(() => expect(leases.settled).toMatchObject([{ won: true }]), 20_000);
   expect(bookings.unsettled).toBe(0);
 });
 
@@ -117,7 +117,7 @@ test('a backend killed under a confirm: the outcome is unknown, nothing is settl
     const killed = await postgres.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE wait_event = 'PgSleep' AND datname = current_database()`);
     expect(killed).toHaveLength(1);
-  });
+  }, 20_000);
   expect(await answer).toMatchObject({ ok: false, fault: { code: 'outcome_unknown' } });
   expect(leases.settled).toEqual([]);
   expect(await postgres.rowsOf(confirm)).toEqual([]);

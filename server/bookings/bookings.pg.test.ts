@@ -41,13 +41,15 @@ test('the repeat, in any order of seats and with the lease gone, is the same boo
   const repeat = await bookings.confirm({ ...confirm, seatIds: ['A2', 'A1'] });
 
   expect(repeat).toEqual({ ...first, replayed: true, bookings: first.bookings.toReversed() });
-  await vi.waitFor(() =>
-    expect(leases.announced).toEqual([
-      [
-        { seatId: 'A1', version: 1 },
-        { seatId: 'A2', version: 1 },
-      ],
-    ]),
+  await vi.waitFor(
+    () =>
+      expect(leases.announced).toEqual([
+        [
+          { seatId: 'A1', version: 1 },
+          { seatId: 'A2', version: 1 },
+        ],
+      ]),
+    20_000,
   );
 });
 

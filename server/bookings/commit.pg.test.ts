@@ -48,7 +48,7 @@ test('a call that outlasts a deadline: unknown at the deadline, and what came of
   expect(impatient).toEqual({ outcome: 'unknown' });
   expect(order).toEqual(['impatient', 'patient']);
   expect([await first, patient]).toMatchObject([{ outcome: 'booked' }, { outcome: 'booked' }]);
-  await vi.waitFor(() => expect(lateAnswers).toMatchObject([{ outcome: 'booked', replayed: false }]));
+  await vi.waitFor(() => expect(lateAnswers).toMatchObject([{ outcome: 'booked', replayed: false }]), 20_000);
 });
 
 test('a batch begins before the first of its guards may end: who has more time is sent again', async () => {
@@ -65,7 +65,7 @@ test('a batch begins before the first of its guards may end: who has more time i
   // The first call of all asks for the time as well.
   await submit('3', 20_000);
   const first = submit('300', 20_000);
-  await vi.waitFor(() => expect(pool.underWay).toBe(1));
+  await vi.waitFor(() => expect(pool.underWay).toBe(1), 20_000);
   const batch = [submit('1', 800), submit('2', 20_000)];
   const ahead = pool.query({ name: 'ahead', text: 'SELECT pg_sleep(1)' }, [], { deadlineMs: 20_000 });
 

@@ -60,7 +60,7 @@ const untilOneWaits = () =>
       "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'",
     );
     expect(waiting).toHaveLength(1);
-  });
+  }, 20_000);
 
 test('a twin on another connection: one books, the other waits for it and replays', async () => {
   const showId = await bench.postgres.show(ALL);

@@ -129,7 +129,7 @@ test('the largest show is made in one statement', async () => {
   }));
   expect(await newCatalogue().create({ id: 'stadium', name: 'Stadium', seats })).toMatchObject({ ok: true });
   expect((await newCatalogue().show('stadium'))?.seatIds).toEqual(seats.map(({ id }) => id));
-}, 30_000);
+});
 
 test('one read however many ask; a known show is never read again; "no such show" is believed for a moment', async () => {
   const counting = new CountingPool(options());

@@ -78,7 +78,7 @@ describe('the catalogue', () => {
     } finally {
       await stranger.close();
     }
-  }, 60_000);
+  });
 
   it('tells whether a client has the latest', async () => {
     const show = await kit.newShow();

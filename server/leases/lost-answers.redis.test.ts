@@ -1,11 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openRedis, StoreUnavailable } from '../stores/redis.ts';
 import { redisSettings, session } from '../test/harness/lease-kit.ts';
 import { type ProxiedRedis, startProxiedRedis } from '../test/harness/proxied-redis.ts';
 import { Leases } from './leases.ts';
-
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
 const SOON = { timeout: 20_000, interval: 10 };
 const alice = session('alice');

@@ -123,7 +123,7 @@ it('a show that is sold out is loaded while the holds of another one are answere
   expect(await leases.hold(large.id, bob, ['A7'], 60_000)).toMatchObject({
     result: { granted: false, conflicts: [{ state: 'booked' }] },
   });
-}, 40_000);
+});
 
 it('what nobody announced of a large show is announced while the holds of another one are answered', async () => {
   large = makeShow(SEATS);
@@ -135,7 +135,7 @@ it('what nobody announced of a large show is announced while the holds of anothe
   expect((await stop()).errors).toEqual([]);
   expect(await longestShare()).toBeLessThan(0.1);
   expect(followed.map?.seatsIn('booked')).toHaveLength(SEATS);
-}, 40_000);
+});
 
 it('no map is shown that is not what the store had at its position, however busy the show', async () => {
   large = makeShow(5_000);
@@ -172,7 +172,7 @@ it('no map is shown that is not what the store had at its position, however busy
     expect(held).toEqual(seatsIn('held'));
     expect(booked).toEqual(seatsIn('booked'));
   }
-}, 40_000);
+});
 
 function parsed(text: string | undefined): Entry {
   const entry = parseEntry(text ?? '');

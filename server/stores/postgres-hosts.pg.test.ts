@@ -105,7 +105,7 @@ test('a host that is silent leaves time for the next, and the one that answered 
   expect(asked).toBe(1);
   const pid = { name: 'pid', text: 'SELECT pg_terminate_backend(pg_backend_pid())' };
   await expect(pool.query(pid, [], patience)).rejects.toThrow();
-  await vi.waitFor(async () => expect(await portOf(pool)).toBe(primary.port));
+  await vi.waitFor(async () => expect(await portOf(pool)).toBe(primary.port), 20_000);
   expect(asked).toBe(1);
   silent.close();
 });

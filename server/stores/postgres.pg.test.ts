@@ -90,7 +90,10 @@ test('whose turn comes when its time is over is busy: it is not sent, to know no
   const first = pool.query(sleep, [0.3], { deadlineMs });
   const isAsleep = sql("SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'");
   const other = open();
-  await vi.waitFor(async () => expect(await other.query(isAsleep, [before], { deadlineMs })).toHaveLength(1));
+  await vi.waitFor(
+    async () => expect(await other.query(isAsleep, [before], { deadlineMs })).toHaveLength(1),
+    20_000,
+  );
   const inLine = pool.query(sql('INSERT INTO marks VALUES (1)'), [], { deadlineMs: 20 });
   const refused = expect(inLine).rejects.toThrow(PostgresBusy);
   // The answer to the first lies there when the event loop goes on, and gives its place away.
@@ -161,7 +164,7 @@ test('a backend terminated while idle is noticed: the next call is not lost with
     expect(rows).toEqual([]);
     // Its row goes a moment before its socket does.
     expect(() => process.kill(victim, 0)).toThrow('ESRCH');
-  });
+  }, 20_000);
   // After the next look at the sockets.
   await new Promise(setImmediate);
   await new Promise(setImmediate);
@@ -190,7 +193,7 @@ test('a black hole costs the deadline; the place is free again, also while it la
     // A connection that is not answered while it opens: nothing was sent.
     await expect(pool.query(pid, [], { deadlineMs: 150 })).rejects.toThrow(PostgresUnavailable);
     expect(pool.underWay).toBe(0);
-    await vi.waitFor(() => expect(proxy.clients).toBe(0));
+    await vi.waitFor(() => expect(proxy.clients).toBe(0), 20_000);
     proxy.pass();
     expect(await pidOf(pool)).not.toBe(before);
   } finally {
@@ -208,7 +211,7 @@ test('closing waits for nobody when no time is left, neither for an answer nor f
     const waits = new Promise((resolve) => setImmediate(resolve, 'waits'));
     expect(await Promise.race([pool.close(0).then(() => 'closed'), waits])).toBe('closed');
     await cut;
-    await vi.waitFor(() => expect(proxy.clients).toBe(0));
+    await vi.waitFor(() => expect(proxy.clients).toBe(0), 20_000);
   } finally {
     await proxy.stop();
   }
@@ -235,7 +238,7 @@ test('nobody listening: unavailable at once; no connection left: busy', async ()
     await pidOf(first);
     await expect(second.query(pid, [], { deadlineMs })).rejects.toThrow(PostgresBusy);
     await first.close();
-    await vi.waitFor(() => pidOf(second));
+    await vi.waitFor(() => pidOf(second), 20_000);
   } finally {
     await pools[pools.length - 1]?.close();
     await pool.query(sql('DROP ROLE limited'), [], { deadlineMs });

@@ -8,7 +8,5 @@ export default defineConfig({
     ...test,
     include: ['server/**/*.browser.test.ts'],
     globalSetup: 'server/test/harness/global-setup.ts',
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
   },
 });

@@ -100,14 +100,10 @@ it.each([
   ['postgres', ['toPostgres']],
   ['redis', ['toRedis']],
   ['both', ['toPostgres', 'toRedis']],
-] as const)(
-  'with %s silent every request is answered within its time',
-  async (name, ways) => {
-    const set = await scene(name);
-    for (const way of ways) stage[way].blackHole();
-    const asked = await askEverything(set);
-    const late = asked.filter(({ tookMs, withinMs }) => tookMs > withinMs + ALLOWANCE_MS);
-    expect(late).toEqual([]);
-  },
-  30_000,
-);
+] as const)('with %s silent every request is answered within its time', async (name, ways) => {
+  const set = await scene(name);
+  for (const way of ways) stage[way].blackHole();
+  const asked = await askEverything(set);
+  const late = asked.filter(({ tookMs, withinMs }) => tookMs > withinMs + ALLOWANCE_MS);
+  expect(late).toEqual([]);
+});

@@ -10,8 +10,10 @@ export default defineConfig({
     // Processes rather than threads: uWebSockets.js is native code and keeps state per process.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 40_000,
+    // For what hangs. Most take a second; beside other work on two cores some have taken twenty.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 20_000, interval: 20 } },
     projects: [
       {
         extends: true,

@@ -21,7 +21,7 @@ type Request = ClientFrame extends infer F
     : never
   : never;
 
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 20_000;
 
 /** A raw WebSocket client: requests by id, pushes in the order they came. Awaits states, never sleeps. */
 export class TestClient {
