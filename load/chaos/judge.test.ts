@@ -46,18 +46,33 @@ it('leases of who is cut off end by their time and one sweep', () => {
 });
 
 describe('the others', () => {
-  const paces = (ms: number, stallMs = 0, samples = 100) => {
-    const all = Array.from({ length: samples }, () => ms);
+  /** @param late of a hundred replies so many took this long, the rest 10 ms */
+  const paces = ({ ms = 10, late = 100, stallMs = 0, samples = 400 } = {}) => {
+    const all = Array.from({ length: samples }, (_, i) => (i % 100 < late ? ms : 10));
     return { holdMs: all, confirmedMs: all, stallMs };
   };
+  const kinds = ['holdMs', 'confirmedMs'] as const;
 
-  it('may be slower by a tenth of a second', () => {
-    expect(judgeOthers('holdMs', paces(10), paces(105))).toBeUndefined();
-    expect(judgeOthers('holdMs', paces(10), paces(150))).toHaveProperty('problem');
+  it.each(kinds)('may be slower by a tenth of a second, and by what a busy machine takes: %s', (what) => {
+    expect(judgeOthers(what, paces(), paces({ ms: 105 }))).toBeUndefined();
+    expect(judgeOthers(what, paces(), paces({ ms: 150 }))).toHaveProperty('problem');
+    expect(judgeOthers(what, paces(), paces({ ms: 150, stallMs: 20 }))).toBeUndefined();
   });
 
-  it('are not judged by a few, or on a machine that was busy', () => {
-    expect(judgeOthers('holdMs', paces(10), paces(150, 0, 5))).toHaveProperty('notJudged');
-    expect(judgeOthers('confirmedMs', paces(10, 400), paces(150))).toHaveProperty('notJudged');
+  it('are judged by the slowest of a hundred holds, of twenty confirms', () => {
+    expect(judgeOthers('holdMs', paces(), paces({ ms: 150, late: 1 }))).toBeUndefined();
+    expect(judgeOthers('holdMs', paces(), paces({ ms: 150, late: 2 }))).toHaveProperty('problem');
+    expect(judgeOthers('confirmedMs', paces(), paces({ ms: 150, late: 5 }))).toBeUndefined();
+    expect(judgeOthers('confirmedMs', paces(), paces({ ms: 150, late: 6 }))).toHaveProperty('problem');
+  });
+
+  it.each(kinds)('are not judged by a few, or on a machine that was busy: %s', (what) => {
+    expect(judgeOthers(what, paces(), paces({ ms: 150, samples: 29 }))).toHaveProperty('notJudged');
+    expect(judgeOthers(what, paces({ stallMs: 400 }), paces({ ms: 150 }))).toHaveProperty('notJudged');
+  });
+
+  it('are judged by many holds only', () => {
+    expect(judgeOthers('holdMs', paces(), paces({ ms: 150, samples: 199 }))).toHaveProperty('notJudged');
+    expect(judgeOthers('confirmedMs', paces(), paces({ ms: 150, samples: 199 }))).toHaveProperty('problem');
   });
 });

@@ -83,23 +83,22 @@ export function judgeFreed(tookMs: number, livesMs: number, stallMs: number): Ju
   return busy(stallMs) ?? { problem: told };
 }
 
-/** With fewer samples a p95 means nothing. */
-const MIN_SAMPLES = 30;
-/** By how much the others may be slower. */
+/** By how much the others may be slower, not counting what a busy machine takes. */
 const OTHERS_MS = 100;
+/** Which percentile is judged, and from how many samples on: with fewer holds, one late reply would decide. Confirms are too few for a p99. */
+const others = {
+  holdMs: { name: 'holds', percent: 99, leastSamples: 200 },
+  confirmedMs: { name: 'confirms of other seats', percent: 95, leastSamples: 30 },
+} as const;
 
-/** Clients that the fault does not concern must be served as before: compares their p95 with that of the same run before the fault. */
-export function judgeOthers(what: 'holdMs' | 'confirmedMs', normal: Paces, struck: Paces): Judged {
+/** Clients that the fault does not concern must be served as before: compares the slowest replies with those just before the fault. */
+export function judgeOthers(what: keyof typeof others, normal: Paces, struck: Paces): Judged {
+  const { name, percent, leastSamples } = others[what];
   const samples = Math.min(normal[what].length, struck[what].length);
-  if (samples < MIN_SAMPLES) return { notJudged: `only ${samples} replies to compare` };
-  const p95 = (of: Paces) => percentile(of[what], 0.95);
-  const stallMs = Math.max(normal.stallMs, struck.stallMs);
-  const moreMs = p95(struck) - p95(normal);
-  if (moreMs <= OTHERS_MS) return undefined;
-  const name = what === 'holdMs' ? 'holds' : 'confirms of other seats';
-  return (
-    busy(stallMs) ?? {
-      problem: `${name} took ${Math.round(p95(struck))} ms (p95) instead of ${Math.round(p95(normal))}`,
-    }
-  );
+  if (samples < leastSamples) return { notJudged: `only ${samples} ${name} to compare` };
+  const tailMs = (of: Paces) => Math.round(percentile(of[what], percent / 100));
+  const spareMs = OTHERS_MS + PROCESSES * struck.stallMs;
+  if (tailMs(struck) - tailMs(normal) <= spareMs) return undefined;
+  const told = `${name} took ${tailMs(struck)} ms (p${percent}) instead of ${tailMs(normal)} and ${Math.round(spareMs)} to spare`;
+  return busy(Math.max(normal.stallMs, struck.stallMs)) ?? { problem: told };
 }

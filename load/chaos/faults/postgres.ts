@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PostgresConnection } from '../../../server/stores/postgres-connection.ts';
 import { judgeOthers } from '../judge.ts';
+import { CALM_MS } from '../players/pace.ts';
 import { expectDown, type Fault, type Scene, target } from './fault.ts';
 import { cannotMount } from './privileges.ts';
 import { inTime } from './wait.ts';
@@ -97,6 +98,7 @@ export const postgresFaults: readonly Fault[] = [
     strike: async (scene) => {
       const { ground, showIds, moment, players } = scene;
       const stranger = await ground.postgres.connect();
+      const normal = await players.call('paces', CALM_MS);
       const shows = showIds.map((showId) => `'${showId}'`).join();
       await stranger.script('BEGIN', DEADLINE_MS);
       const locked = await stranger.query(
@@ -112,9 +114,7 @@ export const postgresFaults: readonly Fault[] = [
           )[0]?.['n'],
         );
       const before = await sold();
-      const normal = await players.call('paces');
-      await pause(moment.lengthMs);
-      scene.judged(judgeOthers('confirmedMs', normal, await players.call('paces')));
+      scene.judged(judgeOthers('confirmedMs', normal, await players.call('paces', moment.lengthMs)));
       if ((await sold()) <= before) scene.problem('nobody could buy other seats while some were locked');
       await stranger.script('ROLLBACK', DEADLINE_MS);
       await stranger.close();

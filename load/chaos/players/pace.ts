@@ -1,10 +1,15 @@
-/** How fast replies came since the last look. `stallMs` is how late timers of this process were: the server is not to blame for that. */
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** How fast replies came for a while. `stallMs` is how late timers of this process were: the server is not to blame for that. */
 export interface Paces {
   readonly holdMs: readonly number[];
   /** Only of confirms that succeeded: others may have waited for a locked row. */
   readonly confirmedMs: readonly number[];
   readonly stallMs: number;
 }
+
+/** For so long the paces without the fault are measured: some hundred holds, also on a busy machine. */
+export const CALM_MS = 2_000;
 
 const TICK_MS = 20;
 /** More samples are not needed for a percentile. */
@@ -37,7 +42,14 @@ export class Pace {
     if (reply === 'confirmed' && this.#confirmedMs.length < MOST) this.#confirmedMs.push(tookMs);
   }
 
-  take(): Paces {
+  /** The paces of the next `forMs`. Those of the time until now are dropped: an earlier strike, or the start of the load, is in them. */
+  async over(forMs: number): Promise<Paces> {
+    this.#take();
+    await pause(forMs);
+    return this.#take();
+  }
+
+  #take(): Paces {
     const paces = { holdMs: this.#holdMs, confirmedMs: this.#confirmedMs, stallMs: this.#stallMs };
     [this.#holdMs, this.#confirmedMs, this.#stallMs] = [[], [], 0];
     return paces;

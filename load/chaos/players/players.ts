@@ -8,7 +8,7 @@ import { crossConfirms } from './crossed.ts';
 import { Pace } from './pace.ts';
 import { Promises } from './promises.ts';
 import { Regular } from './regular.ts';
-import { readSlowly } from './slow.ts';
+import { type LargeShow, SlowReaders } from './slow.ts';
 import { Stock } from './stock.ts';
 import { emptyTally, type Tally } from './tally.ts';
 import { Watcher } from './watcher.ts';
@@ -40,6 +40,7 @@ interface Playing {
 }
 
 let playing: Playing | undefined;
+let slow: SlowReaders | undefined;
 
 const now = (): Playing => {
   if (playing === undefined) throw new Error('nothing is being played');
@@ -116,12 +117,18 @@ const handlers = {
   end,
   storm,
   tally: () => now().world.tally,
-  /** The paces since the last call. */
-  paces: () => now().world.pace.take(),
+  /** The paces from now on. */
+  paces: (forMs: number) => now().world.pace.over(forMs),
   cross: ({ redisUrl, forMs }: { redisUrl: string; forMs: number }) =>
     crossConfirms(now().world, now().promises, redisUrl, forMs),
-  readSlowly: (slow: { show: { id: string; seats: number }; server: number; forMs: number }) =>
-    readSlowly(now().world, slow.show, slow.server, slow.forMs),
+  openSlowReaders: async ({ show, server }: { show: LargeShow; server: number }) => {
+    slow = await SlowReaders.open(now().world, show, server);
+  },
+  askWithoutReading: (maps: number) => slow?.ask(maps),
+  readOn: async () => {
+    await slow?.readOn();
+    slow = undefined;
+  },
 };
 export type PlayersHandlers = typeof handlers;
 
