@@ -88,12 +88,12 @@ describe('a map', () => {
     const before = await sumOf(bench.metrics.mapMends);
     const endMs = performance.now() + 600;
     let seq = 0;
-    while (performance.now() < endMs) {
+    // Enough replies, however slow the machine is.
+    while (performance.now() < endMs || seq < 100) {
       seq = (await bench.leases.hold(show.id, alice, ['A1'], 60_000)).position.seq;
       await bench.leases.release(show.id, alice, ['A1'], { named: true });
     }
     await followed.until(() => (followed.map?.seq ?? 0) > seq, 2_000);
-    expect(seq).toBeGreaterThan(100);
     // A grace is 40 ms: at worst some of the fifteen ends while the machine is busy elsewhere.
     expect((await sumOf(bench.metrics.mapMends)) - before).toBeLessThan(5);
   });
