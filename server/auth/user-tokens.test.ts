@@ -53,7 +53,7 @@ describe('a good token', () => {
   });
 
   it('may be of an issuer whose clock is a little off', async () => {
-    for (const times of [{ expiresInS: -toleranceS + 2 }, { beginsInS: toleranceS - 2 }]) {
+    for (const times of [{ expiresInS: -toleranceS + 20 }, { beginsInS: toleranceS - 20 }]) {
       expect(await verifyUser(shared, await signed(secretBytes, { sub: userId, ...times }))).toMatchObject({
         ok: true,
       });
@@ -113,7 +113,7 @@ describe('a bad token', () => {
     ['expired', signed(secretBytes, { sub: userId, expiresInS: -toleranceS - 1 }), refusedAs(/has expired/)],
     [
       'not valid yet',
-      signed(secretBytes, { sub: userId, beginsInS: toleranceS + 5 }),
+      signed(secretBytes, { sub: userId, beginsInS: toleranceS + 3_600 }),
       refusedAs(/not valid yet/),
     ],
     ['that ends in words', withHmac({ alg: 'HS256' }, { ...claims, exp: 'never' }), badToken],

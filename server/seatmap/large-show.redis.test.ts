@@ -103,7 +103,7 @@ async function longestShare(): Promise<number> {
 async function loaded() {
   const followed = maps.follow(large);
   if (followed === undefined) throw new Error('no room');
-  expect(await followed.until(() => followed.map !== undefined, 15_000)).toBe(true);
+  expect(await followed.until(() => followed.map !== undefined, 50_000)).toBe(true);
   return followed;
 }
 
