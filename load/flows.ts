@@ -126,7 +126,7 @@ async function refundLater(visit: Visit, requestId: string): Promise<void> {
   await refund($env.ROWLOCK_TARGET, $env.ROWLOCK_ADMIN_TOKEN, requestId, visit.tally);
 }
 
-/** Holds two to four adjacent seats among the best that are free, waits, and then confirms, releases or disconnects. */
+/** Holds two to four of the best free seats, one next to the other among those, waits, and then confirms, releases or disconnects. */
 export async function rush(context: Context): Promise<void> {
   await turns(context, async (visit) => {
     const { user, variables } = visit;

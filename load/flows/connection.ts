@@ -28,7 +28,7 @@ export interface ConnectionOptions {
   readonly pushes: boolean;
   /** Called with every frame, in their order, and before `ask` resolves with it. */
   readonly onFrame: (frame: ServerFrame, isReply: boolean) => void;
-  /** Not called after `close` or `vanish`. */
+  /** Called when the connection ends, unless by `close` or `vanish`, and for each frame that is none of the protocol. */
   readonly onLost: (why: string) => void;
 }
 

@@ -75,7 +75,7 @@ export async function vanishAndComeBack(visit: Visit): Promise<void> {
 const passing = ['busy', 'unavailable', 'outcome_unknown', 'internal'];
 const CONFIRM_TRIES = 8;
 
-/** Repeats the confirm until its outcome is final. Undefined: there is none, because the connection was lost. */
+/** Repeats the confirm until its outcome is final. Undefined: the connection was lost, or all tries left it open. */
 export async function confirm(
   visit: Visit,
   seatIds: string[],

@@ -28,7 +28,7 @@ export const scenarioVariables = z.strictObject({
 });
 export type ScenarioVariables = z.infer<typeof scenarioVariables>;
 
-/** What the flows get: the variables of the scenario, and those of the run. All of them pass through Artillery's command line. */
+/** What the flows get: variables by Artillery's command line, and in `$env` those of its environment. */
 export const flowVariables = z.object({
   ...scenarioVariables.shape,
   showId: z.string(),

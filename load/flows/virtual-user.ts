@@ -33,7 +33,7 @@ export class VirtualUser {
   /** The map of the client library. */
   readonly map = new SeatMap();
   readonly number: number;
-  /** Seats that `lease_lost` has named, with the reason. Whoever reads them removes them. */
+  /** Seats that `lease_lost` has named, with the reason, until they are held again, a booking is done or a hello is said. */
   readonly lost = new Map<string, string>();
   readonly #options: UserOptions;
   #connection: Connection | undefined;

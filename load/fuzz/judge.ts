@@ -16,7 +16,7 @@ export interface NeighbourTimes {
 
 /** The p99 while the server gets the inputs may be so many times the p99 while another server gets them. */
 const MAX_RATIO = 2;
-/** A p99 below this is never wrong, whatever the ratio is: such times are jitter of the machine. */
+/** A difference of the p99s up to this is never wrong, whatever their ratio is: so little is jitter of the machine. */
 const NOTICEABLE_MS = 20;
 /** With fewer samples the p99 depends on one or two of them. */
 export const MIN_SAMPLES = 300;

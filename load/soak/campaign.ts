@@ -22,7 +22,7 @@ const SAMPLES_AT_LEAST = 20;
 /** Keys of a show without leases: position, log, versions, and the queue of ends until the last one is swept. */
 const KEYS_PER_SHOW = 4;
 const QUIET_WITHIN_MS = 15_000;
-/** How much larger the live heap may be after all customers have left than early in the run. */
+/** How much larger the live heap may be at the end of the run than a fifth through, both times with customers. */
 const LIVE_HEAP_GROWTH_MIB = 8;
 
 const server = {

@@ -30,7 +30,7 @@ export type Folded = 'applied' | 'old' | 'gap';
 export class WatchedMap {
   epoch = '';
   seq = -1;
-  /** Since when there is a gap that no snapshot has closed yet. */
+  /** Since when there is a gap that neither a snapshot nor a delta that follows has closed yet. */
   gapMs: number | undefined;
   /** The watcher has asked again after the gap. */
   asked = false;

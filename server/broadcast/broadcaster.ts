@@ -23,9 +23,9 @@ const NOTHING = -1;
 export const topicOf = (showId: string): string => `show:${showId}`;
 
 /**
- * Publishes at most one frame per show and tick, encoded once for all watchers. It does not collect changes, but asks the map
+ * Publishes at most one delta per show and tick, encoded once for all watchers. It does not collect changes, but asks the map
  * what has changed since the last frame: so each seat is in a frame only once, with its latest state. The first change after a
- * quiet tick is published at once.
+ * quiet tick is published at once, and so is a map that replaces another one.
  */
 export class Broadcaster implements ShowListener {
   readonly #publish: Publish;

@@ -103,7 +103,10 @@ export class UserLimits {
     return user;
   }
 
-  /** Forgets users whose leases have ended and whose burst is full again: nothing would be different if they were new. */
+  /**
+   * Forgets users whose leases have ended and whose burst is full again, so that nothing would be different if they were new. Beyond
+   * `maxUsers` it forgets also others, oldest calls first: their leases and calls count anew.
+   */
   #forget(nowMs: number): void {
     const forgottenMs = nowMs - Math.max(this.#config.leaseTtlMs, FRAMES_BURST_S * 1000);
     for (const [userId, { lastCallMs }] of this.#users) {
