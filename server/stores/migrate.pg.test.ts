@@ -94,17 +94,41 @@ test('a function that was dropped, or stands in another schema, is made at the n
   expect(await functions()).toEqual(ours);
 });
 
-test('a schema that is up to date is only read', async () => {
-  await migrate({ url: database.url, log });
-  const changed = async () =>
-    await query(
-      'SELECT (SELECT max(xmin::text::bigint) FROM pg_proc) AS function, (SELECT max(run_at) FROM schema_files) AS file',
-    );
-  const before = await changed();
+test.each(['public', 'Mixed', 'with-hyphen', '123', 'a.b'])(
+  'a schema that is up to date is left as it is, also one that is called %s',
+  async (schema) => {
+    await connection.script(`CREATE SCHEMA IF NOT EXISTS "${schema}"`, 5_000);
+    const url = new URL(database.url);
+    url.searchParams.set('search_path', `"${schema}"`);
+    const state = () =>
+      query(`SELECT proname, pronamespace::regnamespace::text AS schema, pg_proc.xmin::text AS made, run_at::text
+        FROM pg_proc JOIN "${schema}".schema_files ON proname = name ORDER BY proname`);
+    await migrate({ url: url.href, log });
+    const before = await state();
+    expect(before.map((row) => row['proname'])).toEqual(ours);
+    expect(before.map((row) => String(row['schema']).replaceAll('"', ''))).toEqual(ours.map(() => schema));
 
-  await migrate({ url: database.url, log });
+    await migrate({ url: url.href, log });
 
-  expect(await changed()).toEqual(before);
+    expect(await state()).toEqual(before);
+  },
+);
+
+test('a server that runs makes functions alone: tables may be on their way from a backup', async () => {
+  await migrate({ url: database.url, log });
+  await drop(ours);
+  await query("DELETE FROM schema_files WHERE name = '0002_seat_count'");
+  await query('ALTER TABLE shows DROP COLUMN seat_count');
+
+  await makeFunctions({ url: database.url, log });
+
+  expect(await functions()).toEqual(ours);
+  const migrations = await query("SELECT name FROM schema_files WHERE folder = 'migrations'");
+  expect(migrations).toEqual([{ name: '0001_shows_seats_bookings' }]);
+
+  await query('DROP TABLE schema_files');
+  await expect(makeFunctions({ url: database.url, log })).rejects.toMatchObject({ code: '42P01' });
+  expect(await query("SELECT FROM pg_class WHERE relname = 'schema_files'")).toEqual([]);
 });
 
 test('a schema from a newer server is refused, and left as it is', async () => {

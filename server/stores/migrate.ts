@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Log } from '../observability/log.ts';
+import type { Address } from './addresses.ts';
 import { PostgresConnection } from './postgres-connection.ts';
 import { digestOf, type SqlFile, type SqlStatement, sqlFiles, statement } from './sql-files.ts';
 
@@ -29,12 +30,14 @@ type Found = z.infer<typeof found>;
 
 interface Database {
   readonly url: string;
+  /** Of the URL's hosts, the one to begin with. */
+  readonly host?: Address | undefined;
   readonly log: Log;
 }
 
 /**
  * Brings the database's schema up to date: missing migrations in order, then this version's functions. One transaction
- * under one lock, so any number of servers may start at once on an empty database. If it is up to date, it is only read.
+ * under one lock, so any number of servers may start at once on an empty database. If it is up to date, nothing changes.
  * Rejects with `SchemaTooNew`, or as `PostgresConnection` does.
  */
 export const migrate = (database: Database): Promise<void> => bringUp(database, ['migrations', 'functions']);
@@ -45,17 +48,18 @@ export const migrate = (database: Database): Promise<void> => bringUp(database, 
  */
 export const makeFunctions = (database: Database): Promise<void> => bringUp(database, ['functions']);
 
-async function bringUp({ url, log }: Database, folders: readonly Folder[]): Promise<void> {
+async function bringUp({ url, host, log }: Database, folders: readonly Folder[]): Promise<void> {
   const connection = await PostgresConnection.open(
     { url, statementTimeoutMs: 0, lockTimeoutMs: 0 },
     CONNECT_DEADLINE_MS,
+    host,
   );
   try {
     const run = (step: SqlStatement, ...parameters: string[]) =>
       connection.query(step.text, parameters, STEP_DEADLINE_MS);
     await connection.script('BEGIN', STEP_DEADLINE_MS);
     await run(lockSchema);
-    await run(createSchemaFiles);
+    if (folders.includes('migrations')) await run(createSchemaFiles);
     const there = found.parse(await run(listSchemaFiles));
     if (folders.includes('migrations')) refuseNewer(there);
     for (const { folder, file } of missing(there, folders)) {
