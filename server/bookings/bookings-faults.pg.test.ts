@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { createLog } from '../observability/log.ts';
 import { openPostgres } from '../stores/postgres.ts';
-import { sqlFiles } from '../stores/sql-files.ts';
+import { sqlFiles, statement } from '../stores/sql-files.ts';
 import { confirmOf, log, openTestPostgres, type TestPostgres, testBookings } from './test-kit.ts';
 
 let postgres: TestPostgres;
@@ -141,17 +142,49 @@ test('functions that are missing are made by whoever calls them', async () => {
   expect(refunds).toMatchObject(shows.map(() => ({ ok: true })));
 });
 
-test('a function that cannot be made leaves nothing behind, and is made when it can be', async () => {
-  const { bookings } = testBookings(postgres);
-  const confirm = confirmOf(await postgres.show(), ['A1']);
+test('a function that cannot be made: unavailable, all of a batch alike; made when it can be', async () => {
+  const told = Object.assign(createLog('silent'), { error: vi.fn() });
+  const limits = { statementTimeoutMs: 5_000, lockTimeoutMs: 5_000, maxWaiting: 10, size: 1 };
+  const confirms = openPostgres({ ...limits, url: postgres.url, log: told });
+  const { bookings, leases } = testBookings({ ...postgres, confirms }, { confirmDeadlineMs: 20_000 });
+  const seatIds = Array.from({ length: 20 }, (_, i) => `A${i}`);
+  const showId = await postgres.show(seatIds);
+  const all = seatIds.map((seatId) => confirmOf(showId, [seatId]));
   await dropFunctions();
   // As while a backup is restored.
   await postgres.query('ALTER TABLE booking_requests RENAME TO elsewhere');
-  await expect(bookings.confirm(confirm)).rejects.toMatchObject({ code: '42883' });
+  const unavailable = { ok: false, fault: { code: 'unavailable' } };
+  const answers = await Promise.all(all.map((confirm) => bookings.confirm(confirm)));
+  expect(answers).toMatchObject(all.map(() => unavailable));
+  expect(leases.settled).toMatchObject(all.map(() => ({ won: false })));
+  // Once for the first, which is alone, and once for the rest.
+  expect(told.error.mock.calls.length).toBeLessThanOrEqual(2);
   expect(await postgres.query("SELECT FROM pg_proc WHERE proname ~ '^(confirm|refund)_booking'")).toEqual([]);
 
   await postgres.query('ALTER TABLE elsewhere RENAME TO booking_requests');
-  expect(await bookings.confirm(confirm)).toMatchObject({ ok: true, replayed: false });
+  const again = await Promise.all(all.map((confirm) => bookings.confirm(confirm)));
+  expect(again).toMatchObject(all.map(() => ({ ok: true, replayed: false })));
+  await confirms.close();
+});
+
+test('a function that is not made in time: busy, the leases go back, and one connection waits for all', async () => {
+  const { bookings, leases } = testBookings(postgres);
+  const shows = await Promise.all([postgres.show(), postgres.show(), postgres.show()]);
+  await dropFunctions();
+  const stranger = await postgres.stranger();
+  await stranger.script(`BEGIN; ${statement('lock_schema').text}`, 5_000);
+
+  const answers = await Promise.all(shows.map((showId) => bookings.confirm(confirmOf(showId, ['A1']))));
+
+  expect(answers).toMatchObject(shows.map(() => ({ ok: false, fault: { code: 'busy' } })));
+  expect(leases.settled).toMatchObject(shows.map(() => ({ won: false })));
+  await vi.waitFor(async () => {
+    const waiting = await postgres.query(`SELECT FROM pg_stat_activity
+      WHERE wait_event = 'advisory' AND datname = current_database()`);
+    expect(waiting).toHaveLength(1);
+  }, 20_000);
+  await stranger.script('COMMIT', 5_000);
+  expect(await bookings.confirm(confirmOf(shows[0] ?? '', ['A1']))).toMatchObject({ ok: true });
 });
 
 test('connections that are all in use until the deadline: busy, for nothing was sent', async () => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
@@ -10,6 +11,7 @@ import {
   PostgresUnavailable,
   PostgresUnknown,
 } from './postgres.ts';
+import { sqlFiles, statement } from './sql-files.ts';
 
 const DEADLINE_MS = 4_000;
 const port = { name: 'port', text: 'SELECT inet_server_port() AS port' };
@@ -106,6 +108,9 @@ test('a host that is silent leaves time for the next, and the one that answered 
   const pid = { name: 'pid', text: 'SELECT pg_terminate_backend(pg_backend_pid())' };
   await expect(pool.query(pid, [], patience)).rejects.toThrow();
   await vi.waitFor(async () => expect(await portOf(pool)).toBe(primary.port), 20_000);
+  for (const { name } of sqlFiles('functions'))
+    await pool.query({ name: 'drop', text: `DROP FUNCTION ${name}` }, [], patience);
+  await pool.callFunction(statement('refund_booking'), [randomUUID()], { deadlineMs: 20_000 });
   expect(asked).toBe(1);
   silent.close();
 });

@@ -1,9 +1,10 @@
-import { monotonicMs, withDeadline } from '../clock.ts';
+import { DeadlineError, monotonicMs, withDeadline } from '../clock.ts';
 import type { Log } from '../observability/log.ts';
 import type { Address } from './addresses.ts';
 import { makeFunctions } from './migrate.ts';
 import {
   type ConnectionOptions,
+  failureKind,
   isRefusal,
   PostgresBusy,
   PostgresConnection,
@@ -108,7 +109,7 @@ export class PostgresPool {
   /**
    * `query`, of a statement that calls a function of ours. If it is missing, it is made: a worker may be of another version than
    * the process that migrated, and functions can be dropped. Found out here, it costs a start nothing, and one without Postgres
-   * waits for nothing.
+   * waits for nothing. Where it cannot be made the call is `PostgresBusy` or `PostgresUnavailable`: nothing happened.
    */
   async callFunction(
     ...[statement, parameters, { deadlineMs }]: Parameters<PostgresPool['query']>
@@ -118,20 +119,24 @@ export class PostgresPool {
       return await this.query(statement, parameters, { deadlineMs });
     } catch (error) {
       if (!isRefusal(error) || error.code !== UNDEFINED_FUNCTION) throw error;
-      await this.#makeFunctions(endsMs).catch((err: unknown) => {
-        this.#options.log.error({ err, statement: statement.name }, 'a missing function cannot be made');
-        throw error;
-      });
     }
+    await this.#makeFunctions(endsMs);
     return this.query(statement, parameters, { deadlineMs: endsMs - monotonicMs() });
   }
 
   /** Once for all that miss one at the same time. */
-  #makeFunctions(endsMs: number): Promise<void> {
-    this.#making ??= makeFunctions(this.#options).finally(() => {
+  async #makeFunctions(endsMs: number): Promise<void> {
+    this.#making ??= makeFunctions({ ...this.#options, host: this.#host }).finally(() => {
       this.#making = undefined;
     });
-    return withDeadline(this.#making, endsMs - monotonicMs());
+    try {
+      await withDeadline(this.#making, endsMs - monotonicMs());
+    } catch (error) {
+      const text = 'a missing function cannot be made';
+      this.#options.log.error({ err: error }, text);
+      const isBusy = error instanceof DeadlineError || failureKind(error) === 'busy';
+      throw new (isBusy ? PostgresBusy : PostgresUnavailable)(text, { cause: error });
+    }
   }
 
   /**
