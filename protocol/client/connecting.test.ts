@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { ClientState } from '../client.ts';
-import { fakeStage, heldFrame, session, userId } from './fake-kit.ts';
+import { fakeStage, heldFrame, session, snapshotFrame, userId } from './fake-kit.ts';
 
 const { stage, live, settle, pass, nextSocket } = fakeStage();
 
@@ -77,6 +77,16 @@ describe('connecting', () => {
     expect(stage.network.sockets).toHaveLength(1);
     await expect(stage.client.hold('demo', ['A1'])).rejects.toMatchObject({ code: 'closed' });
     await expect(stage.client.watch('demo').ready).rejects.toMatchObject({ code: 'closed' });
+  });
+
+  it('ends when somebody else takes over before it is welcomed', async () => {
+    await live();
+    stage.network.last.drop();
+    const next = await nextSocket();
+    const reasons: unknown[] = [];
+    stage.client.on('state', (state, reason) => reasons.push([state, reason?.code]));
+    next.drop(4504);
+    expect(reasons).toEqual([['closed', 'superseded']]);
   });
 
   it('is closed for good when it is refused for good', async () => {
@@ -213,6 +223,14 @@ describe('connecting', () => {
   });
 });
 
+/** The next connection says hello, and is given up without an answer. */
+async function helloInVain() {
+  stage.network.last.receive({ type: 'draining', reconnectInMs: 0 });
+  await settle();
+  stage.network.last.open();
+  await pass(1_000);
+}
+
 describe('draining', () => {
   it('moves when it was told to, and stays where it is until the next server welcomes it', async () => {
     await live();
@@ -270,11 +288,36 @@ describe('draining', () => {
       expect(stage.client.state).toBe('reconnecting');
       (await nextSocket()).welcome({ resumed: true });
       expect(stage.client.state).toBe('live');
-      // It is the only one that is excused: whoever takes over from here on is somebody else.
+      // Only one is excused, so that two pages do not take the session from each other for ever.
       stage.network.last.drop(4504);
       expect(stage.client.state).toBe('closed');
     },
   );
+
+  it('goes on although a hello that was not answered resumes its session after the next one was welcomed', async () => {
+    await live({ requestTimeoutMs: 1_000 });
+    await helloInVain();
+    (await nextSocket()).welcome({ resumed: true });
+    stage.network.last.drop(4504);
+    expect(stage.client.state).toBe('reconnecting');
+    (await nextSocket(2_000)).welcome({ resumed: true });
+    stage.network.last.drop(4504);
+    expect(stage.client.state).toBe('closed');
+  });
+
+  it('ends when somebody else takes over long after a hello that was not answered', async () => {
+    await live({ requestTimeoutMs: 1_000 });
+    await helloInVain();
+    const next = await nextSocket();
+    next.welcome({ resumed: true });
+    for (let ms = 0; ms < 60_000; ms += 20_000) {
+      await pass(20_000);
+      next.receive(snapshotFrame(1));
+    }
+    expect(stage.client.state).toBe('live');
+    next.drop(4504);
+    expect(stage.client.state).toBe('closed');
+  });
 
   it('ends when somebody else takes over, while its next connection has not said hello', async () => {
     await live();

@@ -1,10 +1,10 @@
-import { closeCodes, mayReconnect } from '../close-codes.ts';
+import { closeCodes } from '../close-codes.ts';
 import type { ErrorFrame, ServerFrame, WelcomeFrame } from '../server-frames.ts';
 import { protocolVersion } from '../version.ts';
 import type { ClientState } from './api.ts';
 import { RowlockError } from './errors.ts';
 import { Link, type LinkOptions, type Push, type Request } from './link.ts';
-import { noReply, refused } from './refusals.ts';
+import { closedFor, comesBack, noReply, refused } from './refusals.ts';
 import { after, backoffMs, nowMs } from './timing.ts';
 
 export type Hello = Extract<Request, { type: 'hello' }>;
@@ -37,6 +37,11 @@ const PRESSING = { ...PAUSES, firstMs: 300 };
 const STEADY_MS = 5_000;
 /** After one that broke sooner, no more than this counts: with a bad network, pauses must not grow as without a server. */
 const MOST_FAILURES_ONCE_IN = 3;
+/**
+ * So long after a hello that was not welcomed, a server that was paused, or whose stores were away, may still carry it out. Not
+ * without end: later, whoever takes the session over is somebody else, and has it.
+ */
+const LATE_RESUME_MS = 60_000;
 /** Not 1000 or 1001, which release the leases at once: with any other code the server may keep them for a while. */
 const LEFT_CODE = 3000;
 
@@ -57,8 +62,8 @@ export class Connector {
   #inUse: Link | undefined;
   #candidate: Link | undefined;
   #isGreeting = false;
-  /** A hello went out since the link in use was welcomed: it may have resumed the session, whatever came of its connection. */
-  #mayHaveResumed = false;
+  /** Until then a hello that was not welcomed may still resume the session, on whatever link is in use by now. */
+  #lateResumeUntilMs = 0;
   #left: Link | undefined;
   /** Cancels the pause before the next attempt, or the deadline of the one under way. */
   #wait: (() => void) | undefined;
@@ -189,7 +194,7 @@ export class Connector {
   }
 
   #greet(attempt: number, link: Link, token: string | undefined): void {
-    this.#isGreeting = this.#mayHaveResumed = true;
+    this.#isGreeting = true;
     const sentMs = nowMs();
     link.ask(this.#events.hello(token), {
       onReply: (frame) => this.#answered(attempt, link, frame, sentMs),
@@ -208,7 +213,7 @@ export class Connector {
     this.#wait = undefined;
     const before = this.#inUse;
     this.#candidate = undefined;
-    this.#isGreeting = this.#mayHaveResumed = false;
+    this.#isGreeting = false;
     this.#inUse = link;
     this.#inUseSinceMs = nowMs();
     this.#events.welcomed(link, welcome, sentMs);
@@ -246,6 +251,7 @@ export class Connector {
   #stopGreeting(): void {
     if (!this.#isGreeting) return;
     this.#isGreeting = false;
+    this.#lateResumeUntilMs = nowMs() + LATE_RESUME_MS;
     if (this.#inUse !== undefined) this.#events.open(this.#inUse);
   }
 
@@ -263,11 +269,9 @@ export class Connector {
   #ended(attempt: number, link: Link, code: number): void {
     const isCandidate = link === this.#candidate;
     if (!isCandidate && link !== this.#inUse) return;
-    // The server before may say so of this client's own resume, whose welcome has not arrived yet, or never will. It is
-    // excused once: with the next welcome this is over, so that two pages do not take the session from each other for ever.
-    const isOwnResume = code === closeCodes.superseded && !isCandidate && this.#mayHaveResumed;
+    const isOwnResume = code === closeCodes.superseded && !isCandidate && this.#mayBeOwnResume();
     if (!comesBack(code) && !isOwnResume) {
-      void this.close(reasonOf(code));
+      void this.close(closedFor(code));
       return;
     }
     const error = new RowlockError({
@@ -282,19 +286,15 @@ export class Connector {
       this.#lost(error);
     }
   }
-}
 
-/** 1000 too: this client did not close, so something in between did. */
-const comesBack = (code: number): boolean => code === 1000 || mayReconnect(code);
-
-function reasonOf(code: number): RowlockError {
-  const details = { message: `The server closed the connection with ${code}.`, retryable: false } as const;
-  if (code === closeCodes.superseded) {
-    return new RowlockError({
-      ...details,
-      code: 'superseded',
-      message: 'Another page or process goes on with this session.',
-    });
+  /**
+   * Whether the link in use may have been superseded by this client itself: by a hello whose welcome has not arrived yet, or by one
+   * that never had one. Such a hello excuses once, so that two pages do not take the session from each other for ever.
+   */
+  #mayBeOwnResume(): boolean {
+    if (this.#isGreeting) return true;
+    const isLate = nowMs() < this.#lateResumeUntilMs;
+    this.#lateResumeUntilMs = 0;
+    return isLate;
   }
-  return new RowlockError({ ...details, code: code === closeCodes.unauthorized ? 'unauthorized' : 'closed' });
 }

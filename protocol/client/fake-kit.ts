@@ -172,10 +172,11 @@ export function fakeStage() {
       stage.network.last.open();
       stage.network.last.welcome();
     },
-    /** Past the pause after a first break. */
-    nextSocket: async () => {
+    /** Past the pause after a first break, or, if `afterMs` says so, a longer one. */
+    nextSocket: async (afterMs = 1_000) => {
       const before = stage.network.sockets.length;
-      for (let ms = 0; ms < 1_100 && stage.network.sockets.length === before; ms += 10) await pass(10);
+      for (let ms = 0; ms < afterMs + 100 && stage.network.sockets.length === before; ms += 10)
+        await pass(10);
       expect(stage.network.sockets.length).toBe(before + 1);
       stage.network.last.open();
       return stage.network.last;

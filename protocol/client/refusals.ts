@@ -1,3 +1,4 @@
+import { closeCodes, mayReconnect } from '../close-codes.ts';
 import type { ErrorFrame } from '../server-frames.ts';
 import { RowlockError } from './errors.ts';
 
@@ -39,3 +40,19 @@ export const outcomeUnknown = (requestId: string, cause: RowlockError) =>
     requestId,
     cause,
   });
+
+/** Whether the client connects again after this close code. 1000 too: this client did not close, so something in between did. */
+export const comesBack = (code: number): boolean => code === 1000 || mayReconnect(code);
+
+/** The server has closed the connection with a code after which the client does not come back. */
+export function closedFor(code: number): RowlockError {
+  const details = { message: `The server closed the connection with ${code}.`, retryable: false } as const;
+  if (code === closeCodes.superseded) {
+    return new RowlockError({
+      ...details,
+      code: 'superseded',
+      message: 'Another page or process goes on with this session.',
+    });
+  }
+  return new RowlockError({ ...details, code: code === closeCodes.unauthorized ? 'unauthorized' : 'closed' });
+}

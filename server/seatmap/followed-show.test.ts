@@ -61,17 +61,24 @@ class StoredLeases {
 
 let stored: StoredLeases;
 let followed: FollowedShow;
+/** Reads of the seats in Postgres, which all fail. */
+let reads: number;
 
 beforeEach(() => {
   vi.useFakeTimers();
   stored = new StoredLeases();
+  reads = 0;
   const away = () => Promise.reject(new Error('not here'));
+  const seatVersions = () => {
+    reads += 1;
+    return away();
+  };
   followed = new FollowedShow({
     show,
     // Nothing else of these is used: there is no map to load.
     leases: Object.assign(stored, { load: away, askToLook: away }) as unknown as Leases,
     ownLeases: {} as unknown as OwnLeases,
-    versions: { seatVersions: away, seatVersionsOf: away },
+    versions: { seatVersions, seatVersionsOf: away },
     listener: { changed: () => {}, reset: () => {} },
     ...{ sweepMs, log: createLog('silent'), metrics: createMetrics() },
   });
@@ -114,4 +121,14 @@ it('a store that was away is swept again as soon', async () => {
   stored.isAway = false;
   await vi.advanceTimersByTimeAsync(sweepMs + 2 * STEP_MS);
   expect(stored.lateMs).toHaveLength(1);
+});
+
+it('a map that cannot be read is asked for ever less often, however often Redis says that it has forgotten the show', async () => {
+  for (let ms = 0; ms < 10_000; ms += 10) {
+    followed.noticed(undefined);
+    await vi.advanceTimersByTimeAsync(10);
+  }
+  // At once, after 50, 100, … 800 ms, and then once a second.
+  expect(reads).toBeGreaterThan(10);
+  expect(reads).toBeLessThan(20);
 });
