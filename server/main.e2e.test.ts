@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
-import { afterEach, beforeAll, expect, it } from 'vitest';
+import { afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { leftovers } from './test/harness/leftovers.ts';
 import { copyProject } from './test/harness/project-copy.ts';
 import { FaultProxy } from './test/harness/proxy.ts';
@@ -17,6 +17,9 @@ import {
   startServer,
 } from './test/harness/server-process.ts';
 import { createEmptyDatabase, startRedis } from './test/harness/services.ts';
+
+// Each start sets up a PostgreSQL, some of the tests several times.
+vi.setConfig({ testTimeout: 180_000 });
 
 const run = promisify(execFile);
 const isRoot = process.getuid?.() === 0;
@@ -209,4 +212,4 @@ it('runs in a directory that other users may not enter, and as an ordinary user'
   await fourth.stop();
   const fifth = await startServer({ project: copy, uid });
   await fifth.stop();
-}, 180_000);
+});
