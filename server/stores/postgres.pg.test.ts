@@ -17,6 +17,9 @@ import {
 } from './postgres.ts';
 
 const sql = (text: string) => ({ name: 'test', text });
+const asleep = sql(
+  "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()",
+);
 const pid = sql('SELECT pg_backend_pid() AS pid');
 const sleep = sql('SELECT pg_sleep($1)');
 const terminate = sql('SELECT pg_terminate_backend($1)');
@@ -269,7 +272,9 @@ test('closing lets the call under way finish, refuses those in line, and cuts wh
 
   const stuck = open();
   await pidOf(stuck);
-  const cut = expect(stuck.query(sleep, [10], { deadlineMs })).rejects.toThrow(PostgresUnknown);
+  const cut = expect(stuck.query(sleep, [60], { deadlineMs: 60_000 })).rejects.toThrow(PostgresUnknown);
+  const other = open();
+  await vi.waitFor(async () => expect(await other.query(asleep, [], { deadlineMs })).toHaveLength(1), 20_000);
   await stuck.close(100);
   await cut;
 });

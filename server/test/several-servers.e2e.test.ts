@@ -28,6 +28,8 @@ const SEATS_EACH = 500;
 const CONTESTED = 10;
 const THINK_MS = 25;
 const PATIENT = { timeout: 60_000, interval: 50 };
+/** A hold without an answer in time may have taken effect: no buyer here asks what became of it. */
+const DEADLINES = { requestTimeoutMs: 120_000, confirmTimeoutMs: 120_000 };
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
 
@@ -46,6 +48,9 @@ const start = () =>
       REDIS_URL: stage.redis.url,
       MAX_FRAMES_PER_S: '0',
       DRAIN_MS: '5000',
+      // What three servers take to start while the machine is busy elsewhere ends no lease.
+      LEASE_TTL_MS: '150000',
+      LEASE_TTL_MAX_MS: '150000',
     },
   });
 const portOf = ({ url }: ServerProcess) => Number(new URL(url).port);
@@ -79,7 +84,7 @@ function openSale(showId: string, recorder: HistoryRecorder): Sale {
   const WebSocket = recordedSockets(recorder, showId);
   const [clients, losses]: [Client[], unknown[]] = [[], []];
   const come = () => {
-    const client = connect(balancer.url, { WebSocket });
+    const client = connect(balancer.url, { WebSocket, ...DEADLINES });
     client.on('lease_lost', (loss) => losses.push(loss));
     client.on('error', (error) => losses.push(error));
     clients.push(client);
