@@ -155,7 +155,7 @@ function bestSeats({ user, seatIds }: Visit, many: number): string[] {
   return free.slice(from, from + many);
 }
 
-/** Five users buy, all others watch. At the end each compares its map with a fresh snapshot. */
+/** The first `buyers` users buy, all others watch. At the end each compares its map with a fresh snapshot. */
 export async function crowd(context: Context): Promise<void> {
   const visit = visitOf(context);
   const { user, variables } = visit;

@@ -14,7 +14,7 @@ export interface Moment {
 export interface Span {
   /** How long one strike lasts: the shortest and the longest. */
   readonly lengthMs: readonly [number, number];
-  /** The shortest time between two strikes. */
+  /** The planned time between two strikes. As each may come later by up to half of it, it may be as short as that. */
   readonly restMs: number;
   /** Every strike lasts as long as there is time for. */
   readonly longest?: boolean;

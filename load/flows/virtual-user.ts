@@ -27,13 +27,13 @@ export interface UserOptions {
 
 type ReplyOf<Type extends ServerFrame['type']> = Extract<ServerFrame, { type: Type }>;
 
-/** A user with one connection at a time, a map of the show, and the leases that the server has granted. */
+/** A user with one connection at a time and a map of the show, who knows which seats it has lost. */
 export class VirtualUser {
   readonly userId = randomUUID();
   /** The map of the client library. */
   readonly map = new SeatMap();
   readonly number: number;
-  /** Seats that `lease_lost` has named, with the reason, until they are held again, a booking is done or a hello is said. */
+  /** Seats that `lease_lost` has named, with the reason. A hold removes its seats; a hello, and the end of some turns, all. */
   readonly lost = new Map<string, string>();
   readonly #options: UserOptions;
   #connection: Connection | undefined;

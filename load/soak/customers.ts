@@ -80,7 +80,7 @@ async function shop(visit: Visit, dice: Dice): Promise<void> {
   }
 }
 
-/** Two to four adjacent seats that look free. Many customers choose the same ones. */
+/** Two to four seats that look free, one next to the other among those. Many customers choose the same ones. */
 function freeSeats({ user, seatIds }: Visit, dice: Dice): string[] {
   const free = seatIds.filter((seatId) => user.map.stateOf(seatId) === 'available');
   const from = dice.below(Math.max(1, free.length / 2));

@@ -1,9 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openStage, patientConfirms, type TestApp, type TestStage } from './harness/app-kit.ts';
 import { Backdoor, POLL } from './harness/backdoor.ts';
 import type { TestClient } from './harness/client.ts';
 import { Crowd, confirmOf } from './harness/crowd.ts';
 import { FaultProxy } from './harness/proxy.ts';
+
+// The look announces within some seconds whatever nobody has told. Here it never comes: somebody has to tell.
+vi.mock(import('../seatmap/look.ts'), async (load) => {
+  const look = await load();
+  return { ...look, lookTimes: { ...look.lookTimes, everyMs: 3_600_000 } };
+});
 
 /** A watcher sees the seats of a closed socket freed within this: at once, but for a busy machine. Their leases would last for much longer. */
 const PROMISED_MS = 2_500;

@@ -1,8 +1,14 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { POLL } from './harness/backdoor.ts';
 import { confirmOf } from './harness/crowd.ts';
 import { call } from './harness/http.ts';
 import { openShakyStage, type ShakyStage } from './harness/shaky-stage.ts';
+
+// The look announces within some seconds whatever nobody has told. Here it never comes: somebody has to tell.
+vi.mock(import('../seatmap/look.ts'), async (load) => {
+  const look = await load();
+  return { ...look, lookTimes: { ...look.lookTimes, everyMs: 3_600_000 } };
+});
 
 /* Postgres does not answer, or its answer is lost: whoever asks again with the same requestId learns what was decided. */
 

@@ -1,12 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { patientConfirms } from './harness/app-kit.ts';
 import { POLL } from './harness/backdoor.ts';
 import { confirmOf } from './harness/crowd.ts';
 import { call } from './harness/http.ts';
 import { endServers, startServer } from './harness/server-process.ts';
 import { openShakyStage, type ShakyStage, shakyTimes } from './harness/shaky-stage.ts';
+
+// The look announces within some seconds whatever nobody has told. Here it never comes: somebody has to tell.
+vi.mock(import('../seatmap/look.ts'), async (load) => {
+  const look = await load();
+  return { ...look, lookTimes: { ...look.lookTimes, everyMs: 3_600_000 } };
+});
 
 /* Confirms that nobody brings to their end: their server dies before it settles, or they arrive when it has given them up. */
 

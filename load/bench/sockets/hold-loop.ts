@@ -23,7 +23,7 @@ export interface HoldCounts {
   readonly granted: number;
   readonly refused: Readonly<Record<string, number>>;
   readonly wallMs: number;
-  /** All granted seats, including those before the window. */
+  /** All granted seats, including those before and after the window. */
   readonly seatsTaken: number;
   /** Whether there were too few seats or sessions for the window. */
   readonly exhausted: boolean;

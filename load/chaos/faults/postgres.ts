@@ -8,7 +8,7 @@ import { inTime } from './wait.ts';
 import { fillWalDisk, walOnSmallDisk } from './wal-disk.ts';
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
-/** Only the calls that book name requests. */
+/** A call that books names its request. So does one that refunds, which is rarer. */
 const isConfirm = (request: Buffer): boolean => UUID.test(request.toString('latin1'));
 
 const DEADLINE_MS = 5_000;

@@ -3,7 +3,7 @@ import { times } from '../ground/server-stand.ts';
 import { type Fault, type Scene, target } from './fault.ts';
 import { robWhilePaused } from './rival.ts';
 
-/** For so long before the kill the server gets no answers from PostgreSQL, so that confirms are certainly under way. */
+/** For so long before the kill the server gets no answers from PostgreSQL, so that confirms are under way. */
 const PENDING_MS = 250;
 
 /** Some of the confirms are committed when the server dies, others never arrive, or arrive later. @returns whether there were any */
