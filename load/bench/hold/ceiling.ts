@@ -46,8 +46,8 @@ export async function commandOf(
 }
 
 /**
- * Calls per second on a show that no server follows. It has the same state as the server's show: its epoch and, if contended, the
- * lock. The ids of leases are random, and so are the seats unless contended.
+ * Calls per second on a show that no server follows. It has the same state as the server's show: its position, what was announced
+ * as booked and, if contended, the lock and its end. The ids of leases are random, and so are the seats unless contended.
  */
 export async function measureCeiling(
   { redisPort, showId }: Ceiling,

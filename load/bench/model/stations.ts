@@ -27,7 +27,7 @@ export class Station {
 
 /**
  * Batches by waiting, as in server/batcher.ts: there is one call under way, and what arrives meanwhile is in the next one. So a
- * request waits for at most one call before its own.
+ * request waits for at most one call before its own, unless more wait than one call may have.
  */
 export class Batches<Request> {
   readonly #most: number;

@@ -16,7 +16,7 @@ const OPENING = 64;
 /** How many sessions release at the same time. Each has dozens of seats. */
 const RELEASING = 8;
 
-/** The last client, which takes no part in windows. */
+/** The last client. It watches, or is alone, so windows with a watcher have fewer connections than there are clients. */
 const LAST = -1;
 
 const clients: Client[] = [];
