@@ -91,7 +91,7 @@ export const httpLimits = {
  */
 export const loadLimits = {
   /** Work without an answer, counted in holds. Large enough for the burst at the beginning of a sale. */
-  maxWork: 2_560,
+  maxWork: 2_048,
   /** A confirm counts as so many holds: a server does about four times as many holds as confirms in a second. */
   holdsAConfirm: 4,
   /** Confirms of one show that wait. They are the last to be refused, since whoever confirms already holds the seats. */
