@@ -90,7 +90,10 @@ export const httpLimits = {
  * So some are served as fast as ever, instead of everybody slowly.
  */
 export const loadLimits = {
-  /** Work without an answer, counted in holds. Large enough for the burst at the beginning of a sale. */
+  /**
+   * Work without an answer, counted in holds. Large enough for the burst at the beginning of a sale; with 4 096, confirms at twice
+   * the maximum took four times as long as at 75 % of it, and twice as long as with this (load/bench/README.md, "For overload").
+   */
   maxWork: 2_048,
   /** A confirm counts as so many holds: a server does about four times as many holds as confirms in a second. */
   holdsAConfirm: 4,

@@ -27,12 +27,10 @@ export function explorationOf(env: Record<string, string | undefined>): Explorat
     timeoutMs: budgetMs + WORLD_MS,
     explore: async (worlds, play) => {
       const endMs = performance.now() + budgetMs;
+      const first = only ?? Math.trunc(Math.random() * 2 ** 31);
+      const step = only === undefined ? 1 : 0;
       // A time limit of fast-check's own would cut the world that is being played, and fail if that is the first one.
-      for (
-        let seed = only ?? Math.trunc(Math.random() * 2 ** 31);
-        performance.now() < endMs;
-        seed += only === undefined ? 1 : 0
-      )
+      for (let seed = first; performance.now() < endMs; seed += step)
         await fc.assert(fc.asyncProperty(worlds, play), {
           seed,
           numRuns: 1,
